@@ -1,0 +1,13 @@
+//! The freestanding half of indir: the table format, the shim (PT_INTERP) and
+//! the binder.
+//!
+//! Everything here is `no_std` and allocation-free. Hosts (the `indir` tool,
+//! tests, fuzzers) use the same sources with the `host` feature, which only
+//! adds derives. Nothing in this crate may panic on any input: the shim and
+//! the binder run inside every program.
+
+#![no_std]
+
+pub mod layout;
+pub mod note;
+pub mod table;

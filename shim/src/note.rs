@@ -1,0 +1,140 @@
+//! The notes of an executable: where its table is, and what identifies it.
+//!
+//! The `indir` note (type 1) holds an id of [`ID_LEN`] bytes and a
+//! NUL-terminated table reference. A zero id means "use the GNU build-id". The
+//! reference is an absolute path or begins with `$ORIGIN`, and may contain
+//! `$ID`, which stands for the id in lower-case hexadecimal.
+//! Layout of a note: gABI, "Note Section".
+
+use crate::layout::ID_LEN;
+
+/// Owner of the note, with its NUL.
+pub const OWNER: &[u8] = b"indir\0";
+/// Type of the note.
+pub const TYPE: u32 = 1;
+/// Name of the section in linker inputs.
+pub const SECTION: &str = ".note.indir";
+/// Reference that `indir-ld` writes unless told otherwise.
+pub const DEFAULT_REFERENCE: &str = "$ORIGIN/.indir/$ID";
+/// Longest reference, in bytes.
+pub const MAX_REFERENCE: usize = 3072;
+
+const GNU_OWNER: &[u8] = b"GNU\0";
+const NT_GNU_BUILD_ID: u32 = 3;
+
+/// What the notes of an executable say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Notes<'a> {
+    /// The table reference, without NUL; `None` if there is no `indir` note.
+    pub reference: Option<&'a [u8]>,
+    /// The id of the `indir` note, unless it is zero.
+    pub own_id: Option<&'a [u8]>,
+    /// The GNU build-id, cut to [`ID_LEN`] bytes.
+    pub build_id: Option<&'a [u8]>,
+    /// An `indir` note was found that is not well-formed.
+    pub malformed: bool,
+}
+
+impl<'a> Notes<'a> {
+    /// What identifies the executable, if anything does.
+    pub fn id(&self) -> Option<&'a [u8]> {
+        self.own_id.or(self.build_id)
+    }
+
+    /// Adds what the notes in `bytes` say: the content of one PT_NOTE segment
+    /// with alignment `align` (4 or 8; gABI allows both).
+    pub fn scan(&mut self, mut bytes: &'a [u8], align: usize) {
+        let align = if align == 8 { 8 } else { 4 };
+        while let Some((note, rest)) = split(bytes, align) {
+            if note.owner == OWNER && note.kind == TYPE {
+                match parse_own(note.desc) {
+                    Some((id, reference)) => {
+                        self.reference = Some(reference);
+                        self.own_id = id;
+                    }
+                    None => self.malformed = true,
+                }
+            } else if note.owner == GNU_OWNER && note.kind == NT_GNU_BUILD_ID {
+                let id = note.desc.get(..ID_LEN).unwrap_or(note.desc);
+                if !id.is_empty() {
+                    self.build_id = Some(id);
+                }
+            }
+            bytes = rest;
+        }
+    }
+}
+
+struct Note<'a> {
+    owner: &'a [u8],
+    kind: u32,
+    desc: &'a [u8],
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let word = bytes.get(at..)?.first_chunk::<4>()?;
+    Some(u32::from_le_bytes(*word))
+}
+
+fn split(bytes: &[u8], align: usize) -> Option<(Note<'_>, &[u8])> {
+    let name_len = word(bytes, 0)? as usize;
+    let desc_len = word(bytes, 4)? as usize;
+    let kind = word(bytes, 8)?;
+    let name_end = 12usize.checked_add(name_len)?;
+    let desc_at = name_end.checked_next_multiple_of(align)?;
+    let desc_end = desc_at.checked_add(desc_len)?;
+    let note = Note {
+        owner: bytes.get(12..name_end)?,
+        kind,
+        desc: bytes.get(desc_at..desc_end)?,
+    };
+    // The last note's padding may be missing.
+    let next = desc_end.checked_next_multiple_of(align)?;
+    Some((note, bytes.get(next..).unwrap_or(&[])))
+}
+
+fn parse_own(desc: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (id, rest) = desc.split_at_checked(ID_LEN)?;
+    let len = rest.iter().position(|&b| b == 0)?;
+    let reference = rest.get(..len)?;
+    let known = reference.starts_with(b"/") || reference.starts_with(b"$ORIGIN/");
+    if !known || reference.len() > MAX_REFERENCE {
+        return None;
+    }
+    let id = if id.iter().all(|&b| b == 0) { None } else { Some(id) };
+    Some((id, reference))
+}
+
+/// Expands `reference` into `out`: `$ORIGIN` at its start becomes `origin`,
+/// `$ID` becomes `id` in hexadecimal. Returns the length written, without the
+/// NUL that follows it; `None` if `out` is too short.
+pub fn expand(reference: &[u8], origin: &[u8], id: &[u8], out: &mut [u8]) -> Option<usize> {
+    let mut len = 0;
+    let mut put = |bytes: &[u8]| -> Option<()> {
+        out.get_mut(len..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        len += bytes.len();
+        Some(())
+    };
+    let mut rest = reference;
+    if let Some(tail) = rest.strip_prefix(b"$ORIGIN") {
+        put(origin)?;
+        rest = tail;
+    }
+    while let Some((&byte, tail)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(b"$ID") {
+            for &byte in id {
+                put(&[hex(byte >> 4), hex(byte & 15)])?;
+            }
+            rest = after;
+        } else {
+            put(&[byte])?;
+            rest = tail;
+        }
+    }
+    put(&[0])?;
+    Some(len - 1)
+}
+
+const fn hex(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+}

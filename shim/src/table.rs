@@ -1,0 +1,218 @@
+//! Bounds-checked reader of a table, shared by the shim and the host tools.
+//!
+//! A [`Table`] can only be made from bytes that were checked whole: every
+//! string lies inside and ends in NUL, every object is present. It never
+//! allocates and never panics.
+
+use crate::layout::{
+    Header, MACHINE, MAGIC, MAX_OBJECTS, MAX_TABLE, Object, PLAN_BOUND, Plain, Str, VERSION,
+};
+use core::ffi::CStr;
+
+/// Why bytes are not a usable table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableError {
+    /// No bytes at all.
+    Empty,
+    /// Shorter than its header says, or than a header.
+    Truncated,
+    /// Longer than [`MAX_TABLE`].
+    TooLarge,
+    /// The first bytes are not [`MAGIC`].
+    NotATable,
+    /// Another format version.
+    Version,
+    /// For another machine.
+    Machine,
+    /// An offset, a count or a string contradicts the rest.
+    Corrupt,
+}
+
+impl TableError {
+    /// What to tell a user; no trailing full stop.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Empty => "the table is empty",
+            Self::Truncated => "the table is truncated",
+            Self::TooLarge => "the table is too large",
+            Self::NotATable => "the file is not a table",
+            Self::Version => "the table has another format version",
+            Self::Machine => "the table is for another architecture",
+            Self::Corrupt => "the table is corrupt",
+        }
+    }
+}
+
+/// Copies a `T` out of `bytes` at `offset`, if it lies inside.
+pub fn read<T: Plain>(bytes: &[u8], offset: usize) -> Option<T> {
+    let source = bytes.get(offset..)?.get(..size_of::<T>())?;
+    #[expect(unsafe_code, reason = "the copy that `Plain` was made for")]
+    // SAFETY: `source` has the size of T, and `Plain` makes any bytes valid.
+    Some(unsafe { source.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// A checked table.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    bytes: &'a [u8],
+    header: Header,
+}
+
+/// One object of the closure.
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectRef<'a> {
+    /// Name under which it is asked for.
+    pub soname: &'a CStr,
+    /// Absolute path of the file.
+    pub path: &'a CStr,
+    /// Everything else, as stored.
+    pub raw: Object,
+}
+
+impl<'a> Table<'a> {
+    /// Checks `bytes` whole.
+    ///
+    /// # Errors
+    /// Says what is wrong first; bytes after `total_len` are refused, so that a
+    /// table that was appended to is noticed.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, TableError> {
+        if bytes.is_empty() {
+            return Err(TableError::Empty);
+        }
+        if bytes.len() > MAX_TABLE {
+            return Err(TableError::TooLarge);
+        }
+        let Some(magic) = bytes.get(..MAGIC.len()) else {
+            return Err(TableError::Truncated);
+        };
+        if magic != MAGIC {
+            return Err(TableError::NotATable);
+        }
+        let Some(header) = read::<Header>(bytes, 0) else {
+            return Err(TableError::Truncated);
+        };
+        if header.version.get() != VERSION {
+            return Err(TableError::Version);
+        }
+        if header.machine.get() != MACHINE {
+            return Err(TableError::Machine);
+        }
+        match (header.total_len.get() as usize).cmp(&bytes.len()) {
+            core::cmp::Ordering::Greater => return Err(TableError::Truncated),
+            core::cmp::Ordering::Less => return Err(TableError::Corrupt),
+            core::cmp::Ordering::Equal => {}
+        }
+        let table = Table { bytes, header };
+        if table.is_consistent() {
+            Ok(table)
+        } else {
+            Err(TableError::Corrupt)
+        }
+    }
+
+    fn is_consistent(&self) -> bool {
+        let h = &self.header;
+        if (h.header_len.get() as usize) < size_of::<Header>()
+            || (h.object_len.get() as usize) < size_of::<Object>()
+            || h.object_count.get() as usize > MAX_OBJECTS
+            || h.exe_id_len == 0
+            || h.exe_id_len as usize > h.exe_id.len()
+            || h.plan > PLAN_BOUND
+            || self.exe_id().is_empty()
+        {
+            return false;
+        }
+        let absolute = |s: Option<&CStr>| s.is_some_and(|s| s.to_bytes().first() == Some(&b'/'));
+        if !absolute(self.string(h.ldso))
+            || (h.search.offset.get() != 0 && self.string(h.search).is_none())
+            || (h.inputs.offset.get() != 0 && self.string(h.inputs).is_none())
+            || (h.plan == PLAN_BOUND && !absolute(self.string(h.binder)))
+        {
+            return false;
+        }
+        let mut index = 0;
+        while index < self.len() {
+            match self.object(index) {
+                Some(object) if absolute(Some(object.path)) && !object.soname.is_empty() => {}
+                _ => return false,
+            }
+            index += 1;
+        }
+        true
+    }
+
+    /// The NUL-terminated string that `s` names; `None` if absent, outside the
+    /// table, or with a NUL elsewhere than at its end.
+    fn string(&self, s: Str) -> Option<&'a CStr> {
+        let offset = s.offset.get() as usize;
+        if offset == 0 {
+            return None;
+        }
+        let with_nul = self.bytes.get(offset..)?.get(..s.len.get() as usize + 1)?;
+        CStr::from_bytes_with_nul(with_nul).ok()
+    }
+
+    /// The fixed fields, as stored.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Number of objects in the closure, without the executable.
+    pub const fn len(&self) -> usize {
+        self.header.object_count.get() as usize
+    }
+
+    /// Whether the executable needs no library.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The object at `index` of ld.so's breadth-first order.
+    pub fn object(&self, index: usize) -> Option<ObjectRef<'a>> {
+        if index >= self.len() {
+            return None;
+        }
+        let stride = self.header.object_len.get() as usize;
+        let at = (self.header.header_len.get() as usize).checked_add(index.checked_mul(stride)?)?;
+        let raw = read::<Object>(self.bytes, at)?;
+        Some(ObjectRef {
+            soname: self.string(raw.soname)?,
+            path: self.string(raw.path)?,
+            raw,
+        })
+    }
+
+    /// All objects, in ld.so's breadth-first order.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectRef<'a>> + use<'a> {
+        let table = *self;
+        (0..table.len()).filter_map(move |index| table.object(index))
+    }
+
+    /// Id of the executable that the table is for.
+    pub fn exe_id(&self) -> &[u8] {
+        self.header
+            .exe_id
+            .get(..self.header.exe_id_len as usize)
+            .unwrap_or(&[])
+    }
+
+    /// Absolute path of ld.so.
+    pub fn ldso(&self) -> &'a CStr {
+        self.string(self.header.ldso).unwrap_or(c"")
+    }
+
+    /// Folders to search for what is asked for later, joined by `:`.
+    pub fn search(&self) -> &'a CStr {
+        self.string(self.header.search).unwrap_or(c"")
+    }
+
+    /// The inputs that made the table, in the form of docs/table-format.md.
+    pub fn inputs(&self) -> &'a CStr {
+        self.string(self.header.inputs).unwrap_or(c"")
+    }
+
+    /// Absolute path of the binder, in a bound plan.
+    pub fn binder(&self) -> Option<&'a CStr> {
+        self.string(self.header.binder)
+    }
+}

@@ -1,0 +1,299 @@
+//! An ELF file: header, program headers, and addresses to bytes.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indir_shim::note::Notes;
+use memmap2::Mmap;
+use object::elf::{self, FileType, Machine, ProgramFlags, ProgramType};
+use object::endian::LittleEndian;
+use object::read::elf::{FileHeader as _, ProgramHeader as _};
+
+use super::{Dynamic, Symbols, Versions};
+
+type Header = elf::FileHeader64<LittleEndian>;
+const LE: LittleEndian = LittleEndian;
+
+/// Largest file that is read, in bytes (a few times the largest known library).
+const MAX_FILE: u64 = 8 << 30;
+/// Most program headers accepted; Linux itself stops at 64 KiB of them.
+const MAX_SEGMENTS: usize = 1024;
+
+/// Why a file is not usable as ELF.
+#[derive(Debug, thiserror::Error)]
+pub enum ElfError {
+    /// It could not be opened or mapped.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The magic number is missing.
+    #[error("not an ELF file")]
+    NotElf,
+    /// A script or a linker script was given.
+    #[error("a {0}, not an ELF file")]
+    Text(&'static str),
+    /// 32-bit or big-endian.
+    #[error("not a 64-bit little-endian ELF file")]
+    Class,
+    /// Neither an executable nor a shared object.
+    #[error("not an executable or a shared object")]
+    Type,
+    /// Something in it contradicts itself or lies outside of the file.
+    #[error("malformed ELF file: {0}")]
+    Malformed(&'static str),
+}
+
+/// A program header, in native integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// `p_type`.
+    pub kind: ProgramType,
+    /// `p_flags`.
+    pub flags: ProgramFlags,
+    /// `p_offset`.
+    pub offset: u64,
+    /// `p_vaddr`.
+    pub vaddr: u64,
+    /// `p_filesz`.
+    pub filesz: u64,
+    /// `p_memsz`.
+    pub memsz: u64,
+    /// `p_align`.
+    pub align: u64,
+}
+
+/// A parsed ELF file over borrowed bytes.
+#[derive(Clone, Debug)]
+pub struct ElfFile<'a> {
+    data: &'a [u8],
+    machine: Machine,
+    kind: FileType,
+    entry: u64,
+    segments: Vec<Segment>,
+}
+
+impl<'a> ElfFile<'a> {
+    /// Reads header and program headers.
+    ///
+    /// # Errors
+    /// When `data` is not a 64-bit little-endian executable or shared object.
+    pub fn parse(data: &'a [u8]) -> Result<Self, ElfError> {
+        if !data.starts_with(&elf::ELFMAG) {
+            return Err(match data {
+                [b'#', b'!', ..] => ElfError::Text("script"),
+                _ if looks_like_linker_script(data) => ElfError::Text("linker script"),
+                _ => ElfError::NotElf,
+            });
+        }
+        if data.get(4) != Some(&elf::ELFCLASS64.0) || data.get(5) != Some(&elf::ELFDATA2LSB.0) {
+            return Err(ElfError::Class);
+        }
+        let header =
+            Header::parse(data).map_err(|_| ElfError::Malformed("the header is truncated"))?;
+        let kind = header.e_type(LE);
+        if kind != elf::ET_EXEC && kind != elf::ET_DYN {
+            return Err(ElfError::Type);
+        }
+        let headers = header
+            .program_headers(LE, data)
+            .map_err(|_| ElfError::Malformed("program headers lie outside of the file"))?;
+        if headers.len() > MAX_SEGMENTS {
+            return Err(ElfError::Malformed("too many program headers"));
+        }
+        let segments = headers
+            .iter()
+            .map(|p| Segment {
+                kind: p.p_type(LE),
+                flags: p.p_flags(LE),
+                offset: p.p_offset(LE),
+                vaddr: p.p_vaddr(LE),
+                filesz: p.p_filesz(LE),
+                memsz: p.p_memsz(LE),
+                align: p.p_align(LE),
+            })
+            .collect();
+        Ok(Self {
+            data,
+            machine: header.e_machine(LE),
+            kind,
+            entry: header.e_entry(LE),
+            segments,
+        })
+    }
+
+    /// The whole file.
+    pub fn data(&self) -> &'a [u8] {
+        self.data
+    }
+
+    /// `e_machine`.
+    pub fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    /// `e_type`: ET_EXEC or ET_DYN.
+    pub fn kind(&self) -> FileType {
+        self.kind
+    }
+
+    /// `e_entry`.
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+
+    /// All program headers.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The first program header of type `kind`.
+    pub fn segment(&self, kind: ProgramType) -> Option<&Segment> {
+        self.segments.iter().find(|s| s.kind == kind)
+    }
+
+    /// File content of a segment, as far as it lies inside the file.
+    pub fn segment_bytes(&self, segment: &Segment) -> Option<&'a [u8]> {
+        let at = usize::try_from(segment.offset).ok()?;
+        let len = usize::try_from(segment.filesz).ok()?;
+        self.data.get(at..at.checked_add(len)?)
+    }
+
+    /// File bytes from virtual address `vaddr` to the end of the file-backed
+    /// part of the PT_LOAD that holds it.
+    pub fn bytes_at(&self, vaddr: u64) -> Option<&'a [u8]> {
+        let load = self.segments.iter().find(|s| {
+            s.kind == elf::PT_LOAD && vaddr >= s.vaddr && vaddr - s.vaddr < s.filesz
+        })?;
+        let start = usize::try_from(load.offset.checked_add(vaddr - load.vaddr)?).ok()?;
+        let end = usize::try_from(load.offset.checked_add(load.filesz)?).ok()?;
+        self.data.get(start..end.min(self.data.len()))
+    }
+
+    /// Lowest address and length of the span of PT_LOAD segments, page-aligned
+    /// (4 KiB), as the loader maps it.
+    pub fn load_span(&self) -> Option<(u64, u64)> {
+        let loads = || self.segments.iter().filter(|s| s.kind == elf::PT_LOAD);
+        let start = loads().map(|s| s.vaddr).min()? & !0xfff;
+        let end = loads()
+            .filter_map(|s| s.vaddr.checked_add(s.memsz)?.checked_next_multiple_of(4096))
+            .max()?;
+        Some((start, end.checked_sub(start)?))
+    }
+
+    /// The interpreter (PT_INTERP), without NUL.
+    pub fn interpreter(&self) -> Option<&'a [u8]> {
+        let bytes = self.segment_bytes(self.segment(elf::PT_INTERP)?)?;
+        Some(bytes.split(|&b| b == 0).next().unwrap_or(bytes))
+    }
+
+    /// The notes that indir cares about.
+    pub fn notes(&self) -> Notes<'a> {
+        let mut notes = Notes::default();
+        for segment in self.segments.iter().filter(|s| s.kind == elf::PT_NOTE) {
+            if let Some(bytes) = self.segment_bytes(segment) {
+                notes.scan(bytes, segment.align as usize);
+            }
+        }
+        notes
+    }
+
+    /// The GNU build-id, whole.
+    pub fn build_id(&self) -> Option<&'a [u8]> {
+        self.notes().build_id
+    }
+
+    /// The dynamic section.
+    ///
+    /// # Errors
+    /// When PT_DYNAMIC or a string that it names lies outside of the file.
+    /// A file without PT_DYNAMIC is `Ok(None)`.
+    pub fn dynamic(&self) -> Result<Option<Dynamic<'a>>, ElfError> {
+        Dynamic::read(self)
+    }
+
+    /// The dynamic symbols, numbered as relocations number them.
+    ///
+    /// # Errors
+    /// When the tables contradict each other or lie outside of the file.
+    pub fn symbols(&self, dynamic: &Dynamic<'a>) -> Result<Symbols<'a>, ElfError> {
+        Symbols::read(self, dynamic)
+    }
+
+    /// Version definitions and needs.
+    ///
+    /// # Errors
+    /// When a chain leaves the file or does not end.
+    pub fn versions(&self, dynamic: &Dynamic<'a>) -> Result<Versions<'a>, ElfError> {
+        Versions::read(self, dynamic)
+    }
+}
+
+/// GNU ld takes any text as a linker script; `/* GNU ld script` is how glibc's
+/// begin, and a first statement names the others.
+fn looks_like_linker_script(data: &[u8]) -> bool {
+    let head = data.get(..data.len().min(4096)).unwrap_or(data);
+    [&b"GROUP"[..], b"INPUT", b"OUTPUT_FORMAT", b"GNU ld script"]
+        .iter()
+        .any(|word| head.windows(word.len()).any(|w| w == *word))
+}
+
+/// A file that is kept mapped, with its path.
+#[derive(Clone, Debug)]
+pub struct MappedElf {
+    path: PathBuf,
+    map: Arc<Mmap>,
+    metadata: std::fs::Metadata,
+}
+
+impl MappedElf {
+    /// Maps the file at `path` read-only.
+    ///
+    /// # Errors
+    /// When it cannot be opened or mapped, is a folder, or is too large.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, ElfError> {
+        let path = path.into();
+        let file = File::open(&path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(std::io::Error::from(std::io::ErrorKind::IsADirectory).into());
+        }
+        if metadata.len() == 0 {
+            return Err(ElfError::NotElf);
+        }
+        if metadata.len() > MAX_FILE {
+            return Err(ElfError::Malformed("the file is too large"));
+        }
+        #[expect(unsafe_code, reason = "memmap2 cannot know who else writes the file")]
+        // SAFETY: as for every linker, a file truncated while it is read raises
+        // SIGBUS; store files are immutable and ours are replaced by rename.
+        let map = unsafe { Mmap::map(&file)? };
+        Ok(Self {
+            path,
+            map: Arc::new(map),
+            metadata,
+        })
+    }
+
+    /// The path that it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
+    /// `stat` of the open file.
+    pub fn metadata(&self) -> &std::fs::Metadata {
+        &self.metadata
+    }
+
+    /// Parses it.
+    ///
+    /// # Errors
+    /// See [`ElfFile::parse`].
+    pub fn elf(&self) -> Result<ElfFile<'_>, ElfError> {
+        ElfFile::parse(self.bytes())
+    }
+}

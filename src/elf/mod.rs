@@ -1,0 +1,19 @@
+//! Facts read from ELF files: what the link editor and the loader would see.
+//!
+//! Everything comes from program headers and dynamic tags, never from section
+//! headers, which may be stripped. Files are untrusted: every offset is
+//! checked, sizes are capped, and nothing here panics. This module must not
+//! interpret the facts; that is `resolve`'s and `abi`'s work.
+//!
+//! Sources: gABI chapters 4 and 5; glibc elf/dl-load.c and elf/dl-lookup.c for
+//! how tags without a size (DT_SYMTAB) are bounded.
+
+mod dynamic;
+mod file;
+mod symbols;
+mod versions;
+
+pub use dynamic::{Dynamic, Search};
+pub use file::{ElfError, ElfFile, MappedElf, Segment};
+pub use symbols::{Symbol, Symbols};
+pub use versions::{VERSYM_HIDDEN, VersionDef, VersionNeed, Versions};

@@ -1,0 +1,15 @@
+//! indir: link against ABI stubs, reach libraries through a small table.
+//!
+//! `docs/DESIGN.md` describes the architecture; the modules below are its
+//! parts. `cli` is the only module that prints.
+
+pub mod cli;
+pub mod elf;
+pub mod exit;
+pub mod link;
+pub mod resolve;
+pub mod table;
+pub mod update;
+
+pub mod abi;
+pub mod stub;

@@ -1,0 +1,1 @@
+//! What the tests share: scratch folders, compilers, an installed prefix.
