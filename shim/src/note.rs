@@ -101,7 +101,11 @@ fn parse_own(desc: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     if !known || reference.len() > MAX_REFERENCE {
         return None;
     }
-    let id = if id.iter().all(|&b| b == 0) { None } else { Some(id) };
+    let id = if id.iter().all(|&b| b == 0) {
+        None
+    } else {
+        Some(id)
+    };
     Some((id, reference))
 }
 
@@ -111,7 +115,9 @@ fn parse_own(desc: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
 pub fn expand(reference: &[u8], origin: &[u8], id: &[u8], out: &mut [u8]) -> Option<usize> {
     let mut len = 0;
     let mut put = |bytes: &[u8]| -> Option<()> {
-        out.get_mut(len..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        out.get_mut(len..)?
+            .get_mut(..bytes.len())?
+            .copy_from_slice(bytes);
         len += bytes.len();
         Some(())
     };
@@ -136,5 +142,9 @@ pub fn expand(reference: &[u8], origin: &[u8], id: &[u8], out: &mut [u8]) -> Opt
 }
 
 const fn hex(nibble: u8) -> u8 {
-    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+    if nibble < 10 {
+        b'0' + nibble
+    } else {
+        b'a' + nibble - 10
+    }
 }

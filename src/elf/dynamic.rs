@@ -44,9 +44,8 @@ impl<'a> Dynamic<'a> {
             .ok_or(ElfError::Malformed("PT_DYNAMIC lies outside of the file"))?;
         let mut entries = Vec::new();
         for pair in bytes.chunks_exact(16).take(MAX_ENTRIES) {
-            let word = |at: usize| {
-                u64::from_le_bytes(pair[at..at + 8].try_into().unwrap_or_default())
-            };
+            let word =
+                |at: usize| u64::from_le_bytes(pair[at..at + 8].try_into().unwrap_or_default());
             match word(0) {
                 0 => break,
                 tag => entries.push((DynamicTag(tag as i64), word(8))),

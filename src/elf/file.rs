@@ -161,9 +161,10 @@ impl<'a> ElfFile<'a> {
     /// File bytes from virtual address `vaddr` to the end of the file-backed
     /// part of the PT_LOAD that holds it.
     pub fn bytes_at(&self, vaddr: u64) -> Option<&'a [u8]> {
-        let load = self.segments.iter().find(|s| {
-            s.kind == elf::PT_LOAD && vaddr >= s.vaddr && vaddr - s.vaddr < s.filesz
-        })?;
+        let load = self
+            .segments
+            .iter()
+            .find(|s| s.kind == elf::PT_LOAD && vaddr >= s.vaddr && vaddr - s.vaddr < s.filesz)?;
         let start = usize::try_from(load.offset.checked_add(vaddr - load.vaddr)?).ok()?;
         let end = usize::try_from(load.offset.checked_add(load.filesz)?).ok()?;
         self.data.get(start..end.min(self.data.len()))

@@ -65,7 +65,10 @@ impl<'a> Symbols<'a> {
         let all = file
             .bytes_at(at)
             .ok_or(ElfError::Malformed("DT_SYMTAB lies outside of the file"))?;
-        if dynamic.value(elf::DT_SYMENT).is_some_and(|n| n != SYMBOL_LEN as u64) {
+        if dynamic
+            .value(elf::DT_SYMENT)
+            .is_some_and(|n| n != SYMBOL_LEN as u64)
+        {
             return Err(ElfError::Malformed("DT_SYMENT is not 24"));
         }
         let count = if let Some(hash) = dynamic.value(elf::DT_HASH) {

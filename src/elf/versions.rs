@@ -104,7 +104,11 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 /// Follows a `*_next` chain from `at`; every step moves forward, so it ends.
 fn step(at: usize, next: u32) -> Option<usize> {
-    if next == 0 { None } else { at.checked_add(next as usize) }
+    if next == 0 {
+        None
+    } else {
+        at.checked_add(next as usize)
+    }
 }
 
 fn read_defs<'a>(bytes: &'a [u8], dynamic: &Dynamic<'a>) -> Result<Vec<VersionDef<'a>>, ElfError> {

@@ -1,3 +1,4 @@
 //! Integration tests: one binary, one module a behaviour.
 
 mod support;
+mod toolchain;
