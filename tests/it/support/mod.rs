@@ -227,8 +227,8 @@ impl std::fmt::Display for Ran {
 /// The root of an unpacked Debian glibc: `lib/x86_64-linux-gnu/libc.so.6` is below it.
 ///
 /// `version` is a full Debian version, or one of the names that
-/// `tests/scripts/fetch-glibc.sh` gives: `old` (bookworm's earlier build),
-/// `2.36` (bookworm's newest), `2.41` (trixie's), `2.43` (sid's).
+/// `tests/scripts/fetch-glibc.sh` gives: `old` (bookworm's earlier build, 2.36),
+/// `bookworm` (2.36), `trixie` (2.41), `sid` (2.43 or later).
 pub(crate) fn glibc(version: &str) -> PathBuf {
     let cache = std::env::var_os("INDIR_CACHE").map_or_else(
         || Path::new(env!("CARGO_TARGET_TMPDIR")).join("../cache"),

@@ -1,0 +1,38 @@
+# Every command that the README, CONTRIBUTING.md and CI name; `make help` lists them.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.PHONY: help demo test bench lint install deps
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+demo: ## move real programs from one real glibc to another, byte-identical
+	@tests/scripts/demo.sh
+
+test: ## install what the tests need, fetch real glibc builds, run every test
+	tests/scripts/deps.sh build test
+	tests/scripts/fetch-glibc.sh
+	$(CARGO) test --workspace --locked --doc
+	$(CARGO) test --workspace --locked --lib --bins --tests
+
+bench: ## run the benchmarks and print their tables
+	tests/scripts/deps.sh build test
+	$(CARGO) bench --workspace --locked --benches
+
+lint: ## formatting, clippy, documentation, shell scripts; any warning fails
+	tests/scripts/deps.sh build lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
+	shellcheck -x tests/scripts/*.sh .ci/run
+
+install: ## build with optimisation and lay out PREFIX= (default /usr/local)
+	tests/scripts/deps.sh build
+	$(CARGO) build --release --locked
+	"$${CARGO_TARGET_DIR:-target}/release/indir" setup --prefix "$(DESTDIR)$(PREFIX)"
+
+deps: ## only install what building, linting and testing need
+	tests/scripts/deps.sh build lint test

@@ -1,0 +1,63 @@
+#!/bin/sh
+# Installs, through apt, the Debian packages that a purpose needs and that are
+# not installed yet; asks apt nothing when none is missing.
+#
+# usage: deps.sh build|lint|test|demo…
+#
+# Rust itself is not among them: cargo has to be there (Rust 1.85 or later,
+# which is newer than Debian 12's own).
+set -eu
+# shellcheck source=tests/scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+packages_for() {
+    case $1 in
+    build) # the linker that cargo uses, and the shim's
+        echo gcc libc6-dev binutils
+        ;;
+    lint)
+        echo shellcheck
+        ;;
+    test) # compilers and linkers that programs are linked with, tools that must go on working
+        echo gcc g++ clang lld mold
+        echo gdb valgrind libc6-dbg strace patchelf
+        # ca-certificates, gpgv: for fetch-glibc.sh's own apt
+        echo ca-certificates gpgv debian-archive-keyring
+        ;;
+    demo)
+        echo gcc g++ make patchelf
+        echo ca-certificates gpgv debian-archive-keyring
+        # to unpack and build the two sources
+        echo xz-utils lzip
+        ;;
+    *) die "unknown purpose $1: one of build, lint, test, demo" ;;
+    esac
+}
+
+missing=''
+for purpose in "$@"; do
+    for package in $(packages_for "$purpose"); do
+        case " $missing " in *" $package "*) continue ;; esac
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=''
+        [ "$state" = installed ] || missing="$missing $package"
+    done
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+    say "This machine has no apt-get; what its own packages lack of these will fail by name:$missing"
+    exit 0
+fi
+if [ "$(id -u)" = 0 ]; then
+    as_root() { "$@"; }
+elif command -v sudo >/dev/null; then
+    as_root() { sudo "$@"; }
+else
+    die "packages are missing; run as root: apt-get update && apt-get install -y$missing"
+fi
+say "Installing:$missing"
+as_root apt-get -q update >&2 || say "apt-get update failed; going on with the package lists that are there"
+# shellcheck disable=SC2086 # a word list
+as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q install -y --no-install-recommends $missing >&2 ||
+    die "apt-get could not install:$missing"
