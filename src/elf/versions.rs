@@ -28,6 +28,9 @@ pub struct VersionNeed<'a> {
     pub index: u16,
     /// `vna_flags`: VER_FLG_WEAK.
     pub flags: u16,
+    /// Whether `vna_other` has the hidden bit: the need is not satisfied by a
+    /// definition without version.
+    pub hidden: bool,
     /// `vn_file`: soname of the file.
     pub file: &'a [u8],
     /// Its name.
@@ -151,8 +154,10 @@ fn read_needs<'a>(
         for _ in 0..count {
             let here = aux.ok_or(BAD_NEED)?;
             let name = word(bytes, here + 8).ok_or(BAD_NEED)?;
+            let other = half(bytes, here + 6).ok_or(BAD_NEED)?;
             needs.push(VersionNeed {
-                index: half(bytes, here + 6).ok_or(BAD_NEED)? & !VERSYM_HIDDEN,
+                index: other & !VERSYM_HIDDEN,
+                hidden: other & VERSYM_HIDDEN != 0,
                 flags: half(bytes, here + 4).ok_or(BAD_NEED)?,
                 file,
                 name: dynamic.string(u64::from(name))?,

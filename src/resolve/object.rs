@@ -1,0 +1,449 @@
+//! A library or executable, parsed once and shared by every closure it is in.
+//!
+//! Holds what ld.so keeps in a link_map: symbol and hash tables, versions by
+//! index, relocation tables. Places in the file are kept as ranges, so that an
+//! object owns its mapping and can be shared between threads (`Arc`). Files
+//! are untrusted: every access is checked and nothing here panics. It decides
+//! nothing about other objects; that is `lookup`.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use object::elf::{self, DynamicTag, FileType, RelocationType, SymbolSection};
+
+use super::hash::{self, HashTable, NameHash};
+use crate::elf::{Dynamic, ElfError, ElfFile, MappedElf, Segment, Versions};
+
+const SYMBOL_LEN: usize = 24;
+const RELA_LEN: usize = 24;
+const VERSION_INDEX: u16 = 0x7fff;
+
+/// A version by its index, as ld.so's `l_versions` holds it.
+#[derive(Clone, Debug)]
+struct VersionEntry {
+    name: Range<usize>,
+    hash: u32,
+    hidden: bool,
+    file: Option<Range<usize>>,
+}
+
+/// A version that a symbol carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// The gABI hash of the name.
+    pub hash: u32,
+    /// The need is not satisfied by a definition without version.
+    pub hidden: bool,
+    /// Soname of the file that it is needed of; `None` for own versions.
+    pub file: Option<&'a [u8]>,
+}
+
+/// A dynamic symbol without its name, as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawSymbol {
+    /// `st_name`: offset in the string table.
+    pub name: u32,
+    /// `st_info`.
+    pub info: u8,
+    /// `st_other`.
+    pub other: u8,
+    /// `st_shndx`.
+    pub shndx: SymbolSection,
+    /// `st_value`.
+    pub value: u64,
+    /// `st_size`.
+    pub size: u64,
+}
+
+impl RawSymbol {
+    /// `ELF64_ST_TYPE`.
+    pub fn kind(&self) -> elf::SymbolType {
+        elf::SymbolType(self.info & 15)
+    }
+
+    /// `ELF64_ST_BIND`.
+    pub fn binding(&self) -> elf::SymbolBind {
+        elf::SymbolBind(self.info >> 4)
+    }
+
+    /// `ELF64_ST_VISIBILITY`.
+    pub fn visibility(&self) -> elf::SymbolVisibility {
+        elf::SymbolVisibility(self.other & 3)
+    }
+
+    /// Hidden and internal symbols are found by nobody else, and their own
+    /// object finds them without looking (dl_symbol_visibility_binds_local_p).
+    pub fn binds_locally(&self) -> bool {
+        matches!(self.visibility(), elf::STV_HIDDEN | elf::STV_INTERNAL)
+    }
+}
+
+/// One Elf64_Rela.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rela {
+    /// `r_offset`: address of the slot, relative to the load address.
+    pub offset: u64,
+    /// `ELF64_R_TYPE`.
+    pub kind: RelocationType,
+    /// `ELF64_R_SYM`.
+    pub symbol: u32,
+    /// `r_addend`.
+    pub addend: i64,
+}
+
+/// A parsed ELF file, with the tables that symbol resolution needs.
+#[derive(Debug)]
+pub struct LoadedObject {
+    file: MappedElf,
+    kind: FileType,
+    segments: Vec<Segment>,
+    symbolic: bool,
+    text_relocations: bool,
+    bind_now: bool,
+    strings: Range<usize>,
+    symbols: Range<usize>,
+    symbol_count: usize,
+    versym: Option<Range<usize>>,
+    versions: Vec<Option<VersionEntry>>,
+    hash: HashTable,
+    soname: Option<Range<usize>>,
+    rela: Range<usize>,
+    relative_count: u64,
+    jump_relocations: Range<usize>,
+    relr: Range<usize>,
+}
+
+impl LoadedObject {
+    /// Opens and parses the file at `path`.
+    ///
+    /// # Errors
+    /// As [`LoadedObject::new`], and when the file cannot be mapped.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, ElfError> {
+        Self::new(MappedElf::open(path)?)
+    }
+
+    /// Parses a mapped file. A file without a dynamic section is an object
+    /// without symbols and relocations.
+    ///
+    /// # Errors
+    /// When a table that ld.so would read lies outside of the file.
+    pub fn new(file: MappedElf) -> Result<Self, ElfError> {
+        let elf = file.elf()?;
+        let dynamic = elf.dynamic()?.unwrap_or_default();
+        let versions = elf.versions(&dynamic)?;
+        let bytes = file.bytes();
+        let flags = dynamic.value(elf::DT_FLAGS).unwrap_or(0);
+        let flags_1 = dynamic.value(elf::DT_FLAGS_1).unwrap_or(0);
+        let has = |tag, bit: u64| dynamic.value(tag).is_some() || flags & bit != 0;
+        let table = |tag| table_at(&elf, &dynamic, tag);
+        let hash = if let Some(range) = table(elf::DT_GNU_HASH)? {
+            HashTable::gnu(bytes, range)?
+        } else if let Some(range) = table(elf::DT_HASH)? {
+            HashTable::sysv(bytes, range)?
+        } else {
+            HashTable::Empty
+        };
+        let by_index = versions_by_index(bytes, &versions);
+        let parsed = Self {
+            kind: elf.kind(),
+            segments: elf.segments().to_vec(),
+            symbolic: has(elf::DT_SYMBOLIC, elf::DF_SYMBOLIC.0),
+            text_relocations: has(elf::DT_TEXTREL, elf::DF_TEXTREL.0),
+            bind_now: has(elf::DT_BIND_NOW, elf::DF_BIND_NOW.0) || flags_1 & elf::DF_1_NOW.0 != 0,
+            strings: range_of(bytes, dynamic.strings),
+            symbols: table(elf::DT_SYMTAB)?.unwrap_or(0..0),
+            symbol_count: elf.symbols(&dynamic)?.len(),
+            // ld.so keeps versions only if the object names any.
+            versym: if by_index.is_empty() {
+                None
+            } else {
+                table(elf::DT_VERSYM)?
+            },
+            versions: by_index,
+            hash,
+            soname: dynamic.soname.map(|name| range_of(bytes, name)),
+            rela: sized_table(&elf, &dynamic, elf::DT_RELA, elf::DT_RELASZ)?,
+            relative_count: dynamic.value(elf::DT_RELACOUNT).unwrap_or(0),
+            jump_relocations: sized_table(&elf, &dynamic, elf::DT_JMPREL, elf::DT_PLTRELSZ)?,
+            relr: sized_table(&elf, &dynamic, elf::DT_RELR, elf::DT_RELRSZ)?,
+            file: file.clone(),
+        };
+        Ok(parsed)
+    }
+
+    /// The mapped file, for everything that is not kept here.
+    pub fn file(&self) -> &MappedElf {
+        &self.file
+    }
+
+    /// The path that it was opened by.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// DT_SONAME.
+    pub fn soname(&self) -> Option<&[u8]> {
+        self.file.bytes().get(self.soname.clone()?)
+    }
+
+    /// ET_EXEC or ET_DYN.
+    pub fn kind(&self) -> FileType {
+        self.kind
+    }
+
+    /// All program headers.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// DT_SYMBOLIC or DF_SYMBOLIC: a library looks into itself first.
+    pub fn is_symbolic(&self) -> bool {
+        self.symbolic
+    }
+
+    /// DT_TEXTREL or DF_TEXTREL: relocations change read-only segments.
+    pub fn has_text_relocations(&self) -> bool {
+        self.text_relocations
+    }
+
+    /// DT_BIND_NOW, DF_BIND_NOW or DF_1_NOW: nothing is bound late.
+    pub fn binds_now(&self) -> bool {
+        self.bind_now
+    }
+
+    /// Number of dynamic symbols, the null symbol included.
+    pub fn symbol_count(&self) -> usize {
+        self.symbol_count
+    }
+
+    /// Symbol `index` as relocations and hash tables number them.
+    pub fn symbol(&self, index: u32) -> Option<RawSymbol> {
+        let at = (index as usize)
+            .checked_mul(SYMBOL_LEN)?
+            .checked_add(self.symbols.start)?;
+        let raw: &[u8; SYMBOL_LEN] = self.file.bytes().get(at..self.symbols.end)?.first_chunk()?;
+        Some(RawSymbol {
+            name: u32::from_le_bytes(*raw.first_chunk()?),
+            info: raw[4],
+            other: raw[5],
+            shndx: SymbolSection(u16::from_le_bytes([raw[6], raw[7]])),
+            value: u64::from_le_bytes(*raw[8..].first_chunk()?),
+            size: u64::from_le_bytes(*raw[16..].first_chunk()?),
+        })
+    }
+
+    /// The string at `offset` of the string table, without its NUL.
+    pub fn string(&self, offset: u32) -> Option<&[u8]> {
+        let tail = self.strings()?.get(offset as usize..)?;
+        tail.get(..tail.iter().position(|&b| b == 0)?)
+    }
+
+    /// Name of symbol `index`.
+    pub fn symbol_name(&self, index: u32) -> Option<&[u8]> {
+        self.string(self.symbol(index)?.name)
+    }
+
+    fn strings(&self) -> Option<&[u8]> {
+        self.file.bytes().get(self.strings.clone())
+    }
+
+    /// Whether the string at `offset` is exactly `name`.
+    pub(super) fn string_is(&self, offset: u32, name: &[u8]) -> bool {
+        self.strings()
+            .and_then(|all| all.get(offset as usize..))
+            .and_then(|tail| tail.strip_prefix(name))
+            .is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// Whether the object has symbol versions that ld.so looks at.
+    pub fn has_versions(&self) -> bool {
+        self.versym.is_some()
+    }
+
+    /// DT_VERSYM's entry of symbol `index`, hidden bit included; `None` if the
+    /// object has no versions.
+    pub fn version_index(&self, index: u32) -> Option<u16> {
+        let range = self.versym.clone()?;
+        let at = (index as usize).checked_mul(2)?.checked_add(range.start)?;
+        let raw = self.file.bytes().get(at..range.end)?.first_chunk()?;
+        Some(u16::from_le_bytes(*raw))
+    }
+
+    /// The version with index `index` (the hidden bit is ignored), defined or
+    /// needed; `None` for "no version" (indexes 0 and 1, usually).
+    pub fn version(&self, index: u16) -> Option<Version<'_>> {
+        let entry = self
+            .versions
+            .get(usize::from(index & VERSION_INDEX))?
+            .as_ref()?;
+        let bytes = self.file.bytes();
+        Some(Version {
+            name: bytes.get(entry.name.clone())?,
+            hash: entry.hash,
+            hidden: entry.hidden,
+            file: entry.file.clone().and_then(|range| bytes.get(range)),
+        })
+    }
+
+    /// The version that symbol `index` is defined or needed with.
+    pub fn symbol_version(&self, index: u32) -> Option<Version<'_>> {
+        self.version(self.version_index(index)?)
+    }
+
+    /// Whether the object defines version `name` (DT_VERDEF, without the base
+    /// version); glibc elf/dl-version.c.
+    pub fn defines_version(&self, name: &[u8]) -> bool {
+        let bytes = self.file.bytes();
+        self.versions
+            .iter()
+            .flatten()
+            .any(|v| v.file.is_none() && bytes.get(v.name.clone()) == Some(name))
+    }
+
+    /// Calls `candidate` with the symbols whose hash fits, until it says true.
+    pub(super) fn candidates(&self, hash: &NameHash<'_>, candidate: &mut dyn FnMut(u32) -> bool) {
+        self.hash.walk(self.file.bytes(), hash, candidate);
+    }
+
+    /// DT_RELA's entries, in order.
+    pub fn relocations(&self) -> impl ExactSizeIterator<Item = Rela> + '_ {
+        self.relas(&self.rela)
+    }
+
+    /// DT_JMPREL's entries, in order.
+    pub fn jump_relocations(&self) -> impl ExactSizeIterator<Item = Rela> + '_ {
+        self.relas(&self.jump_relocations)
+    }
+
+    /// DT_RELACOUNT: how many of DT_RELA's first entries ld.so takes for
+    /// RELATIVE without looking.
+    pub fn relative_count(&self) -> u64 {
+        self.relative_count
+    }
+
+    /// DT_RELR's words, in order.
+    pub fn relr(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        let bytes = self.file.bytes().get(self.relr.clone()).unwrap_or(&[]);
+        bytes
+            .chunks_exact(8)
+            .map(|word| word.first_chunk().map_or(0, |w| u64::from_le_bytes(*w)))
+    }
+
+    fn relas(&self, range: &Range<usize>) -> impl ExactSizeIterator<Item = Rela> + '_ {
+        let bytes = self.file.bytes().get(range.clone()).unwrap_or(&[]);
+        bytes.chunks_exact(RELA_LEN).map(|raw| {
+            let long = |at: usize| {
+                let word = raw.get(at..).and_then(|b| b.first_chunk());
+                word.map_or(0, |w| u64::from_le_bytes(*w))
+            };
+            let info = long(8);
+            Rela {
+                offset: long(0),
+                kind: RelocationType(info as u32),
+                symbol: (info >> 32) as u32,
+                addend: long(16) as i64,
+            }
+        })
+    }
+
+    /// The eight bytes that the file has at `address`, as far as they are
+    /// backed by the file; the rest of a segment is zero.
+    pub fn initial_word(&self, address: u64) -> Option<u64> {
+        let load = self.segments.iter().find(|s| {
+            s.kind == elf::PT_LOAD && address >= s.vaddr && address - s.vaddr < s.memsz
+        })?;
+        let within = address - load.vaddr;
+        (load.memsz - within >= 8).then_some(())?;
+        let mut word = [0; 8];
+        let backed = load.filesz.saturating_sub(within).min(8) as usize;
+        let at = usize::try_from(load.offset.checked_add(within)?).ok()?;
+        word.get_mut(..backed)?
+            .copy_from_slice(self.file.bytes().get(at..at.checked_add(backed)?)?);
+        Some(u64::from_le_bytes(word))
+    }
+}
+
+/// Where `inner`, a part of `outer`, lies in it.
+fn range_of(outer: &[u8], inner: &[u8]) -> Range<usize> {
+    let start = (inner.as_ptr() as usize).wrapping_sub(outer.as_ptr() as usize);
+    if inner.is_empty() || start >= outer.len() {
+        return 0..0;
+    }
+    start..start + inner.len()
+}
+
+/// From the address that `tag` holds to the end of the file-backed segment.
+fn table_at(
+    elf: &ElfFile<'_>,
+    dynamic: &Dynamic<'_>,
+    tag: DynamicTag,
+) -> Result<Option<Range<usize>>, ElfError> {
+    let Some(address) = dynamic.value(tag) else {
+        return Ok(None);
+    };
+    let bytes = elf.bytes_at(address).ok_or(ElfError::Malformed(
+        "a dynamic table lies outside of the file",
+    ))?;
+    Ok(Some(range_of(elf.data(), bytes)))
+}
+
+/// The table at `tag` with the length in `size`; a zero address or length is
+/// an empty table (DT_RELA may be zero beside DT_RELR).
+fn sized_table(
+    elf: &ElfFile<'_>,
+    dynamic: &Dynamic<'_>,
+    tag: DynamicTag,
+    size: DynamicTag,
+) -> Result<Range<usize>, ElfError> {
+    let len = dynamic.value(size).unwrap_or(0);
+    if len == 0 || dynamic.value(tag).unwrap_or(0) == 0 {
+        return Ok(0..0);
+    }
+    let all = table_at(elf, dynamic, tag)?.unwrap_or(0..0);
+    match usize::try_from(len).ok().filter(|len| *len <= all.len()) {
+        Some(len) => Ok(all.start..all.start + len),
+        None => Err(ElfError::Malformed(
+            "a relocation table goes beyond the file",
+        )),
+    }
+}
+
+/// ld.so's `l_versions`: needs first, then definitions over them, without the
+/// base version (glibc elf/dl-version.c).
+fn versions_by_index(bytes: &[u8], versions: &Versions<'_>) -> Vec<Option<VersionEntry>> {
+    let needs = versions.needs.iter().map(|n| n.index);
+    let Some(highest) = needs.chain(versions.defs.iter().map(|d| d.index)).max() else {
+        return Vec::new();
+    };
+    if highest == 0 {
+        return Vec::new();
+    }
+    let mut entries = vec![None; usize::from(highest) + 1];
+    for need in &versions.needs {
+        if let Some(entry) = entries.get_mut(usize::from(need.index)) {
+            *entry = Some(VersionEntry {
+                name: range_of(bytes, need.name),
+                hash: hash::sysv(need.name),
+                hidden: need.hidden,
+                file: Some(range_of(bytes, need.file)),
+            });
+        }
+    }
+    for def in &versions.defs {
+        if def.flags & elf::VER_FLG_BASE.0 != 0 {
+            continue;
+        }
+        if let Some(entry) = entries.get_mut(usize::from(def.index)) {
+            let hidden = entry.as_ref().is_some_and(|e: &VersionEntry| e.hidden);
+            *entry = Some(VersionEntry {
+                name: range_of(bytes, def.name),
+                hash: hash::sysv(def.name),
+                hidden,
+                file: None,
+            });
+        }
+    }
+    entries
+}
