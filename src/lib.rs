@@ -3,6 +3,7 @@
 //! `docs/DESIGN.md` describes the architecture; the modules below are its
 //! parts. `cli` is the only module that prints.
 
+pub mod artefacts;
 pub mod cli;
 pub mod elf;
 pub mod exit;

@@ -43,9 +43,19 @@ impl<'a> Notes<'a> {
 
     /// Adds what the notes in `bytes` say: the content of one PT_NOTE segment
     /// with alignment `align` (4 or 8; gABI allows both).
+    ///
+    /// mold puts notes of either alignment into one segment of alignment 8, so
+    /// each note there is taken as 4-aligned, which the only 8-aligned kind,
+    /// `.note.gnu.property`, is too, and zero words between notes are skipped.
     pub fn scan(&mut self, mut bytes: &'a [u8], align: usize) {
-        let align = if align == 8 { 8 } else { 4 };
-        while let Some((note, rest)) = split(bytes, align) {
+        loop {
+            if align == 8 && word(bytes, 0) == Some(0) {
+                bytes = bytes.get(4..).unwrap_or(&[]);
+                continue;
+            }
+            let Some((note, rest)) = split(bytes) else {
+                return;
+            };
             if note.owner == OWNER && note.kind == TYPE {
                 match parse_own(note.desc) {
                     Some((id, reference)) => {
@@ -76,12 +86,12 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*word))
 }
 
-fn split(bytes: &[u8], align: usize) -> Option<(Note<'_>, &[u8])> {
+fn split(bytes: &[u8]) -> Option<(Note<'_>, &[u8])> {
     let name_len = word(bytes, 0)? as usize;
     let desc_len = word(bytes, 4)? as usize;
     let kind = word(bytes, 8)?;
     let name_end = 12usize.checked_add(name_len)?;
-    let desc_at = name_end.checked_next_multiple_of(align)?;
+    let desc_at = name_end.checked_next_multiple_of(4)?;
     let desc_end = desc_at.checked_add(desc_len)?;
     let note = Note {
         owner: bytes.get(12..name_end)?,
@@ -89,7 +99,7 @@ fn split(bytes: &[u8], align: usize) -> Option<(Note<'_>, &[u8])> {
         desc: bytes.get(desc_at..desc_end)?,
     };
     // The last note's padding may be missing.
-    let next = desc_end.checked_next_multiple_of(align)?;
+    let next = desc_end.checked_next_multiple_of(4)?;
     Some((note, bytes.get(next..).unwrap_or(&[])))
 }
 
@@ -146,5 +156,52 @@ const fn hex(nibble: u8) -> u8 {
         b'0' + nibble
     } else {
         b'a' + nibble - 10
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `.note.gnu.property` (8-aligned), a build-id, our note with an odd
+    /// length, in one segment as mold lays it out.
+    const MERGED: &[u8] =
+        b"\x04\0\0\0\x10\0\0\0\x05\0\0\0GNU\0\x02\x80\0\xc0\x04\0\0\0\x01\0\0\0\0\0\0\0\
+        \x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0bbbbbbbbbbbbbbbbbbbb\
+        \x06\0\0\0\x17\0\0\0\x01\0\0\0indir\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0/a\0\0\
+        \0\0\0\0";
+
+    #[test]
+    fn notes_of_both_alignments_in_one_segment() {
+        for align in [4, 8] {
+            let mut notes = Notes::default();
+            notes.scan(MERGED, align);
+            assert_eq!(notes.build_id, Some(&[b'b'; 20][..]));
+            assert_eq!(notes.reference, Some(&b"/a"[..]));
+            assert_eq!(notes.own_id, None);
+            assert!(!notes.malformed);
+        }
+    }
+
+    #[test]
+    fn padding_before_an_aligned_note_is_skipped() {
+        let mut bytes = MERGED[32..].to_vec();
+        bytes.extend_from_slice(&MERGED[..32]);
+        bytes.extend_from_slice(&[0; 8]);
+        bytes.extend_from_slice(&MERGED[32..68]);
+        let mut notes = Notes::default();
+        notes.scan(&bytes, 8);
+        assert!(notes.build_id.is_some() && notes.reference.is_some());
+    }
+
+    #[test]
+    fn no_bytes_hang_or_panic() {
+        for align in [4, 8] {
+            for cut in 0..MERGED.len() {
+                Notes::default().scan(&MERGED[..cut], align);
+            }
+            Notes::default().scan(&[0; 64], align);
+            Notes::default().scan(&[0xff; 64], align);
+        }
     }
 }

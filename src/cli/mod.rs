@@ -2,6 +2,8 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+pub mod setup;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -16,10 +18,18 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Setup(setup::Args),
+}
 
 /// Runs `indir` (or, by the name in `argv[0]`, the linker wrapper).
 pub fn main(argv: Vec<OsString>) -> ExitCode {
+    if argv
+        .first()
+        .is_some_and(|argv0| crate::link::is_wrapper(argv0))
+    {
+        return crate::link::main(&argv);
+    }
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
@@ -34,5 +44,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {}
+    match command {
+        Command::Setup(args) => setup::run(args),
+    }
 }

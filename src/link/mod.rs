@@ -1,1 +1,59 @@
-//! To be filled.
+//! The linker wrapper: runs the real linker so that an executable comes out
+//! indirect.
+//!
+//! Everything that is not an executable with an interpreter passes through
+//! (shared objects lose their -rpath). docs/linker.md says what is changed and
+//! why. The wrapper must not print anything of its own on a link that succeeds
+//! or that the real linker itself refuses.
+
+mod options;
+mod output;
+mod plan;
+mod real;
+mod response;
+mod run;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Whether a program called as `argv0` is the linker wrapper.
+pub fn is_wrapper(argv0: &OsStr) -> bool {
+    let Some(name) = Path::new(argv0).file_name().and_then(OsStr::to_str) else {
+        return false;
+    };
+    name == "indir-ld" || name == "ld" || name.starts_with("ld.")
+}
+
+/// Links: `argv` is the whole command line with the wrapper's own name first.
+pub fn main(argv: &[OsString]) -> ExitCode {
+    match link(argv) {
+        Ok(code) => code,
+        Err(error) => {
+            anstream::eprintln!("indir-ld: {error:#}");
+            crate::exit::code_of(&error)
+        }
+    }
+}
+
+fn link(argv: &[OsString]) -> anyhow::Result<ExitCode> {
+    let (argv0, args) = match argv.split_first() {
+        Some((argv0, args)) => (argv0.as_os_str(), args),
+        None => (OsStr::new("ld"), argv),
+    };
+    let called = Path::new(argv0).file_name().unwrap_or(argv0);
+    let linker = real::find(called)?;
+    let items = options::scan(&response::expand(args)?);
+    match plan::Plan::of(items, called)? {
+        plan::Plan::Untouched => Err(run::replace(&linker, args, false)),
+        plan::Plan::Changed { args, run_path } => Err(run::replace(&linker, &args, !run_path)),
+        plan::Plan::Indirect(job) => {
+            let status = run::wait(&linker, &job.args)?;
+            if !status.success() {
+                return Ok(run::pass_on(status));
+            }
+            output::finish(&job)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

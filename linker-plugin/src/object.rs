@@ -1,0 +1,140 @@
+//! The object file that carries the `indir` note into a link.
+//!
+//! The linker wrapper and the linker plugin compile this same file, and the
+//! plugin is built without dependencies, so nothing but `std` may be used here.
+//! Layout: gABI chapter 4 (sections, "Note Section"); x86-64 psABI, "Program
+//! Property".
+//!
+//! Besides the note the object has
+//! - `.note.GNU-stack`, empty and without SHF_EXECINSTR: linkers take an object
+//!   without it as one that wants an executable stack;
+//! - `.note.gnu.property` with every x86 feature bit: a linker keeps IBT and
+//!   SHSTK only if *all* inputs have them, and an object without code stands
+//!   in nobody's way. The two "used" properties are there with the value 0
+//!   because a linker drops them too when one input lacks them.
+
+const EM_X86_64: u16 = 62;
+const SHT_PROGBITS: u32 = 1;
+const SHT_STRTAB: u32 = 3;
+const SHT_NOTE: u32 = 7;
+const SHF_ALLOC: u64 = 2;
+const EHDR_LEN: usize = 64;
+const SHDR_LEN: usize = 64;
+
+/// Zero bytes that the note begins with: "the id is the build-id".
+const ID_LEN: usize = 20;
+const NAMES: &[u8] = b"\0.note.indir\0.note.gnu.property\0.note.GNU-stack\0.shstrtab\0";
+
+/// Name, type, flags, content, alignment.
+type Section<'a> = (&'static [u8], u32, u64, &'a [u8], u64);
+
+/// The relocatable object, for x86-64, whose note names the table `reference`.
+pub fn note_object(reference: &[u8]) -> Vec<u8> {
+    let note = note(b"indir\0", 1, &own_note(reference));
+    let property = note_property();
+    let sections: [Section<'_>; 4] = [
+        (b".note.indir\0", SHT_NOTE, SHF_ALLOC, &note, 4),
+        (b".note.gnu.property\0", SHT_NOTE, SHF_ALLOC, &property, 8),
+        (b".note.GNU-stack\0", SHT_PROGBITS, 0, &[], 1),
+        (b".shstrtab\0", SHT_STRTAB, 0, NAMES, 1),
+    ];
+
+    let mut data = vec![0; EHDR_LEN];
+    let mut headers = vec![0; SHDR_LEN];
+    for (name, kind, flags, bytes, align) in sections {
+        pad(&mut data, align as usize);
+        headers.extend_from_slice(&name_offset(name).to_le_bytes());
+        headers.extend_from_slice(&kind.to_le_bytes());
+        headers.extend_from_slice(&flags.to_le_bytes());
+        // sh_addr, sh_offset, sh_size
+        headers.extend_from_slice(&0u64.to_le_bytes());
+        headers.extend_from_slice(&(data.len() as u64).to_le_bytes());
+        headers.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        // sh_link and sh_info, sh_addralign, sh_entsize
+        headers.extend_from_slice(&0u64.to_le_bytes());
+        headers.extend_from_slice(&align.to_le_bytes());
+        headers.extend_from_slice(&0u64.to_le_bytes());
+        data.extend_from_slice(bytes);
+    }
+    pad(&mut data, 8);
+    let header = file_header(data.len() as u64, sections.len() as u16 + 1);
+    data.splice(..EHDR_LEN, header);
+    data.extend_from_slice(&headers);
+    data
+}
+
+fn own_note(reference: &[u8]) -> Vec<u8> {
+    let mut desc = vec![0; ID_LEN];
+    desc.extend_from_slice(reference);
+    desc.push(0);
+    desc
+}
+
+fn note_property() -> Vec<u8> {
+    const NT_GNU_PROPERTY_TYPE_0: u32 = 5;
+    const X86_FEATURE_1_AND: u32 = 0xc000_0002;
+    const X86_FEATURE_2_USED: u32 = 0xc001_0001;
+    const X86_ISA_1_USED: u32 = 0xc001_0002;
+    /// IBT, SHSTK, LAM_U48, LAM_U57.
+    const ALL_FEATURES: u32 = 0xf;
+
+    let mut desc = Vec::new();
+    for (kind, value) in [
+        (X86_FEATURE_1_AND, ALL_FEATURES),
+        (X86_FEATURE_2_USED, 0),
+        (X86_ISA_1_USED, 0),
+    ] {
+        for word in [kind, 4, value, 0] {
+            desc.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    note(b"GNU\0", NT_GNU_PROPERTY_TYPE_0, &desc)
+}
+
+fn note(owner: &[u8], kind: u32, desc: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for word in [owner.len() as u32, desc.len() as u32, kind] {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    out.extend_from_slice(owner);
+    pad(&mut out, 4);
+    out.extend_from_slice(desc);
+    pad(&mut out, 4);
+    out
+}
+
+fn file_header(sections_at: u64, section_count: u16) -> Vec<u8> {
+    // ELFCLASS64, ELFDATA2LSB, EV_CURRENT, no OS ABI.
+    let mut out = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    // e_type ET_REL, e_machine, e_version
+    out.extend_from_slice(&1u16.to_le_bytes());
+    out.extend_from_slice(&EM_X86_64.to_le_bytes());
+    out.extend_from_slice(&1u32.to_le_bytes());
+    // e_entry, e_phoff, e_shoff, e_flags
+    out.extend_from_slice(&[0; 16]);
+    out.extend_from_slice(&sections_at.to_le_bytes());
+    out.extend_from_slice(&0u32.to_le_bytes());
+    // e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx
+    for half in [
+        EHDR_LEN as u16,
+        0,
+        0,
+        SHDR_LEN as u16,
+        section_count,
+        section_count - 1,
+    ] {
+        out.extend_from_slice(&half.to_le_bytes());
+    }
+    out
+}
+
+fn name_offset(name: &[u8]) -> u32 {
+    NAMES
+        .windows(name.len())
+        .position(|window| window == name)
+        .map_or(0, |at| at as u32)
+}
+
+fn pad(bytes: &mut Vec<u8>, align: usize) {
+    bytes.resize(bytes.len().next_multiple_of(align), 0);
+}
