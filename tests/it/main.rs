@@ -1,4 +1,5 @@
 //! Integration tests: one binary, one module a behaviour.
 
+mod demo;
 mod support;
 mod toolchain;

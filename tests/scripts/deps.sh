@@ -27,8 +27,8 @@ packages_for() {
     demo)
         echo gcc g++ make patchelf
         echo ca-certificates gpgv debian-archive-keyring
-        # to unpack and build the two sources
-        echo xz-utils lzip
+        # to unpack the sources
+        echo xz-utils
         ;;
     *) die "unknown purpose $1: one of build, lint, test, demo" ;;
     esac
