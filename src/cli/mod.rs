@@ -3,6 +3,8 @@
 //! Data goes to stdout, everything else to stderr.
 
 pub mod setup;
+pub mod show;
+pub mod update;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -20,6 +22,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Setup(setup::Args),
+    Update(update::Args),
+    Show(show::Args),
 }
 
 /// Runs `indir` (or, by the name in `argv[0]`, the linker wrapper).
@@ -46,5 +50,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Setup(args) => setup::run(args),
+        Command::Update(args) => update::run(args),
+        Command::Show(args) => show::run(args),
     }
 }

@@ -1,1 +1,46 @@
-//! To be filled.
+//! Writing and refreshing the tables of executables: collect, plan, apply.
+//!
+//! `collect` finds the executables, `plan` computes each table from files alone
+//! (in parallel, nothing is written), `apply` replaces tables so that every one
+//! is old or new at any moment. Nothing here prints; `cli` does.
+
+mod apply;
+mod collect;
+mod plan;
+mod run;
+
+use std::path::{Path, PathBuf};
+
+pub use apply::{Mode, apply};
+pub use collect::{Collected, collect};
+pub use plan::{Options, Plan, PlanError, Planner, State};
+pub use run::{Counts, Entry, Outcome, Report, run};
+
+use crate::resolve::Store;
+
+/// Writes a table for a freshly linked executable, best effort: no sync, no
+/// message. Returns whether a table was written or was there already.
+///
+/// `lib_dirs` are the link's own folders; those that cannot be searched later
+/// (relative, missing, with a `:`) are left out. An executable that is not
+/// indirect, or whose closure cannot be resolved yet, is `Ok(false)`.
+///
+/// # Errors
+/// When the table's folder or file cannot be written.
+pub fn first_table(exe: &Path, lib_dirs: &[PathBuf]) -> anyhow::Result<bool> {
+    let usable = |folder: &&PathBuf| {
+        folder.is_absolute() && folder.is_dir() && crate::table::check_folder(folder).is_ok()
+    };
+    let options = Options {
+        lib_dirs: Some(lib_dirs.iter().filter(usable).cloned().collect()),
+        ..Options::default()
+    };
+    let store = Store::default();
+    let Ok(plan) = Planner::new(&store, &options).plan(exe) else {
+        return Ok(false);
+    };
+    for (_, result) in apply(std::slice::from_ref(&plan), Mode::Fast) {
+        result?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,183 @@
+//! `indir show`: what a table says.
+
+use std::ffi::CStr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use indir_shim::layout::{MAGIC, OBJECT_LDSO, OBJECT_SEARCH, PLAN_BOUND};
+use indir_shim::table::Table;
+use serde_json::json;
+
+use crate::elf::MappedElf;
+use crate::table::{Identity, Inputs, Place, SEPARATOR, TableFile, hex};
+
+/// `version` of the JSON document.
+const JSON_VERSION: u32 = 1;
+
+/// Show a table: which file provides what
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  indir show ./hello")]
+pub struct Args {
+    /// An indirect executable, or a table
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// When there is no readable table.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let path = table_path(&args.path)?;
+    let Some(file) = TableFile::load(&path)? else {
+        bail!(
+            "`{}` has no table at `{}` (run `indir update {}`)",
+            args.path.display(),
+            path.display(),
+            args.path.display()
+        );
+    };
+    let table = file
+        .table()
+        .map_err(|error| anyhow::anyhow!(error.message()))?;
+    if args.json {
+        anstream::println!("{:#}", to_json(&path, &table));
+    } else {
+        print(&path, &table);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `path` itself if it is a table, else the place of its table.
+fn table_path(path: &Path) -> anyhow::Result<PathBuf> {
+    let context = || format!("`{}`", path.display());
+    let real = std::fs::canonicalize(path).with_context(context)?;
+    let map = match MappedElf::open(&real) {
+        Ok(map) if map.bytes().starts_with(&MAGIC) => return Ok(real),
+        other => other.with_context(context)?,
+    };
+    let elf = map.elf().with_context(context)?;
+    Ok(Place::of(&real, &elf.notes()).with_context(context)?.path)
+}
+
+fn text(string: &CStr) -> String {
+    string.to_string_lossy().into_owned()
+}
+
+fn folders(list: &CStr) -> Vec<String> {
+    let folders = list.to_bytes().split(|&b| b == SEPARATOR);
+    let named = folders.filter(|folder| !folder.is_empty());
+    named
+        .map(|folder| String::from_utf8_lossy(folder).into_owned())
+        .collect()
+}
+
+fn identity(identity: &Identity) -> String {
+    match identity {
+        Identity::None => "-".to_owned(),
+        Identity::BuildId(id) => hex(id),
+        Identity::SizeMtime(size, mtime) => format!("{size} bytes, changed {mtime} ns"),
+    }
+}
+
+fn flags(flags: u8) -> Vec<&'static str> {
+    [(OBJECT_LDSO, "ld.so"), (OBJECT_SEARCH, "hwcaps")]
+        .into_iter()
+        .filter(|(bit, _)| flags & bit != 0)
+        .map(|(_, name)| name)
+        .collect()
+}
+
+fn plan(table: &Table<'_>) -> &'static str {
+    if table.header().plan == PLAN_BOUND {
+        "bound"
+    } else {
+        "direct"
+    }
+}
+
+fn print(path: &Path, table: &Table<'_>) {
+    let header = table.header();
+    anstream::println!("table       {}", path.display());
+    anstream::println!("version     {}", header.version.get());
+    anstream::println!("plan        {}", plan(table));
+    anstream::println!("executable  {}", hex(table.exe_id()));
+    anstream::println!("digest      {}", hex(&header.digest));
+    anstream::println!("abi         {}", hex(&header.abi_digest));
+    anstream::println!("ld.so       {}", text(table.ldso()));
+    if let Some(binder) = table.binder() {
+        anstream::println!("binder      {}", text(binder));
+    }
+    for folder in Inputs::of(table).lib_dirs {
+        anstream::println!("lib-dir     {}", folder.display());
+    }
+    for folder in folders(table.search()) {
+        anstream::println!("search      {folder}");
+    }
+    anstream::println!("libraries   {}", table.len());
+    for object in table.objects() {
+        let mut notes = flags(object.raw.flags);
+        notes.insert(0, "");
+        anstream::println!(
+            "  {} => {} ({}){}",
+            text(object.soname),
+            text(object.path),
+            identity(&Identity::from_raw(&object.raw.identity)),
+            notes.join(" ")
+        );
+    }
+}
+
+fn json_identity(raw: &indir_shim::layout::Identity) -> serde_json::Value {
+    match Identity::from_raw(raw) {
+        Identity::None => serde_json::Value::Null,
+        Identity::BuildId(id) => json!({ "build_id": hex(&id) }),
+        Identity::SizeMtime(size, mtime) => json!({ "size": size, "mtime_ns": mtime }),
+    }
+}
+
+fn to_json(path: &Path, table: &Table<'_>) -> serde_json::Value {
+    let header = table.header();
+    let objects: Vec<_> = table
+        .objects()
+        .map(|object| {
+            json!({
+                "soname": text(object.soname),
+                "path": text(object.path),
+                "identity": json_identity(&object.raw.identity),
+                "flags": flags(object.raw.flags),
+            })
+        })
+        .collect();
+    let inputs = Inputs::of(table);
+    let lib_dirs: Vec<_> = inputs
+        .lib_dirs
+        .iter()
+        .map(|folder| folder.to_string_lossy())
+        .collect();
+    json!({
+        "version": JSON_VERSION,
+        "table": path.to_string_lossy(),
+        "format": header.version.get(),
+        "plan": plan(table),
+        "executable_id": hex(table.exe_id()),
+        "digest": hex(&header.digest),
+        "abi_digest": hex(&header.abi_digest),
+        "ldso": {
+            "path": text(table.ldso()),
+            "identity": json_identity(&header.ldso_identity),
+            "span": header.ldso_span.get(),
+            "r_debug": header.ldso_r_debug.get(),
+        },
+        "binder": table.binder().map(text),
+        "lib_dirs": lib_dirs,
+        "search": folders(table.search()),
+        "objects": objects,
+    })
+}

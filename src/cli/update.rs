@@ -1,0 +1,167 @@
+//! `indir update`: write or refresh the tables of executables.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::exit;
+use crate::table::Replacement;
+use crate::update::{self, Options, Outcome, Report};
+
+/// `version` of the JSON document.
+const JSON_VERSION: u32 = 1;
+
+/// Write or refresh the tables of executables
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example, after a glibc upgrade:
+  indir update --replace /store/glibc-2.36=/store/glibc-2.41 /srv/programs
+
+Exit codes: 0 done; 1 something failed; 2 wrong usage; 3 refused, because the
+libraries do not satisfy at least one of the binaries. The tables of what failed
+or was refused stay as they were.")]
+pub struct Args {
+    /// Executables, or folders of which every indirect executable is meant
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Search this folder before all others; replaces the folders of the last update
+    #[arg(long = "lib-dir", value_name = "DIR")]
+    lib_dirs: Vec<PathBuf>,
+    /// Rewrite the folders of the last update that lie in OLD
+    #[arg(long, value_name = "OLD=NEW")]
+    replace: Vec<Replacement>,
+    /// What the tables hold: paths only (direct), or bindings too (bound)
+    #[arg(long, value_enum, default_value_t = PlanKind::Auto)]
+    plan: PlanKind,
+    /// Say what would be done, write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Number of threads [default: one a processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PlanKind {
+    /// Bound where it makes programs start faster
+    Auto,
+    /// Paths only
+    Direct,
+    /// Paths and bindings
+    Bound,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// When the command line asks for what cannot be done; what happens to single
+/// executables is printed and decides the exit code.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.plan == PlanKind::Bound {
+        anyhow::bail!("`--plan bound`: this build writes no bindings (use `--plan direct`)");
+    }
+    let mut lib_dirs = Vec::with_capacity(args.lib_dirs.len());
+    for folder in &args.lib_dirs {
+        lib_dirs.push(absolute(folder)?);
+    }
+    let options = Options {
+        lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
+        replacements: args.replace,
+    };
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(jobs) = args.jobs {
+        pool = pool.num_threads(jobs.get());
+    }
+    let bar = progress_bar();
+    let progress = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    };
+    let pool = pool.build().context("failed to start threads")?;
+    let report = pool.install(|| update::run(&args.paths, &options, args.dry_run, &progress));
+    bar.finish_and_clear();
+    if args.json {
+        let document = to_json(&report, args.dry_run);
+        anstream::println!("{document:#}");
+    }
+    Ok(summary(&report, args.dry_run))
+}
+
+/// `folder` as it will stand in tables: absolute, symlinks kept, since a
+/// symlink may be what the administrator switches.
+fn absolute(folder: &std::path::Path) -> anyhow::Result<PathBuf> {
+    let context = || format!("`--lib-dir {}`", folder.display());
+    if !std::fs::metadata(folder).with_context(context)?.is_dir() {
+        anyhow::bail!("`--lib-dir {}`: not a folder", folder.display());
+    }
+    let folder = std::path::absolute(folder).with_context(context)?;
+    Ok(folder.components().collect())
+}
+
+/// Hidden unless stderr is a terminal (indicatif's own rule).
+fn progress_bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}");
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Prints what needs attention and the sum; returns the exit code.
+fn summary(report: &Report, dry_run: bool) -> ExitCode {
+    for entry in &report.entries {
+        if let Outcome::Refused(why) | Outcome::Failed(why) = &entry.outcome {
+            anstream::eprintln!("indir: `{}`: {why}", entry.path.display());
+        }
+    }
+    let counts = report.counts();
+    let updated = if dry_run { "would update" } else { "updated" };
+    anstream::eprintln!(
+        "{updated} {}, current {}, refused {}, failed {}",
+        counts.updated,
+        counts.current,
+        counts.refused,
+        counts.failed
+    );
+    ExitCode::from(match counts {
+        _ if counts.refused > 0 => exit::REFUSED,
+        _ if counts.failed > 0 => exit::FAILED,
+        _ => exit::DONE,
+    })
+}
+
+fn to_json(report: &Report, dry_run: bool) -> serde_json::Value {
+    let counts = report.counts();
+    let executables: Vec<_> = report
+        .entries
+        .iter()
+        .map(|entry| {
+            let (state, message) = match &entry.outcome {
+                Outcome::Updated => ("updated", None),
+                Outcome::Current => ("current", None),
+                Outcome::Refused(why) => ("refused", Some(why)),
+                Outcome::Failed(why) => ("failed", Some(why)),
+            };
+            json!({
+                "path": entry.path.to_string_lossy(),
+                "table": entry.table.as_ref().map(|table| table.to_string_lossy()),
+                "libraries": entry.libraries,
+                "state": state,
+                "message": message,
+            })
+        })
+        .collect();
+    json!({
+        "version": JSON_VERSION,
+        "dry_run": dry_run,
+        "updated": counts.updated,
+        "current": counts.current,
+        "refused": counts.refused,
+        "failed": counts.failed,
+        "executables": executables,
+    })
+}

@@ -1,0 +1,503 @@
+//! The closure of an executable: what ld.so would load at start, in its order
+//! (`_dl_map_object_deps` in glibc elf/dl-deps.c).
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use indir_shim::layout::MAX_OBJECTS;
+
+use super::library::{LDSO_SONAME, Library, NeedKind};
+use super::search::{Folders, Outcome, Searcher};
+use super::store::{Hit, Probe, SearchList, Store};
+use super::tokens;
+
+/// soname beside which ld.so is looked for first.
+const LIBC_SONAME: &[u8] = b"libc.so.6";
+
+/// Why a closure could not be found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// A library is nowhere.
+    #[error("{}", missing(.name, .needed_by, .looked, .skipped))]
+    Missing {
+        /// The name that was looked for.
+        name: String,
+        /// Who asks for it.
+        needed_by: PathBuf,
+        /// Where it was looked for, in order.
+        looked: Vec<PathBuf>,
+        /// Files of that name that do not serve, and why.
+        skipped: Vec<(PathBuf, String)>,
+    },
+    /// A library is there but ld.so would stop at it.
+    #[error("`{}`, needed by `{}`, cannot be used: {why}", .path.display(), .needed_by.display())]
+    Bad {
+        /// The file.
+        path: PathBuf,
+        /// Who asks for it.
+        needed_by: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A name with a slash that is not an absolute path.
+    #[error("`{}` needs `{name}`, which depends on the current folder (give that library a soname with `-Wl,-soname` and link again)", .needed_by.display())]
+    Relative {
+        /// The name.
+        name: String,
+        /// Who asks for it.
+        needed_by: PathBuf,
+    },
+    /// More objects than a table can hold.
+    #[error("more than {MAX_OBJECTS} libraries are needed")]
+    TooMany,
+    /// A file without dynamic section has no closure.
+    #[error("it is statically linked: there is nothing to indirect")]
+    Static,
+}
+
+fn missing(
+    name: &str,
+    needed_by: &Path,
+    looked: &[PathBuf],
+    skipped: &[(PathBuf, String)],
+) -> String {
+    let mut text = format!(
+        "`{name}`, needed by `{}`, is not found; looked in",
+        needed_by.display()
+    );
+    // A Nix-like closure has hundreds of folders; the first tell the story.
+    const SHOWN: usize = 8;
+    for (index, folder) in looked.iter().take(SHOWN).enumerate() {
+        let _ = write!(
+            text,
+            "{} {}",
+            if index == 0 { "" } else { "," },
+            folder.display()
+        );
+    }
+    if looked.len() > SHOWN {
+        let _ = write!(text, " and {} more", looked.len() - SHOWN);
+    }
+    for (path, why) in skipped {
+        let _ = write!(text, "; passed over `{}`: {why}", path.display());
+    }
+    text.push_str(" (give its folder with `--lib-dir`)");
+    text
+}
+
+/// One library of a closure.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The file.
+    pub library: Arc<Library>,
+    /// Absolute path by which it was found.
+    pub path: PathBuf,
+    /// Name under which it was first asked for.
+    pub name: Vec<u8>,
+    /// Index of the node that asked first; `None` for the executable.
+    pub loader: Option<usize>,
+    /// Folders that hold a glibc-hwcaps variant of it, before its own or the
+    /// same.
+    pub variants: Vec<PathBuf>,
+}
+
+/// The closure of one executable.
+#[derive(Clone, Debug)]
+pub struct Closure {
+    /// All libraries in ld.so's breadth-first order, without the executable.
+    pub nodes: Vec<Node>,
+    /// ld.so: path and file.
+    pub ldso: (PathBuf, Arc<Library>),
+    /// Which of `nodes` is ld.so, if anything asks for it.
+    pub ldso_index: Option<usize>,
+    /// Folders of the executable's RPATH or RUNPATH, expanded.
+    pub exe_folders: Vec<PathBuf>,
+    /// Every name that was asked for, with who provides it: `None` for the
+    /// executable itself.
+    pub names: HashMap<Box<[u8]>, Option<usize>>,
+}
+
+/// Finds closures with one set of `--lib-dir` folders.
+#[derive(Debug)]
+pub struct Resolver<'a> {
+    store: &'a Store,
+    lib_dirs: Arc<SearchList>,
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver that looks into `lib_dirs` before everything else.
+    ///
+    /// They win even over a DT_RPATH: a prebuilt library's baked-in folders are
+    /// exactly what a table is there to override.
+    pub fn new(store: &'a Store, lib_dirs: &[PathBuf]) -> Self {
+        Self {
+            store,
+            lib_dirs: store.list(lib_dirs),
+        }
+    }
+
+    /// The closure of `exe`, whose path `exe_path` is absolute and free of
+    /// symlinks, as `$ORIGIN` in an executable wants it.
+    ///
+    /// # Errors
+    /// The first need, in ld.so's order, that cannot be met.
+    pub fn resolve(&self, exe_path: &Path, exe: &Library) -> Result<Closure, ResolveError> {
+        if !exe.dynamic {
+            return Err(ResolveError::Static);
+        }
+        Walk::new(self, exe_path, exe).run()
+    }
+}
+
+/// Number of an object in the order of loading; the executable is 0.
+type Id = usize;
+
+/// An object that the walk has met.
+struct Loaded {
+    /// `None` for ld.so, which is chosen when everything else is known.
+    library: Option<Arc<Library>>,
+    path: PathBuf,
+    name: Vec<u8>,
+    loader: Id,
+    folders: Folders,
+    variants: Vec<PathBuf>,
+}
+
+struct Walk<'a> {
+    resolver: &'a Resolver<'a>,
+    exe: &'a Library,
+    loaded: Vec<Loaded>,
+    names: HashMap<Box<[u8]>, Id>,
+    files: HashMap<(u64, u64), Id>,
+    ldso: Option<Id>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(resolver: &'a Resolver<'a>, exe_path: &Path, exe: &'a Library) -> Self {
+        let mut names = HashMap::new();
+        if let Some(soname) = &exe.soname {
+            names.insert(soname.clone(), 0);
+        }
+        Self {
+            resolver,
+            exe,
+            loaded: vec![Loaded {
+                library: None,
+                path: exe_path.to_owned(),
+                name: Vec::new(),
+                loader: 0,
+                folders: Folders::of(resolver.store, exe, exe_path),
+                variants: Vec::new(),
+            }],
+            names,
+            files: HashMap::from([(exe.file_id, 0)]),
+            ldso: None,
+        }
+    }
+
+    /// glibc keeps a linked list with a "done" mark. A filter's target goes in
+    /// before the object that asks for it, and the walk continues with it.
+    fn run(mut self) -> Result<Closure, ResolveError> {
+        let mut order: Vec<(Id, bool)> = vec![(0, false)];
+        let mut listed = vec![true];
+        let mut at = 0;
+        while let Some(entry) = order.get_mut(at) {
+            if entry.1 {
+                at += 1;
+                continue;
+            }
+            entry.1 = true;
+            let id = entry.0;
+            // Where the object that asks stands, behind its filters' targets.
+            let mut own = at;
+            for (kind, name) in self.needs(id) {
+                let wanted = match (self.load(&name, id), kind) {
+                    (Ok(wanted), _) => wanted,
+                    (Err(_), NeedKind::Auxiliary) => continue,
+                    (Err(error), _) => return Err(error),
+                };
+                if wanted >= listed.len() {
+                    listed.resize(wanted + 1, false);
+                }
+                let is_listed = std::mem::replace(&mut listed[wanted], true);
+                match kind {
+                    NeedKind::Needed if !is_listed => order.push((wanted, false)),
+                    NeedKind::Auxiliary | NeedKind::Filter if !is_listed => {
+                        order.insert(own, (wanted, false));
+                        own += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let order = order
+            .into_iter()
+            .map(|(id, _)| id)
+            .filter(|&id| id != 0)
+            .collect();
+        self.finish(order)
+    }
+
+    fn needs(&self, id: Id) -> Vec<(NeedKind, Box<[u8]>)> {
+        let library = match (id, self.loaded.get(id)) {
+            (0, _) => Some(self.exe),
+            (_, Some(loaded)) => loaded.library.as_deref(),
+            _ => None,
+        };
+        library
+            .map(|library| library.needs.clone())
+            .unwrap_or_default()
+    }
+
+    fn path(&self, id: Id) -> &Path {
+        self.loaded
+            .get(id)
+            .map_or(Path::new(""), |loaded| &loaded.path)
+    }
+
+    /// The object that `name`, asked for by `loader`, means.
+    fn load(&mut self, name: &[u8], loader: Id) -> Result<Id, ResolveError> {
+        let expanded;
+        let name = if name.contains(&b'$') {
+            let origin = self.path(loader).parent().unwrap_or(Path::new("/"));
+            expanded = tokens::expand(name, origin.as_os_str().as_bytes());
+            &expanded
+        } else {
+            name
+        };
+        if let Some(&id) = self.names.get(name) {
+            return Ok(id);
+        }
+        if name == LDSO_SONAME {
+            return self.add_ldso(name, loader);
+        }
+        let hit = self.find(name, loader)?;
+        if hit.library.is_ldso() {
+            return self.add_ldso(name, loader);
+        }
+        let known = self.files.get(&hit.library.file_id).copied();
+        let known = known.or_else(|| self.names.get(hit.path.as_os_str().as_bytes()).copied());
+        if let Some(id) = known {
+            self.names.insert(name.into(), id);
+            return Ok(id);
+        }
+        if hit.library.fixed_address {
+            return Err(ResolveError::Bad {
+                path: hit.path,
+                needed_by: self.path(loader).to_owned(),
+                why: "an executable, not a library".to_owned(),
+            });
+        }
+        let id = self.next_id()?;
+        self.files.insert(hit.library.file_id, id);
+        self.names.insert(name.into(), id);
+        self.names
+            .entry(hit.path.as_os_str().as_bytes().into())
+            .or_insert(id);
+        if let Some(soname) = &hit.library.soname {
+            self.names.entry(soname.clone()).or_insert(id);
+        }
+        self.loaded.push(Loaded {
+            folders: Folders::of(self.resolver.store, &hit.library, &hit.path),
+            library: Some(hit.library),
+            path: hit.path,
+            name: name.to_vec(),
+            loader,
+            variants: hit.variants,
+        });
+        Ok(id)
+    }
+
+    fn next_id(&self) -> Result<Id, ResolveError> {
+        if self.loaded.len() > MAX_OBJECTS {
+            Err(ResolveError::TooMany)
+        } else {
+            Ok(self.loaded.len())
+        }
+    }
+
+    /// ld.so is loaded before everything and matched by its soname.
+    fn add_ldso(&mut self, name: &[u8], loader: Id) -> Result<Id, ResolveError> {
+        let id = match self.ldso {
+            Some(id) => id,
+            None => {
+                let id = self.next_id()?;
+                self.loaded.push(Loaded {
+                    library: None,
+                    path: PathBuf::new(),
+                    name: LDSO_SONAME.to_vec(),
+                    loader,
+                    folders: Folders {
+                        rpath: None,
+                        runpath: None,
+                        no_defaults: false,
+                    },
+                    variants: Vec::new(),
+                });
+                self.ldso = Some(id);
+                id
+            }
+        };
+        self.names.insert(LDSO_SONAME.into(), id);
+        self.names.insert(name.into(), id);
+        Ok(id)
+    }
+
+    fn find(&self, name: &[u8], loader: Id) -> Result<Hit, ResolveError> {
+        let needed_by = || self.path(loader).to_owned();
+        let readable = || String::from_utf8_lossy(name).into_owned();
+        let outcome = if name.contains(&b'/') {
+            let path = PathBuf::from(OsStr::from_bytes(name));
+            if !path.is_absolute() {
+                return Err(ResolveError::Relative {
+                    name: readable(),
+                    needed_by: needed_by(),
+                });
+            }
+            match self.resolver.store.probe(&path) {
+                Probe::Found(library) => Outcome::Found(Hit {
+                    library,
+                    path,
+                    variants: Vec::new(),
+                }),
+                Probe::Bad(why) | Probe::Skip(why) => Outcome::Bad(path, why),
+                Probe::Missing => Outcome::Missing {
+                    looked: path.parent().map(Path::to_owned).into_iter().collect(),
+                    skipped: Vec::new(),
+                },
+            }
+        } else {
+            self.searcher(loader).find(name)
+        };
+        match outcome {
+            Outcome::Found(hit) => Ok(hit),
+            Outcome::Bad(path, why) => Err(ResolveError::Bad {
+                path,
+                needed_by: needed_by(),
+                why: why.to_string(),
+            }),
+            Outcome::Missing { looked, skipped } => Err(ResolveError::Missing {
+                name: readable(),
+                needed_by: needed_by(),
+                looked,
+                skipped: skipped
+                    .into_iter()
+                    .map(|(path, why)| (path, why.to_string()))
+                    .collect(),
+            }),
+        }
+    }
+
+    /// The lists that apply to the needs of `loader`.
+    fn searcher(&self, loader: Id) -> Searcher<'_> {
+        let mut rpaths = Vec::new();
+        let folders = self.loaded.get(loader).map(|loaded| &loaded.folders);
+        let runpath = folders.and_then(|folders| folders.runpath.as_deref());
+        if runpath.is_none() {
+            // An object with RUNPATH asks no RPATH at all, not even its loaders'.
+            let mut id = loader;
+            while let Some(loaded) = self.loaded.get(id) {
+                rpaths.extend(loaded.folders.rpath.as_deref());
+                // A loader is older than what it loads: the chain ends at 0.
+                if id == 0 {
+                    break;
+                }
+                id = loaded.loader;
+            }
+        }
+        Searcher {
+            store: self.resolver.store,
+            lib_dirs: &self.resolver.lib_dirs,
+            rpaths,
+            runpath,
+            no_defaults: folders.is_some_and(|folders| folders.no_defaults),
+        }
+    }
+
+    /// ld.so must be of the same build as libc.so.6, so the folder of the
+    /// chosen libc.so.6 is asked first; then it is looked for like any library.
+    fn choose_ldso(&self) -> Result<Hit, ResolveError> {
+        let libc = self
+            .names
+            .get(LIBC_SONAME)
+            .and_then(|&id| self.loaded.get(id));
+        let name = OsStr::from_bytes(LDSO_SONAME);
+        if let Some(libc) = libc.filter(|libc| libc.library.is_some()) {
+            let real = std::fs::canonicalize(&libc.path).ok();
+            let beside = [Some(&libc.path), real.as_ref()];
+            for path in beside
+                .into_iter()
+                .flatten()
+                .map(|path| path.with_file_name(name))
+            {
+                if let Probe::Found(library) = self.resolver.store.probe(&path) {
+                    return Ok(Hit {
+                        library,
+                        path,
+                        variants: Vec::new(),
+                    });
+                }
+            }
+        }
+        let loader = self
+            .ldso
+            .and_then(|id| self.loaded.get(id))
+            .map_or(0, |ldso| ldso.loader);
+        self.find(LDSO_SONAME, loader)
+    }
+
+    fn finish(mut self, order: Vec<Id>) -> Result<Closure, ResolveError> {
+        let ldso = self.choose_ldso()?;
+        if let Some(loaded) = self.ldso.and_then(|id| self.loaded.get_mut(id)) {
+            loaded.path.clone_from(&ldso.path);
+            loaded.library = Some(ldso.library.clone());
+        }
+        let mut index_of = vec![None; self.loaded.len()];
+        for (index, &id) in order.iter().enumerate() {
+            if let Some(slot) = index_of.get_mut(id) {
+                *slot = Some(index);
+            }
+        }
+        let index = |id: Id| index_of.get(id).copied().flatten();
+        let mut loaded: Vec<Option<Loaded>> = self.loaded.into_iter().map(Some).collect();
+        let mut nodes = Vec::with_capacity(order.len());
+        for id in order {
+            let Some(Loaded {
+                library: Some(library),
+                path,
+                name,
+                loader,
+                variants,
+                ..
+            }) = loaded.get_mut(id).and_then(Option::take)
+            else {
+                continue;
+            };
+            nodes.push(Node {
+                library,
+                path,
+                name,
+                loader: index(loader),
+                variants,
+            });
+        }
+        let exe = loaded.first_mut().and_then(Option::take);
+        Ok(Closure {
+            nodes,
+            ldso: (ldso.path, ldso.library),
+            ldso_index: self.ldso.and_then(index),
+            exe_folders: exe
+                .map(|exe| exe.folders.own().to_vec())
+                .unwrap_or_default(),
+            names: self
+                .names
+                .into_iter()
+                .map(|(name, id)| (name, index(id)))
+                .collect(),
+        })
+    }
+}

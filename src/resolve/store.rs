@@ -1,0 +1,235 @@
+//! Files and folders as one run sees them: each read once, shared by threads.
+//!
+//! A thousand executables that share sixty libraries open sixty libraries.
+//! What was seen first stays for the whole run, so that all tables of a run
+//! agree.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::hash::Hash;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use super::ldcache::{self, LdCache};
+use super::library::{Library, LibraryError};
+use crate::elf::ElfError;
+
+/// Folders that ld.so searches last (Debian's multiarch glibc; `/lib64` and
+/// `/usr/lib64` as upstream glibc does on x86-64).
+const DEFAULT_FOLDERS: [&str; 6] = [
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
+];
+/// Folders under `glibc-hwcaps` (glibc sysdeps/x86_64/dl-hwcaps_subdirs.c).
+const VARIANTS: [&str; 3] = ["x86-64-v4", "x86-64-v3", "x86-64-v2"];
+
+/// A map of values that are computed once, by whoever asks first.
+#[derive(Debug)]
+struct Once<K, V>(RwLock<HashMap<K, Arc<OnceLock<V>>>>);
+
+impl<K: Hash + Eq, V: Clone> Once<K, V> {
+    fn new() -> Self {
+        Self(RwLock::new(HashMap::new()))
+    }
+
+    fn get<Q>(&self, key: &Q, make: impl FnOnce() -> V) -> V
+    where
+        Q: ?Sized + Hash + Eq + ToOwned<Owned = K>,
+        K: std::borrow::Borrow<Q>,
+    {
+        let known = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned();
+        let cell = known.unwrap_or_else(|| {
+            let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            map.entry(key.to_owned()).or_default().clone()
+        });
+        cell.get_or_init(make).clone()
+    }
+}
+
+/// What is at a path.
+#[derive(Clone, Debug)]
+pub enum Probe {
+    /// Nothing.
+    Missing,
+    /// A file that ld.so passes over while it searches, and why.
+    Skip(Arc<str>),
+    /// A file that makes ld.so give up, and why.
+    Bad(Arc<str>),
+    /// A usable object.
+    Found(Arc<Library>),
+}
+
+/// Result of looking for a name in a list of folders.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    /// In none of them; files that were passed over, and why.
+    Missing(Vec<(PathBuf, Arc<str>)>),
+    /// Found first a file that makes ld.so give up.
+    Bad(PathBuf, Arc<str>),
+    /// Found.
+    Found(Hit),
+}
+
+/// A found object.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// The object.
+    pub library: Arc<Library>,
+    /// Path by which it was found.
+    pub path: PathBuf,
+    /// Folders, up to the one of `path`, that hold a glibc-hwcaps variant.
+    pub variants: Vec<PathBuf>,
+}
+
+/// An ordered list of folders with a memory of what was looked up in it.
+#[derive(Debug)]
+pub struct SearchList {
+    /// The folders, absolute, in order.
+    pub folders: Vec<PathBuf>,
+    found: Once<Vec<u8>, Arc<Lookup>>,
+}
+
+/// Everything that a run has read.
+#[derive(Debug)]
+pub struct Store {
+    files: Once<(u64, u64), Probe>,
+    paths: Once<PathBuf, Probe>,
+    lists: Once<Vec<PathBuf>, Arc<SearchList>>,
+    /// For a folder: its existing glibc-hwcaps folders.
+    variants: Once<PathBuf, Arc<[PathBuf]>>,
+    cache: LdCache,
+    defaults: Arc<SearchList>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::with_cache(LdCache::load(Path::new(ldcache::PATH)))
+    }
+}
+
+impl Store {
+    /// A store that uses `cache` instead of /etc/ld.so.cache.
+    pub fn with_cache(cache: LdCache) -> Self {
+        Self {
+            files: Once::new(),
+            paths: Once::new(),
+            lists: Once::new(),
+            variants: Once::new(),
+            cache,
+            defaults: Arc::new(SearchList {
+                folders: DEFAULT_FOLDERS.map(PathBuf::from).to_vec(),
+                found: Once::new(),
+            }),
+        }
+    }
+
+    /// The folders that ld.so searches last.
+    pub fn defaults(&self) -> &Arc<SearchList> {
+        &self.defaults
+    }
+
+    /// ld.so's cache.
+    pub fn cache(&self) -> &LdCache {
+        &self.cache
+    }
+
+    /// The list of these folders.
+    pub fn list(&self, folders: &[PathBuf]) -> Arc<SearchList> {
+        self.lists.get(folders, || {
+            Arc::new(SearchList {
+                folders: folders.to_vec(),
+                found: Once::new(),
+            })
+        })
+    }
+
+    /// What is at `path`.
+    pub fn probe(&self, path: &Path) -> Probe {
+        self.paths.get(path, || match std::fs::metadata(path) {
+            Ok(stat) => self.files.get(&(stat.dev(), stat.ino()), || open(path)),
+            Err(error) => unreadable(&error),
+        })
+    }
+
+    /// Looks for `name` in the folders of `list`, as ld.so's `open_path`.
+    pub fn search(&self, list: &SearchList, name: &[u8]) -> Arc<Lookup> {
+        list.found
+            .get(name, || Arc::new(self.search_now(list, name)))
+    }
+
+    fn search_now(&self, list: &SearchList, name: &[u8]) -> Lookup {
+        let name = OsStr::from_bytes(name);
+        let mut skipped = Vec::new();
+        let mut variants = Vec::new();
+        for folder in &list.folders {
+            if self.has_variant(folder, name) {
+                variants.push(folder.clone());
+            }
+            let path = folder.join(name);
+            match self.probe(&path) {
+                Probe::Missing => {}
+                Probe::Skip(why) => skipped.push((path, why)),
+                Probe::Bad(why) => return Lookup::Bad(path, why),
+                Probe::Found(library) => {
+                    return Lookup::Found(Hit {
+                        library,
+                        path,
+                        variants,
+                    });
+                }
+            }
+        }
+        Lookup::Missing(skipped)
+    }
+
+    /// Whether `folder/glibc-hwcaps/*/name` is there.
+    pub fn has_variant(&self, folder: &Path, name: &OsStr) -> bool {
+        let folders = self.variants.get(folder, || {
+            let base = folder.join("glibc-hwcaps");
+            if !base.is_dir() {
+                return Arc::default();
+            }
+            VARIANTS
+                .iter()
+                .map(|v| base.join(v))
+                .filter(|v| v.is_dir())
+                .collect()
+        });
+        folders
+            .iter()
+            .any(|variant| matches!(self.probe(&variant.join(name)), Probe::Found(_)))
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> Probe {
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Probe::Missing,
+        _ => Probe::Skip(error.to_string().into()),
+    }
+}
+
+/// ld.so passes over files of another class or machine, and gives up on what
+/// is not ELF at all (`open_verify` in glibc elf/dl-load.c).
+fn open(path: &Path) -> Probe {
+    match Library::open(path) {
+        Ok(library) => Probe::Found(Arc::new(library)),
+        Err(LibraryError::Elf(ElfError::Io(error))) => unreadable(&error),
+        Err(
+            error @ (LibraryError::Machine
+            | LibraryError::Stub
+            | LibraryError::Elf(ElfError::Class)),
+        ) => Probe::Skip(error.to_string().into()),
+        Err(error) => Probe::Bad(error.to_string().into()),
+    }
+}

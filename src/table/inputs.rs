@@ -1,0 +1,144 @@
+//! The search inputs of a table, so that an update can be repeated.
+//!
+//! Text, one fact a line: `lib-dirs N` says that the first N folders of the
+//! table's `search` were given with `--lib-dir`. Lines that this version does
+//! not know are dropped when the table is rewritten; a newer tool that needs
+//! them kept raises the table's version. Storing a count instead of the folders
+//! keeps a table of 20 Nix-length paths under 4 KiB.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use indir_shim::table::Table;
+
+/// What joins folders in `search`, as in DT_RPATH.
+pub const SEPARATOR: u8 = b':';
+
+/// Why a folder or a replacement cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InputsError {
+    /// DT_RPATH cannot express the folder.
+    #[error("`{}` cannot be searched: a folder's path must not contain `:`, a line break or `$`, which DT_RPATH cannot express", .0.display())]
+    Inexpressible(PathBuf),
+    /// `--replace` without `=`, or with an empty or relative side.
+    #[error("`{0}` is not of the form OLD=NEW with two absolute paths")]
+    Replacement(String),
+}
+
+/// Refuses a folder that cannot stand in a DT_RPATH.
+///
+/// # Errors
+/// When its path contains `:`, a line break or `$`.
+pub fn check_folder(folder: &Path) -> Result<(), InputsError> {
+    let bad = |b: &u8| matches!(*b, SEPARATOR | b'\n' | b'$');
+    if folder.as_os_str().as_bytes().iter().any(bad) {
+        return Err(InputsError::Inexpressible(folder.to_owned()));
+    }
+    Ok(())
+}
+
+/// One `--replace OLD=NEW`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// Prefix to look for, in whole path components.
+    pub old: PathBuf,
+    /// What stands there afterwards.
+    pub new: PathBuf,
+}
+
+impl std::str::FromStr for Replacement {
+    type Err = InputsError;
+
+    fn from_str(text: &str) -> Result<Self, InputsError> {
+        let bad = || InputsError::Replacement(text.to_owned());
+        let (old, new) = text.split_once('=').ok_or_else(bad)?;
+        let (old, new) = (PathBuf::from(old), PathBuf::from(new));
+        if !old.is_absolute() || !new.is_absolute() {
+            return Err(bad());
+        }
+        check_folder(&new)?;
+        Ok(Self { old, new })
+    }
+}
+
+impl Replacement {
+    /// `path` with the prefix replaced, if it has it.
+    pub fn apply(&self, path: &Path) -> Option<PathBuf> {
+        let rest = path.strip_prefix(&self.old).ok()?;
+        Some(if rest.as_os_str().is_empty() {
+            self.new.clone()
+        } else {
+            self.new.join(rest)
+        })
+    }
+}
+
+/// What a table was made from, besides the executable itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// The `--lib-dir` folders, in order, without repetition.
+    pub lib_dirs: Vec<PathBuf>,
+}
+
+impl Inputs {
+    /// Inputs with these folders.
+    ///
+    /// # Errors
+    /// When a folder cannot stand in a DT_RPATH.
+    pub fn new(lib_dirs: impl IntoIterator<Item = PathBuf>) -> Result<Self, InputsError> {
+        let mut inputs = Self::default();
+        for folder in lib_dirs {
+            check_folder(&folder)?;
+            if !inputs.lib_dirs.contains(&folder) {
+                inputs.lib_dirs.push(folder);
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// The inputs that `table` was made from.
+    pub fn of(table: &Table<'_>) -> Self {
+        let count = table
+            .inputs()
+            .to_bytes()
+            .split(|&b| b == b'\n')
+            .find_map(|line| line.strip_prefix(b"lib-dirs "))
+            .and_then(|number| std::str::from_utf8(number).ok()?.parse::<usize>().ok())
+            .unwrap_or(0);
+        let folders = table.search().to_bytes().split(|&b| b == SEPARATOR);
+        let lib_dirs = folders
+            .take(count)
+            .filter(|folder| !folder.is_empty())
+            .map(|folder| PathBuf::from(OsStr::from_bytes(folder)))
+            .collect();
+        Self { lib_dirs }
+    }
+
+    /// The text that is stored in the table.
+    pub fn to_text(&self) -> String {
+        match self.lib_dirs.len() {
+            0 => String::new(),
+            count => format!("lib-dirs {count}\n"),
+        }
+    }
+
+    /// Rewrites the folders; the first matching replacement of each is used.
+    /// Returns whether any folder changed.
+    pub fn replace(&mut self, replacements: &[Replacement]) -> bool {
+        let mut changed = false;
+        let mut lib_dirs = Vec::with_capacity(self.lib_dirs.len());
+        for folder in self.lib_dirs.drain(..) {
+            let new = replacements
+                .iter()
+                .find_map(|r| r.apply(&folder))
+                .unwrap_or_else(|| folder.clone());
+            changed |= new != folder;
+            if !lib_dirs.contains(&new) {
+                lib_dirs.push(new);
+            }
+        }
+        self.lib_dirs = lib_dirs;
+        changed
+    }
+}

@@ -1,0 +1,292 @@
+//! The table that an executable should have, computed from files alone.
+
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use indir_shim::layout::{OBJECT_LDSO, OBJECT_SEARCH};
+use sha2::{Digest as _, Sha256};
+
+use crate::exit::Refused;
+use crate::resolve::check::{self, Unmet};
+use crate::resolve::library::LibraryError;
+use crate::resolve::{Closure, Library, Node, ResolveError, Resolver, Store};
+use crate::table::{
+    BuildError, Inputs, InputsError, LoadError, ObjectSpec, Place, PlaceError, Replacement,
+    SEPARATOR, TableFile, TableSpec,
+};
+
+/// Longest `search` string, in bytes; what comes later is left out. A string's
+/// length field allows 65,535.
+const MAX_SEARCH: usize = 60_000;
+
+/// How tables are to be made.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Folders to search before all others; `None` repeats the table's own.
+    pub lib_dirs: Option<Vec<PathBuf>>,
+    /// Rewrites the folders.
+    pub replacements: Vec<Replacement>,
+}
+
+/// Why no table can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The executable is not usable.
+    #[error(transparent)]
+    Executable(#[from] LibraryError),
+    /// It is a shared library, or a kind of file that has no interpreter.
+    #[error("it has no interpreter: not a dynamically linked executable")]
+    NoInterpreter,
+    /// It has no place for a table.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The table that is there cannot be read, and holds the folders.
+    #[error(
+        "its table cannot be read, so its folders are not known: {0} (give them again with `--lib-dir`)"
+    )]
+    Load(#[source] LoadError),
+    /// A folder cannot be searched.
+    #[error(transparent)]
+    Inputs(#[from] InputsError),
+    /// The closure cannot be found.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// ld.so was found but makes no sense.
+    #[error("`{}` is not a usable ld.so: {}", .0.display(), .1)]
+    Ldso(PathBuf, &'static str),
+    /// The libraries lack what is needed.
+    #[error("the libraries do not satisfy it; its table stays as it was{}", list(.0))]
+    Unmet(Vec<Unmet>),
+    /// The table would not fit.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+fn list(unmet: &[Unmet]) -> String {
+    unmet.iter().map(|unmet| format!("\n  {unmet}")).collect()
+}
+
+impl PlanError {
+    /// Whether this is a refusal (exit code 3): the files are there and sound,
+    /// but the libraries do not satisfy the binaries.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unmet(_))
+    }
+
+    /// As an error of one command, with the exit code that belongs to it.
+    pub fn into_error(self) -> anyhow::Error {
+        if self.is_refusal() {
+            Refused(self.to_string()).into()
+        } else {
+            self.into()
+        }
+    }
+}
+
+/// What has to be done for an executable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It has no table.
+    New,
+    /// Its table differs.
+    Changed,
+    /// Its table is as it should be.
+    Current,
+}
+
+/// A table that is ready to be written.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The executable, absolute and free of symlinks.
+    pub exe: PathBuf,
+    /// Where its table lies.
+    pub place: Place,
+    /// The table.
+    pub bytes: Vec<u8>,
+    /// What has to be done.
+    pub state: State,
+    /// Number of libraries in its closure.
+    pub libraries: usize,
+}
+
+/// Makes plans that share what was read of libraries.
+#[derive(Debug)]
+pub struct Planner<'a> {
+    store: &'a Store,
+    options: &'a Options,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner for one run.
+    pub fn new(store: &'a Store, options: &'a Options) -> Self {
+        Self { store, options }
+    }
+
+    /// The plan for the executable at `exe`; symlinks are resolved, since the
+    /// shim goes by /proc/self/exe.
+    ///
+    /// # Errors
+    /// When no table can be made; see [`PlanError`].
+    pub fn plan(&self, exe: &Path) -> Result<Plan, PlanError> {
+        let exe = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
+        let library = Library::open(&exe)?;
+        let place = place(&exe, &library)?;
+        let old = TableFile::load(&place.path);
+        let inputs = self.inputs(&old)?;
+        let closure = Resolver::new(self.store, &inputs.lib_dirs).resolve(&exe, &library)?;
+        let unmet = check::versions(&exe, &library, &closure);
+        if !unmet.is_empty() {
+            return Err(PlanError::Unmet(unmet));
+        }
+        let bytes = self.spec(&place, &library, &inputs, &closure)?.to_bytes()?;
+        let state = match old {
+            Ok(Some(old)) if old.bytes() == bytes => State::Current,
+            Ok(None) => State::New,
+            _ => State::Changed,
+        };
+        Ok(Plan {
+            exe,
+            place,
+            bytes,
+            state,
+            libraries: closure.nodes.len(),
+        })
+    }
+
+    /// The folders to search: those given, or those of the old table.
+    fn inputs(&self, old: &Result<Option<TableFile>, LoadError>) -> Result<Inputs, PlanError> {
+        let mut inputs = match (&self.options.lib_dirs, old) {
+            (Some(lib_dirs), _) => Inputs::new(lib_dirs.iter().cloned())?,
+            (None, Ok(Some(old))) => old
+                .table()
+                .map(|table| Inputs::of(&table))
+                .unwrap_or_default(),
+            (None, Ok(None)) => Inputs::default(),
+            (None, Err(LoadError::Io(error))) => {
+                return Err(PlanError::Load(std::io::Error::from(error.kind()).into()));
+            }
+            (None, Err(LoadError::Table(path, error))) => {
+                return Err(PlanError::Load(LoadError::Table(path.clone(), *error)));
+            }
+        };
+        inputs.replace(&self.options.replacements);
+        Ok(inputs)
+    }
+
+    fn spec(
+        &self,
+        place: &Place,
+        exe: &Library,
+        inputs: &Inputs,
+        closure: &Closure,
+    ) -> Result<TableSpec, PlanError> {
+        let (ldso_path, ldso) = &closure.ldso;
+        let facts = ldso
+            .ldso_facts()
+            .map_err(|why| PlanError::Ldso(ldso_path.clone(), why))?;
+        let folders = search_folders(inputs, closure);
+        let objects = closure
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| ObjectSpec {
+                soname: node.name.clone(),
+                path: node.path.clone(),
+                identity: node.library.identity.clone(),
+                flags: if closure.ldso_index == Some(index) {
+                    OBJECT_LDSO
+                } else if self.may_search(node, &folders) {
+                    OBJECT_SEARCH
+                } else {
+                    0
+                },
+            });
+        Ok(TableSpec {
+            exe_id: place.id.clone(),
+            ldso: ldso_path.clone(),
+            ldso_identity: ldso.identity.clone(),
+            ldso_span: facts.span,
+            ldso_r_debug: facts.r_debug,
+            objects: objects.collect(),
+            search: join(&folders),
+            inputs: inputs.to_text().into_bytes(),
+            abi_digest: abi_digest(exe, closure),
+            binder: None,
+        })
+    }
+
+    /// Whether ld.so, searching `folders` by name, ends at `node` or at a
+    /// glibc-hwcaps variant of it. Only then may the choice be left to ld.so,
+    /// so that a table written on one processor is right on another.
+    fn may_search(&self, node: &Node, folders: &[PathBuf]) -> bool {
+        use crate::resolve::store::Lookup;
+        if node.variants.is_empty() || node.name.contains(&b'/') {
+            return false;
+        }
+        match &*self.store.search(&self.store.list(folders), &node.name) {
+            Lookup::Found(hit) => {
+                hit.library.file_id == node.library.file_id
+                    && hit
+                        .variants
+                        .iter()
+                        .all(|folder| node.variants.contains(folder))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Where the table of the executable at `exe` lies.
+fn place(exe: &Path, library: &Library) -> Result<Place, PlanError> {
+    let elf = library.map().elf().map_err(LibraryError::from)?;
+    if elf.interpreter().is_none() {
+        return Err(PlanError::NoInterpreter);
+    }
+    Ok(Place::of(exe, &elf.notes())?)
+}
+
+/// The folders for what is asked for later: in the order in which an update
+/// searches them, so that dlopen and update agree.
+fn search_folders(inputs: &Inputs, closure: &Closure) -> Vec<PathBuf> {
+    let mut seen = HashSet::new();
+    let mut size = 0;
+    let of_closure = closure.nodes.iter().flat_map(|node| {
+        let own = node.path.parent().map(Path::to_owned);
+        node.variants.iter().cloned().chain(own)
+    });
+    let of_exe = closure
+        .exe_folders
+        .iter()
+        .filter(|folder| folder.is_dir())
+        .cloned();
+    let all = inputs
+        .lib_dirs
+        .iter()
+        .cloned()
+        .chain(of_closure)
+        .chain(of_exe);
+    all.filter(|folder| crate::table::check_folder(folder).is_ok())
+        .filter(|folder| seen.insert(folder.clone()))
+        .take_while(|folder| {
+            size += folder.as_os_str().len() + 1;
+            size <= MAX_SEARCH
+        })
+        .collect()
+}
+
+fn join(folders: &[PathBuf]) -> Vec<u8> {
+    let folders: Vec<&[u8]> = folders
+        .iter()
+        .map(|folder| folder.as_os_str().as_bytes())
+        .collect();
+    folders.join(&SEPARATOR)
+}
+
+/// SHA-256 over the sorted digests of what each object needs.
+fn abi_digest(exe: &Library, closure: &Closure) -> [u8; 32] {
+    let libraries = closure.nodes.iter().map(|node| &*node.library);
+    let mut needs: Vec<[u8; 32]> = libraries.chain([exe]).map(Library::needs_digest).collect();
+    needs.sort_unstable();
+    Sha256::digest(needs.as_flattened()).into()
+}
