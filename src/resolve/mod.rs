@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod closure;
+pub mod bindings;
 pub mod hash;
 pub mod ldcache;
 pub mod library;
@@ -17,6 +18,7 @@ pub mod object;
 pub mod search;
 pub mod store;
 mod tokens;
+pub mod relocations;
 pub mod x86_64;
 
 pub use closure::{Closure, Node, ResolveError, Resolver};

@@ -8,10 +8,12 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use object::elf::{self, DynamicTag, FileType, RelocationType, SymbolSection};
 
 use super::hash::{self, HashTable, NameHash};
+use super::relocations::RelocationPlan;
 use crate::elf::{Dynamic, ElfError, ElfFile, MappedElf, Segment, Versions};
 
 const SYMBOL_LEN: usize = 24;
@@ -113,6 +115,9 @@ pub struct LoadedObject {
     relative_count: u64,
     jump_relocations: Range<usize>,
     relr: Range<usize>,
+    has_rel: bool,
+    has_rela: bool,
+    plan: OnceLock<RelocationPlan>,
 }
 
 impl LoadedObject {
@@ -168,9 +173,22 @@ impl LoadedObject {
             relative_count: dynamic.value(elf::DT_RELACOUNT).unwrap_or(0),
             jump_relocations: sized_table(&elf, &dynamic, elf::DT_JMPREL, elf::DT_PLTRELSZ)?,
             relr: sized_table(&elf, &dynamic, elf::DT_RELR, elf::DT_RELRSZ)?,
+            has_rel: dynamic.value(elf::DT_REL).is_some(),
+            has_rela: dynamic.value(elf::DT_RELA).is_some_and(|at| at != 0),
+            plan: OnceLock::new(),
             file: file.clone(),
         };
-        Ok(parsed)
+        Ok(parsed.without_overlap())
+    }
+
+    /// A DT_RELA that ends with DT_JMPREL counts without it (the gABI allows
+    /// both ways; glibc elf/dynamic-link.h).
+    fn without_overlap(mut self) -> Self {
+        let jump = &self.jump_relocations;
+        if !jump.is_empty() && jump.end == self.rela.end && jump.start >= self.rela.start {
+            self.rela.end = jump.start;
+        }
+        self
     }
 
     /// The mapped file, for everything that is not kept here.
@@ -321,6 +339,22 @@ impl LoadedObject {
     /// RELATIVE without looking.
     pub fn relative_count(&self) -> u64 {
         self.relative_count
+    }
+
+    /// Whether the object has a DT_RELA table, empty or not.
+    pub fn has_rela(&self) -> bool {
+        self.has_rela
+    }
+
+    /// Whether the object has DT_REL, which ld.so ignores on x86-64.
+    pub fn has_rel(&self) -> bool {
+        self.has_rel
+    }
+
+    /// What its relocations come to, whatever closure it is in; made at the
+    /// first call.
+    pub fn relocation_plan(&self) -> &RelocationPlan {
+        self.plan.get_or_init(|| RelocationPlan::new(self))
     }
 
     /// DT_RELR's words, in order.

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module a behaviour.
 
 mod demo;
+mod oracle;
 mod support;
 mod toolchain;

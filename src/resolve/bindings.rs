@@ -1,0 +1,321 @@
+//! Where every symbolic relocation of a closure points.
+//!
+//! Decides for each slot what ld.so would write with eager binding, as an
+//! offset into an object, or that ld.so must do it itself at start: IFUNC
+//! targets depend on the processor, and some answers depend on the order of
+//! lookups. How the result is stored is `table::bindings`' work.
+//! Follows glibc sysdeps/x86_64/dl-machine.h (elf_machine_rela) and
+//! elf/dl-lookup.c (do_lookup_unique).
+
+use std::collections::{HashMap, HashSet};
+
+use object::elf;
+use rayon::prelude::*;
+
+use super::lookup::{Class, Definition, Resolution, Scope};
+use super::object::{LoadedObject, Rela};
+use super::relocations::{Refusal, Symbolic};
+use super::x86_64;
+
+/// What a slot holds once it is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// An offset from the load address of an object of the scope.
+    Object {
+        /// Index of the object.
+        object: u32,
+        /// Offset from its load address, in bytes.
+        offset: u32,
+    },
+    /// The same in every process: SHN_ABS symbols, undefined weak ones (0).
+    Absolute(u32),
+}
+
+/// A slot and its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Address of the slot, relative to the load address of its object.
+    pub slot: u32,
+    /// What it holds.
+    pub target: Target,
+}
+
+/// What becomes of one object's relocations.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectBindings {
+    /// Slots that can be written without ld.so.
+    pub bound: Vec<Binding>,
+    /// Slots that hold what an IFUNC resolver returns; `target` is the resolver.
+    /// The writer makes them IRELATIVE, so that ld.so calls it.
+    pub indirect: Vec<Binding>,
+    /// Entries that ld.so processes as they are.
+    pub residual: Vec<Rela>,
+    /// DT_JMPREL stays as it is: a function in it cannot be found now, and the
+    /// object may be started without.
+    pub keeps_jump: bool,
+    /// Everything stays with ld.so; the other fields are what would have been.
+    pub refusal: Option<Refusal>,
+}
+
+/// The bindings of every object of a scope, in its order.
+#[derive(Clone, Debug, Default)]
+pub struct Bindings {
+    /// One for each object, the executable first.
+    pub objects: Vec<ObjectBindings>,
+}
+
+impl Bindings {
+    /// Number of slots that can be written without ld.so.
+    pub fn bound_slots(&self) -> usize {
+        self.objects.iter().map(|o| o.bound.len()).sum()
+    }
+}
+
+/// What one relocation came to, before all lookups of the closure are known.
+enum Outcome {
+    Bound(Target),
+    Indirect(Target),
+    Residual,
+    /// A lazily bound function that nobody provides.
+    Unresolvable,
+}
+
+/// A lookup that ended at an STB_GNU_UNIQUE symbol.
+struct Unique {
+    definition: (usize, u32),
+    name: Vec<u8>,
+}
+
+struct Draft {
+    outcomes: Vec<Outcome>,
+    /// Index of the relocation, and what it found.
+    unique: Vec<(usize, Unique)>,
+}
+
+/// Binds a whole scope.
+pub fn bind(scope: &Scope) -> Bindings {
+    let count = scope.objects().len();
+    let drafts: Vec<Draft> = (0..count)
+        .into_par_iter()
+        .map(|index| draft(scope, index))
+        .collect();
+    let contested = contested_names(&drafts);
+    let refused: Vec<bool> = scope
+        .objects()
+        .iter()
+        .map(|o| o.relocation_plan().refusal.is_some())
+        .collect();
+    let objects = scope
+        .objects()
+        .par_iter()
+        .zip(drafts)
+        .enumerate()
+        .map(|(index, (object, draft))| finish(index, object, draft, &contested, &refused))
+        .collect();
+    Bindings { objects }
+}
+
+/// Resolves every symbolic entry of one object.
+fn draft(scope: &Scope, index: usize) -> Draft {
+    let mut draft = Draft {
+        outcomes: Vec::new(),
+        unique: Vec::new(),
+    };
+    let Some(object) = scope.objects().get(index) else {
+        return draft;
+    };
+    let plan = object.relocation_plan();
+    let mut cache = Cache::new(object.symbol_count());
+    draft.outcomes.reserve_exact(plan.symbolic.len());
+    for (at, entry) in plan.symbolic.iter().enumerate() {
+        let class = x86_64::class(entry.entry.kind);
+        let found = cache.get(entry.symbol, class, || {
+            scope.resolve(index, entry.symbol, class)
+        });
+        if let Resolution::Found(definition) = found
+            && definition.raw.binding() == elf::STB_GNU_UNIQUE
+            && let Some(name) = object.symbol_name(entry.symbol)
+        {
+            let unique = Unique {
+                definition: (definition.object, definition.symbol),
+                name: name.to_vec(),
+            };
+            draft.unique.push((at, unique));
+        }
+        draft.outcomes.push(outcome(object, index, entry, found));
+    }
+    draft
+}
+
+/// Each symbol is looked up once a class, however many slots refer to it.
+struct Cache {
+    data: Vec<u32>,
+    plt: Vec<u32>,
+    found: Vec<Resolution>,
+}
+
+impl Cache {
+    fn new(symbols: usize) -> Self {
+        Self {
+            data: vec![0; symbols],
+            plt: vec![0; symbols],
+            found: Vec::new(),
+        }
+    }
+
+    fn get(
+        &mut self,
+        symbol: u32,
+        class: Class,
+        resolve: impl FnOnce() -> Resolution,
+    ) -> Resolution {
+        let places = if class == Class::Plt {
+            &mut self.plt
+        } else {
+            &mut self.data
+        };
+        let Some(place) = places.get_mut(symbol as usize) else {
+            return resolve();
+        };
+        if let Some(&known) = (*place as usize)
+            .checked_sub(1)
+            .and_then(|i| self.found.get(i))
+        {
+            return known;
+        }
+        let found = resolve();
+        self.found.push(found);
+        *place = u32::try_from(self.found.len()).unwrap_or(0);
+        found
+    }
+}
+
+/// elf_machine_rela's value for one entry.
+fn outcome(object: &LoadedObject, from: usize, entry: &Symbolic, found: Resolution) -> Outcome {
+    match found {
+        Resolution::Found(definition) if definition.ambiguous => Outcome::Residual,
+        Resolution::Found(definition) => value(from, entry, &definition),
+        Resolution::Zero => match u32::try_from(entry.addend) {
+            Ok(value) => Outcome::Bound(Target::Absolute(value)),
+            Err(_) => Outcome::Residual,
+        },
+        Resolution::Missing if entry.jump && !object.binds_now() => Outcome::Unresolvable,
+        // ld.so shall say what is missing.
+        Resolution::Missing => Outcome::Residual,
+    }
+}
+
+fn value(from: usize, entry: &Symbolic, definition: &Definition) -> Outcome {
+    let raw = &definition.raw;
+    let address = raw.value.wrapping_add_signed(entry.addend);
+    let (Ok(address), Ok(object)) = (u32::try_from(address), u32::try_from(definition.object))
+    else {
+        return Outcome::Residual;
+    };
+    let target = if raw.shndx == elf::SHN_ABS {
+        Target::Absolute(address)
+    } else {
+        Target::Object {
+            object,
+            offset: address,
+        }
+    };
+    if raw.kind() != elf::STT_GNU_IFUNC || raw.shndx == elf::SHN_UNDEF {
+        return Outcome::Bound(target);
+    }
+    // ld.so adds the addend to what the resolver returns, which IRELATIVE
+    // cannot say; and it refuses libraries' references to the executable's.
+    let plain = entry.addend == 0 && raw.shndx != elf::SHN_ABS;
+    if plain && (definition.object != 0 || from == 0) {
+        Outcome::Indirect(target)
+    } else {
+        Outcome::Residual
+    }
+}
+
+/// Names of unique symbols that different lookups find in different places:
+/// ld.so gives all of them what the first lookup finds.
+fn contested_names(drafts: &[Draft]) -> HashSet<Vec<u8>> {
+    let mut first: HashMap<&[u8], (usize, u32)> = HashMap::new();
+    let mut contested = HashSet::new();
+    for (_, unique) in drafts.iter().flat_map(|d| &d.unique) {
+        let known = first.entry(&unique.name).or_insert(unique.definition);
+        if *known != unique.definition {
+            contested.insert(unique.name.clone());
+        }
+    }
+    contested
+}
+
+fn finish(
+    index: usize,
+    object: &LoadedObject,
+    draft: Draft,
+    contested: &HashSet<Vec<u8>>,
+    refused: &[bool],
+) -> ObjectBindings {
+    let plan = object.relocation_plan();
+    let Draft {
+        mut outcomes,
+        unique,
+    } = draft;
+    for (at, unique) in unique {
+        if contested.contains(&unique.name)
+            && let Some(outcome) = outcomes.get_mut(at)
+        {
+            *outcome = Outcome::Residual;
+        }
+    }
+    // A resolver must not run before its object is relocated. ld.so sees to it
+    // by its order, but for calls that would have been bound late; there the
+    // binder does, by relocating all objects first, except those it leaves.
+    let is_early = |target: &Target| match target {
+        Target::Object { object, .. } => refused.get(*object as usize) == Some(&true),
+        Target::Absolute(_) => false,
+    };
+    let keeps_jump = !object.binds_now()
+        && plan
+            .symbolic
+            .iter()
+            .zip(&outcomes)
+            .any(|(entry, outcome)| match outcome {
+                Outcome::Unresolvable => true,
+                Outcome::Indirect(resolver) => entry.jump && is_early(resolver),
+                _ => false,
+            });
+    let mut result = ObjectBindings {
+        keeps_jump,
+        refusal: plan.refusal,
+        ..ObjectBindings::default()
+    };
+    result
+        .bound
+        .reserve_exact(plan.symbolic.len() + plan.relative.len());
+    for (entry, outcome) in plan.symbolic.iter().zip(outcomes) {
+        if keeps_jump && entry.jump {
+            continue;
+        }
+        let slot = entry.slot;
+        match outcome {
+            Outcome::Bound(target) => result.bound.push(Binding { slot, target }),
+            Outcome::Indirect(target) => result.indirect.push(Binding { slot, target }),
+            Outcome::Residual | Outcome::Unresolvable => result.residual.push(entry.entry),
+        }
+    }
+    for entry in &plan.relative {
+        // Anything else than an offset into the object is left as it is.
+        match u32::try_from(entry.entry.addend) {
+            Ok(offset) => result.bound.push(Binding {
+                slot: entry.slot,
+                target: Target::Object {
+                    object: index as u32,
+                    offset,
+                },
+            }),
+            Err(_) => result.residual.push(entry.entry),
+        }
+    }
+    let kept = plan.residual.iter().filter(|r| !(keeps_jump && r.jump));
+    result.residual.extend(kept.map(|r| r.entry));
+    result
+}

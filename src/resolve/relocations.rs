@@ -1,0 +1,250 @@
+//! The relocations of one object, sorted by who can do them.
+//!
+//! Everything here is the same in every closure, so it is worked out once per
+//! object: which entries look a symbol up and write a plain address (these can
+//! be bound ahead), which stay with ld.so whatever happens, and why an object
+//! as a whole may have to stay with ld.so. Nothing is resolved here.
+//! Follows glibc elf/do-rel.h and elf/dynamic-link.h.
+
+use object::elf;
+
+use super::object::{LoadedObject, Rela};
+use super::x86_64::{self, Kind};
+
+/// Why all relocations of an object stay with ld.so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is ld.so, which relocates itself.
+    #[error("it is the dynamic linker")]
+    DynamicLinker,
+    /// DT_TEXTREL: segments are writable only while ld.so relocates it.
+    #[error("it has text relocations")]
+    TextRelocations,
+    /// A slot lies outside of the writable segments.
+    #[error("a relocation lies outside of its writable segments")]
+    OutsideOfData,
+    /// Two relocations change the same bytes: their order matters.
+    #[error("two relocations change the same bytes")]
+    Overlap,
+    /// DT_RELACOUNT does not fit DT_RELA, or DT_JMPREL has relative entries.
+    #[error("its relocation tables contradict each other")]
+    Inconsistent,
+    /// A slot is 4 GiB or more away from the load address.
+    #[error("it is too large")]
+    TooLarge,
+}
+
+/// An entry that writes the address of a symbol into a slot of 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbolic {
+    /// Address of the slot, relative to the load address.
+    pub slot: u32,
+    /// Index of the symbol.
+    pub symbol: u32,
+    /// What is added; 0 for types that ignore their addend.
+    pub addend: i64,
+    /// `Symbol`, `Data` or `Function`.
+    pub kind: Kind,
+    /// From DT_JMPREL: not resolved before the first call, unless the object or
+    /// the user asks for it.
+    pub jump: bool,
+    /// The entry itself.
+    pub entry: Rela,
+}
+
+/// A RELATIVE entry that DT_RELACOUNT does not cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relative {
+    /// Address of the slot, relative to the load address.
+    pub slot: u32,
+    /// The entry itself; its addend is the value, relative to the load address.
+    pub entry: Rela,
+}
+
+/// An entry that stays with ld.so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Residual {
+    /// The entry itself.
+    pub entry: Rela,
+    /// From DT_JMPREL.
+    pub jump: bool,
+}
+
+/// What the relocations of an object come to.
+#[derive(Clone, Debug, Default)]
+pub struct RelocationPlan {
+    /// Entries to be bound, DT_RELA's before DT_JMPREL's.
+    pub symbolic: Vec<Symbolic>,
+    /// RELATIVE entries behind the ones that DT_RELACOUNT counts.
+    pub relative: Vec<Relative>,
+    /// Entries that stay with ld.so: TLS, COPY, IRELATIVE, 32-bit ones.
+    pub residual: Vec<Residual>,
+    /// Number of entries that DT_RELACOUNT covers.
+    pub counted: u64,
+    /// Why nothing of this may be used.
+    pub refusal: Option<Refusal>,
+}
+
+impl RelocationPlan {
+    pub(super) fn new(object: &LoadedObject) -> Self {
+        let mut plan = Self {
+            counted: object.relative_count(),
+            ..Self::default()
+        };
+        plan.refusal = plan.fill(object).err();
+        plan
+    }
+
+    fn fill(&mut self, object: &LoadedObject) -> Result<(), Refusal> {
+        let mut first_refusal = Ok(());
+        if object.has_text_relocations() {
+            first_refusal = Err(Refusal::TextRelocations);
+        }
+        let entries = object.relocations();
+        let counted = usize::try_from(self.counted)
+            .ok()
+            .filter(|n| *n <= entries.len())
+            .ok_or(Refusal::Inconsistent)?;
+        for entry in entries.skip(counted) {
+            self.add(entry, false)?;
+        }
+        for entry in object.jump_relocations() {
+            self.add(entry, true)?;
+        }
+        first_refusal?;
+        self.check_slots(object, counted)
+    }
+
+    fn add(&mut self, entry: Rela, jump: bool) -> Result<(), Refusal> {
+        let kind = x86_64::kind(entry.kind);
+        let slot = u32::try_from(entry.offset);
+        match kind {
+            Kind::None => {}
+            Kind::Relative if jump => return Err(Refusal::Inconsistent),
+            Kind::Relative => self.relative.push(Relative {
+                slot: slot.map_err(|_| Refusal::TooLarge)?,
+                entry,
+            }),
+            Kind::Symbol | Kind::Data | Kind::Function => self.symbolic.push(Symbolic {
+                slot: slot.map_err(|_| Refusal::TooLarge)?,
+                symbol: entry.symbol,
+                addend: if kind == Kind::Symbol {
+                    entry.addend
+                } else {
+                    0
+                },
+                kind,
+                jump,
+                entry,
+            }),
+            Kind::Other => self.residual.push(Residual { entry, jump }),
+        }
+        Ok(())
+    }
+
+    /// Every slot must be writable data and nobody else's.
+    fn check_slots(&self, object: &LoadedObject, counted: usize) -> Result<(), Refusal> {
+        let mut words = Words::new(object)?;
+        let bound = self.symbolic.iter().map(|s| s.slot);
+        for slot in bound.chain(self.relative.iter().map(|r| r.slot)) {
+            words.claim(u64::from(slot))?;
+        }
+        for entry in &self.residual {
+            words.claim(entry.entry.offset)?;
+        }
+        for entry in object.relocations().take(counted) {
+            if x86_64::kind(entry.kind) != Kind::Relative {
+                return Err(Refusal::Inconsistent);
+            }
+            words.check(entry.offset)?;
+        }
+        let mut place = 0_u64;
+        for word in object.relr() {
+            if word & 1 == 0 {
+                words.check(word)?;
+                place = word.wrapping_add(8);
+            } else {
+                let mut bits = word >> 1;
+                while bits != 0 {
+                    let step = u64::from(bits.trailing_zeros()) * 8;
+                    words.check(place.wrapping_add(step))?;
+                    bits &= bits - 1;
+                }
+                place = place.wrapping_add(63 * 8);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The words of an object's writable segments, and which of them are taken.
+struct Words {
+    writable: Vec<(u64, u64)>,
+    start: u64,
+    taken: Vec<u64>,
+}
+
+impl Words {
+    /// Most bytes of writable segments that are looked after (8 GiB of data
+    /// would need a map of 128 MiB).
+    const MAX_SPAN: u64 = 1 << 32;
+
+    fn new(object: &LoadedObject) -> Result<Self, Refusal> {
+        let mut writable = Vec::new();
+        for segment in object.segments() {
+            if segment.kind == elf::PT_LOAD && segment.flags.0 & elf::PF_W.0 != 0 {
+                let end = segment.vaddr.checked_add(segment.memsz);
+                writable.push((segment.vaddr, end.ok_or(Refusal::TooLarge)?));
+            }
+        }
+        let start = writable.iter().map(|w| w.0).min().unwrap_or(0) & !7;
+        let end = writable.iter().map(|w| w.1).max().unwrap_or(0);
+        let span = end.saturating_sub(start);
+        if span > Self::MAX_SPAN {
+            return Err(Refusal::TooLarge);
+        }
+        Ok(Self {
+            writable,
+            start,
+            taken: vec![0; (span / (8 * 64) + 2) as usize],
+        })
+    }
+
+    /// The first and last word of the 8 bytes at `address`.
+    fn place(&self, address: u64) -> Result<(usize, usize), Refusal> {
+        let inside = |w: &(u64, u64)| address >= w.0 && address < w.1 && w.1 - address >= 8;
+        if !self.writable.iter().any(inside) {
+            return Err(Refusal::OutsideOfData);
+        }
+        let word = |at: u64| ((at - self.start) / 8) as usize;
+        Ok((word(address), word(address + 7)))
+    }
+
+    fn is_taken(&self, word: usize) -> bool {
+        let bits = self.taken.get(word / 64).copied().unwrap_or(0);
+        bits >> (word % 64) & 1 != 0
+    }
+
+    /// Nobody else's slot touches the 8 bytes at `address`.
+    fn check(&self, address: u64) -> Result<(), Refusal> {
+        let (first, last) = self.place(address)?;
+        if self.is_taken(first) || self.is_taken(last) {
+            return Err(Refusal::Overlap);
+        }
+        Ok(())
+    }
+
+    /// Takes the 8 bytes at `address`. Two unaligned slots may share a word.
+    fn claim(&mut self, address: u64) -> Result<(), Refusal> {
+        let (first, last) = self.place(address)?;
+        if first == last && self.is_taken(first) {
+            return Err(Refusal::Overlap);
+        }
+        for word in [first, last] {
+            if let Some(bits) = self.taken.get_mut(word / 64) {
+                *bits |= 1 << (word % 64);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,445 @@
+//! ld.so is the oracle: every slot that `resolve::bindings` binds must hold
+//! exactly what ld.so writes under LD_BIND_NOW.
+//!
+//! A program is started under ptrace and stopped where ld.so tells debuggers
+//! that all objects are relocated (`_dl_debug_state` with RT_CONSISTENT), which
+//! is before any constructor. No auditor is loaded, so nothing but the stop is
+//! changed. The objects and their order are read from the process (link_map),
+//! the values from /proc/PID/mem; then the program is killed.
+//!
+//! By default a fixed sample of the executables in /usr/bin and /usr/sbin and
+//! some large programs; with INDIR_FULL=1 all of them.
+
+#![expect(unsafe_code, reason = "ptrace has no safe interface in std")]
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use indir::resolve::bindings::{Target, bind};
+use indir::resolve::lookup::{Class, Scope};
+use indir::resolve::object::LoadedObject;
+
+/// The sample has at least this many programs.
+const SAMPLE: usize = 150;
+
+/// Programs that are always in it, with the packages that bring them.
+const NAMED: [(&str, &str); 6] = [
+    ("ffmpeg", "ffmpeg"),
+    ("clang-14", "clang-14"),
+    ("gdb", "gdb"),
+    ("vim.gtk3", "vim-gtk3"),
+    ("git", "git"),
+    ("python3", "python3"),
+];
+
+type Libraries = Mutex<HashMap<PathBuf, Arc<LoadedObject>>>;
+
+/// What was seen of one program.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    objects: usize,
+    bound: usize,
+    indirect: usize,
+    residual: usize,
+    refused: usize,
+    kept_lazy: usize,
+}
+
+enum Outcome {
+    Compared(Counts),
+    /// ld.so itself refuses to start it with eager binding.
+    DoesNotStart,
+}
+
+/// A stopped child that dies with its handle.
+struct Traced {
+    child: Child,
+    memory: File,
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Traced {
+    fn start(program: &Path) -> Self {
+        let mut command = Command::new(program);
+        command
+            .env("LD_BIND_NOW", "1")
+            .env_remove("LD_PRELOAD")
+            .env_remove("LD_LIBRARY_PATH")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // SAFETY: ptrace(TRACEME) is a plain system call; nothing is allocated
+        // or locked between fork and exec.
+        unsafe {
+            command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+        let child = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("{}: {e}", program.display()));
+        let memory = File::options()
+            .read(true)
+            .write(true)
+            .open(format!("/proc/{}/mem", child.id()))
+            .unwrap();
+        let traced = Self { child, memory };
+        assert!(traced.wait(), "{}: no stop at exec", program.display());
+        traced
+    }
+
+    fn pid(&self) -> libc::pid_t {
+        self.child.id() as libc::pid_t
+    }
+
+    /// Waits for a stop; false if the process ended.
+    fn wait(&self) -> bool {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the result.
+        let pid = unsafe { libc::waitpid(self.pid(), &mut status, libc::__WALL) };
+        pid == self.pid() && libc::WIFSTOPPED(status)
+    }
+
+    fn request(&self, request: libc::c_uint, data: *mut libc::c_void) -> bool {
+        // SAFETY: `data` is null or fits the request; the child is stopped and
+        // was started by this thread.
+        unsafe { libc::ptrace(request, self.pid(), 0, data) == 0 }
+    }
+
+    fn registers(&self) -> libc::user_regs_struct {
+        // SAFETY: plain integers, for which zero is a value.
+        let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+        assert!(self.request(libc::PTRACE_GETREGS, (&raw mut registers).cast()));
+        registers
+    }
+
+    fn bytes(&self, address: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.memory.read_exact_at(&mut bytes, address).unwrap();
+        bytes
+    }
+
+    fn word(&self, address: u64) -> u64 {
+        u64::from_le_bytes(self.bytes(address, 8).try_into().unwrap())
+    }
+
+    fn string(&self, mut address: u64) -> Vec<u8> {
+        let mut string = Vec::new();
+        loop {
+            match self.bytes(address, 1)[0] {
+                0 => return string,
+                byte => string.push(byte),
+            }
+            address += 1;
+        }
+    }
+
+    fn auxv(&self, wanted: u64) -> u64 {
+        let raw = std::fs::read(format!("/proc/{}/auxv", self.pid())).unwrap();
+        let words: Vec<u64> = raw
+            .chunks_exact(8)
+            .map(|w| u64::from_le_bytes(w.try_into().unwrap()))
+            .collect();
+        let pair = words.chunks_exact(2).find(|p| p[0] == wanted);
+        pair.expect("an auxiliary vector entry")[1]
+    }
+
+    /// Runs until ld.so says that relocation is complete; false if it never does.
+    fn run_to_consistent(&self, base: u64, ldso: &LoadedObject) -> bool {
+        let address = |name: &[u8]| {
+            let scope = Scope::new(vec![Arc::new(
+                LoadedObject::new(ldso.file().clone()).unwrap(),
+            )]);
+            let found = scope.find(name, None, Class::Data);
+            base + found.expect("a symbol that debuggers need").raw.value
+        };
+        let stop = address(b"_dl_debug_state");
+        let state = address(b"_r_debug") + 24;
+        let original = self.bytes(stop, 1);
+        loop {
+            self.memory.write_all_at(&[0xcc], stop).unwrap();
+            assert!(self.request(libc::PTRACE_CONT, std::ptr::null_mut()));
+            if !self.wait() {
+                return false;
+            }
+            let mut registers = self.registers();
+            if registers.rip != stop + 1 {
+                // Some other signal, e.g. a fault: it will not get there.
+                return false;
+            }
+            self.memory.write_all_at(&original, stop).unwrap();
+            registers.rip = stop;
+            assert!(self.request(libc::PTRACE_SETREGS, (&raw mut registers).cast()));
+            if self.word(state) as u32 == 0 {
+                return true;
+            }
+            assert!(self.request(libc::PTRACE_SINGLESTEP, std::ptr::null_mut()));
+            assert!(self.wait());
+        }
+    }
+}
+
+/// The dynamic linker's load address and file.
+fn interpreter(traced: &Traced) -> (u64, PathBuf) {
+    const AT_BASE: u64 = 7;
+    let base = traced.auxv(AT_BASE);
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", traced.pid())).unwrap();
+    let start = format!("{base:x}-");
+    let line = maps.lines().find(|l| l.starts_with(&start));
+    let path = line
+        .and_then(|l| l.split_whitespace().nth(5))
+        .expect("ld.so's mapping");
+    (base, PathBuf::from(path))
+}
+
+fn library(libraries: &Libraries, path: &Path) -> Arc<LoadedObject> {
+    let path = std::fs::canonicalize(path).unwrap();
+    let mut known = libraries.lock().unwrap();
+    let open = || Arc::new(LoadedObject::open(&path).unwrap());
+    Arc::clone(known.entry(path.clone()).or_insert_with(open))
+}
+
+/// The process's objects in ld.so's order, with their load addresses.
+fn link_map(
+    traced: &Traced,
+    program: &Path,
+    r_debug: u64,
+    libraries: &Libraries,
+) -> (Vec<u64>, Vec<Arc<LoadedObject>>) {
+    let mut bases = Vec::new();
+    let mut objects = Vec::new();
+    let mut at = traced.word(r_debug + 8);
+    while at != 0 {
+        let name = traced.string(traced.word(at + 8));
+        let path = match name.as_slice() {
+            b"" => Some(program.to_owned()),
+            name if name.starts_with(b"/") => {
+                Some(PathBuf::from(String::from_utf8(name.to_vec()).unwrap()))
+            }
+            // The vDSO is no part of the scope.
+            name => {
+                assert!(name.starts_with(b"linux-vdso"), "{name:?}");
+                None
+            }
+        };
+        if let Some(path) = path {
+            bases.push(traced.word(at));
+            objects.push(library(libraries, &path));
+        }
+        at = traced.word(at + 24);
+    }
+    (bases, objects)
+}
+
+/// The bytes of an object's writable segments, by address in the process.
+fn data(traced: &Traced, base: u64, object: &LoadedObject) -> Vec<(u64, Vec<u8>)> {
+    use object::elf::{PF_W, PT_LOAD};
+    object
+        .segments()
+        .iter()
+        .filter(|s| s.kind == PT_LOAD && s.flags.0 & PF_W.0 != 0)
+        .map(|s| {
+            let at = base.wrapping_add(s.vaddr);
+            (at, traced.bytes(at, s.memsz as usize))
+        })
+        .collect()
+}
+
+fn compare(program: &Path, libraries: &Libraries) -> Result<Outcome, String> {
+    let traced = Traced::start(program);
+    let (ldso_base, ldso_path) = interpreter(&traced);
+    let ldso = library(libraries, &ldso_path);
+    if !traced.run_to_consistent(ldso_base, &ldso) {
+        return Ok(Outcome::DoesNotStart);
+    }
+    let ldso_scope = Scope::new(vec![ldso]);
+    let r_debug = ldso_scope.find(b"_r_debug", None, Class::Data).unwrap();
+    let (bases, objects) = link_map(&traced, program, ldso_base + r_debug.raw.value, libraries);
+    let scope = Scope::new(objects);
+    let bindings = bind(&scope);
+    let mut counts = Counts {
+        objects: bases.len(),
+        ..Counts::default()
+    };
+    let mut wrong = Vec::new();
+    for ((object, result), base) in scope.objects().iter().zip(&bindings.objects).zip(&bases) {
+        let segments = data(&traced, *base, object);
+        let read = |slot: u32| {
+            let at = base.wrapping_add(u64::from(slot));
+            let (start, bytes) = segments
+                .iter()
+                .find(|(start, bytes)| at >= *start && at - start < bytes.len() as u64)?;
+            let from = (at - start) as usize;
+            Some(u64::from_le_bytes(
+                bytes.get(from..from + 8)?.try_into().ok()?,
+            ))
+        };
+        for binding in &result.bound {
+            let expected = match binding.target {
+                Target::Object { object, offset } => {
+                    bases[object as usize].wrapping_add(u64::from(offset))
+                }
+                Target::Absolute(value) => u64::from(value),
+            };
+            let actual = read(binding.slot);
+            if actual != Some(expected) {
+                wrong.push(format!(
+                    "{}+{:#x}: ld.so wrote {actual:x?}, computed {expected:#x} ({:x?})",
+                    object.path().display(),
+                    binding.slot,
+                    binding.target,
+                ));
+            }
+        }
+        let plan = object.relocation_plan();
+        let all = plan.symbolic.len() + plan.relative.len() + plan.residual.len();
+        let classified = result.bound.len() + result.indirect.len() + result.residual.len();
+        // Nothing is lost: what is not bound is left to ld.so.
+        assert!(
+            classified == all || result.keeps_jump,
+            "{}",
+            object.path().display()
+        );
+        counts.bound += result.bound.len();
+        counts.indirect += result.indirect.len();
+        counts.residual += result.residual.len();
+        counts.refused += usize::from(result.refusal.is_some());
+        counts.kept_lazy += usize::from(result.keeps_jump);
+    }
+    if wrong.is_empty() {
+        return Ok(Outcome::Compared(counts));
+    }
+    let total = wrong.len();
+    wrong.truncate(5);
+    Err(format!(
+        "{}: {total} slots differ\n  {}",
+        program.display(),
+        wrong.join("\n  ")
+    ))
+}
+
+/// Every dynamically linked executable of the two folders, sorted, each once.
+fn candidates() -> Vec<PathBuf> {
+    let mut all = BTreeSet::new();
+    for folder in ["/usr/bin", "/usr/sbin"] {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let Ok(path) = std::fs::canonicalize(entry.unwrap().path()) else {
+                continue;
+            };
+            if is_dynamic_executable(&path) {
+                all.insert(path);
+            }
+        }
+    }
+    all.into_iter().collect()
+}
+
+fn is_dynamic_executable(path: &Path) -> bool {
+    use object::elf::EM_X86_64;
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(file) = indir::elf::MappedElf::open(path) else {
+        return false;
+    };
+    let executable = file.metadata().permissions().mode() & 0o111 != 0;
+    executable
+        && file
+            .elf()
+            .is_ok_and(|elf| elf.machine() == EM_X86_64 && elf.interpreter().is_some())
+}
+
+fn named() -> Vec<PathBuf> {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    NAMED
+        .iter()
+        .map(|(name, package)| {
+            std::iter::once(PathBuf::from("/usr/bin"))
+                .chain(std::env::split_paths(&paths))
+                .filter_map(|folder| std::fs::canonicalize(folder.join(name)).ok())
+                .find(|path| is_dynamic_executable(path))
+                .unwrap_or_else(|| panic!("{name} is missing: apt-get install {package}"))
+        })
+        .collect()
+}
+
+#[test]
+fn every_slot_is_what_the_loader_writes() {
+    let all = candidates();
+    let mut programs: BTreeSet<PathBuf> = named().into_iter().collect();
+    let full = std::env::var_os("INDIR_FULL").is_some();
+    let step = if full { 1 } else { (all.len() / SAMPLE).max(1) };
+    programs.extend(all.iter().step_by(step).cloned());
+    assert!(
+        programs.len() >= SAMPLE.min(all.len()),
+        "only {} programs",
+        programs.len()
+    );
+    let programs: Vec<PathBuf> = programs.into_iter().collect();
+    let libraries = Libraries::default();
+    let results = Mutex::new(Vec::new());
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                // ptrace belongs to a thread, so each follows its own children.
+                loop {
+                    let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(program) = programs.get(at) else {
+                        break;
+                    };
+                    let result = compare(program, &libraries);
+                    results.lock().unwrap().push((program.clone(), result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().unwrap();
+    results.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut sum = Counts::default();
+    let mut compared = 0;
+    let mut failures = Vec::new();
+    for (program, result) in results {
+        match result {
+            Ok(Outcome::Compared(counts)) => {
+                compared += 1;
+                sum.objects += counts.objects;
+                sum.bound += counts.bound;
+                sum.indirect += counts.indirect;
+                sum.residual += counts.residual;
+                sum.refused += counts.refused;
+                sum.kept_lazy += counts.kept_lazy;
+            }
+            Ok(Outcome::DoesNotStart) => {
+                println!("{}: does not start with eager binding", program.display());
+            }
+            Err(message) => failures.push(message),
+        }
+    }
+    println!(
+        "{compared} of {} programs compared, {} objects: {} slots bound, {} left to IFUNC \
+         resolvers, {} other relocations left to ld.so, {} objects refused, {} keep lazy binding",
+        programs.len(),
+        sum.objects,
+        sum.bound,
+        sum.indirect,
+        sum.residual,
+        sum.refused,
+        sum.kept_lazy,
+    );
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(
+        compared * 10 >= programs.len() * 9,
+        "too few programs start"
+    );
+}
