@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+pub mod generate;
 pub mod setup;
 pub mod show;
 pub mod update;
@@ -13,7 +14,18 @@ use clap::{Parser, Subcommand};
 
 /// Indirect linking for Nix-like stores.
 #[derive(Debug, Parser)]
-#[command(name = "indir", version, about, max_term_width = 100)]
+#[command(
+    name = "indir",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Example:\n  \
+        indir setup --prefix /opt/indir\n  \
+        ./configure CC='cc -B/opt/indir/libexec/indir' && make\n  \
+        indir update . --lib-dir /opt/glibc/lib\n\n\
+        Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because the libraries\n\
+        do not satisfy the binaries, 127 (a program) cannot start."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -24,6 +36,7 @@ enum Command {
     Setup(setup::Args),
     Update(update::Args),
     Show(show::Args),
+    Generate(generate::Args),
 }
 
 /// Runs `indir` (or, by the name in `argv[0]`, the linker wrapper).
@@ -52,5 +65,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup(args) => setup::run(args),
         Command::Update(args) => update::run(args),
         Command::Show(args) => show::run(args),
+        Command::Generate(args) => generate::run(args),
     }
 }

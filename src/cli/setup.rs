@@ -58,6 +58,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for (path, content, mode) in files() {
         write(&prefix.join(path), &content, mode)?;
     }
+    for (path, content) in super::generate::share()? {
+        write(&prefix.join("share").join(path), &content, 0o644)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

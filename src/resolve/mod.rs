@@ -7,18 +7,18 @@
 //! finds symbols (elf/dl-lookup.c, elf/dl-reloc.c). docs/closure.md argues every
 //! place where indir decides differently.
 
+pub mod bindings;
 pub mod check;
 pub mod closure;
-pub mod bindings;
 pub mod hash;
 pub mod ldcache;
 pub mod library;
 pub mod lookup;
 pub mod object;
+pub mod relocations;
 pub mod search;
 pub mod store;
 mod tokens;
-pub mod relocations;
 pub mod x86_64;
 
 pub use closure::{Closure, Node, ResolveError, Resolver};

@@ -1,0 +1,151 @@
+//! `indir generate`: manual pages and shell completions, from the same source
+//! as `--help`. The bytes are a function of this executable: no date, no paths.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, Subcommand};
+use clap_complete::Shell;
+use clap_mangen::{Man, roff};
+use fs_err as fs;
+
+/// Print manual pages or shell completions.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    indir generate man update | man -l -\n  \
+    indir generate man --out-dir /usr/local/share/man/man1\n  \
+    indir generate completions bash > /etc/bash_completion.d/indir")]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Manual pages, in roff
+    #[command(after_help = "Example:\n  \
+        indir generate man update | man -l -\n  \
+        indir generate man --out-dir /usr/local/share/man/man1")]
+    Man {
+        /// Whose page to print, for example `update`; `indir`'s own without it
+        #[arg(conflicts_with = "out_dir")]
+        subcommand: Vec<String>,
+        /// Write all pages into this folder instead
+        #[arg(long, value_name = "DIR")]
+        out_dir: Option<PathBuf>,
+    },
+    /// A completion script
+    #[command(after_help = "Example:\n  \
+        indir generate completions bash > /etc/bash_completion.d/indir\n  \
+        indir generate completions fish > ~/.config/fish/completions/indir.fish")]
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+}
+
+/// Runs `indir generate`.
+///
+/// # Errors
+/// An unknown subcommand; a file that cannot be written.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.what {
+        What::Man {
+            out_dir: Some(dir), ..
+        } => {
+            fs::create_dir_all(&dir)?;
+            for (name, page) in pages()? {
+                fs::write(dir.join(name), page)?;
+            }
+        }
+        What::Man { subcommand, .. } => {
+            let name = std::iter::once("indir".to_owned())
+                .chain(subcommand)
+                .collect::<Vec<_>>()
+                .join("-");
+            let page = pages()?
+                .into_iter()
+                .find(|(file, _)| *file == format!("{name}.1"))
+                .map(|(_, page)| page)
+                .with_context(|| {
+                    format!("no manual page `{name}`; `indir help` lists the commands")
+                })?;
+            print(&page)?;
+        }
+        What::Completions { shell } => print(&completions(shell))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What belongs under a prefix's `share`: path relative to it, and content.
+///
+/// # Errors
+/// None that depends on the machine; rendering writes to memory.
+pub fn share() -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut files: Vec<(PathBuf, Vec<u8>)> = pages()?
+        .into_iter()
+        .map(|(name, page)| (Path::new("man/man1").join(name), page))
+        .collect();
+    for (path, shell) in [
+        ("bash-completion/completions/indir", Shell::Bash),
+        ("zsh/site-functions/_indir", Shell::Zsh),
+        ("fish/vendor_completions.d/indir.fish", Shell::Fish),
+    ] {
+        files.push((path.into(), completions(shell)));
+    }
+    Ok(files)
+}
+
+fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    std::io::stdout()
+        .write_all(bytes)
+        .context("failed to write to stdout")
+}
+
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut super::Cli::command(), "indir", &mut script);
+    script
+}
+
+/// File name and text of every page: `indir.1`, `indir-update.1`, …
+fn pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let mut root = super::Cli::command().disable_help_subcommand(true);
+    root.build();
+    let mut pages = Vec::new();
+    let mut left = vec![root];
+    while let Some(command) = left.pop() {
+        left.extend(command.get_subcommands().cloned());
+        let page = page(&command).context("failed to render a manual page")?;
+        pages.push((Man::new(command).get_filename(), page));
+    }
+    pages.sort();
+    Ok(pages)
+}
+
+/// One page; `Man::render` would run the examples together into a paragraph.
+fn page(command: &clap::Command) -> std::io::Result<Vec<u8>> {
+    let man = Man::new(command.clone())
+        .source(concat!("indir ", env!("CARGO_PKG_VERSION")))
+        .manual("indir");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    if let Some(examples) = command.get_after_help() {
+        let mut section = roff::Roff::new();
+        section.control("SH", ["EXAMPLES"]).control("nf", []);
+        for line in examples.to_string().lines() {
+            section.text([roff::roman(line)]);
+        }
+        section.control("fi", []).to_writer(&mut page)?;
+    }
+    Ok(page)
+}

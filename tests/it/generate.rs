@@ -1,0 +1,96 @@
+//! Help, manual pages and completions: every command has an example in each.
+
+use std::process::Command;
+
+use clap::CommandFactory as _;
+
+use crate::support::{Scratch, indir, need, run};
+
+/// Every subcommand as the words that call it, `indir` itself as none.
+fn subcommands() -> Vec<Vec<String>> {
+    let mut root = indir::cli::Cli::command().disable_help_subcommand(true);
+    root.build();
+    let mut found = vec![Vec::new()];
+    let mut left = vec![(Vec::new(), root)];
+    while let Some((words, command)) = left.pop() {
+        for sub in command.get_subcommands() {
+            let mut words: Vec<String> = words.clone();
+            words.push(sub.get_name().to_owned());
+            found.push(words.clone());
+            left.push((words, sub.clone()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_help_has_an_example() {
+    let all = subcommands();
+    assert!(all.len() > 2, "{all:?}");
+    for words in all {
+        let help = run(indir().args(&words).arg("--help"));
+        help.success().out_has("Usage: ").out_has("\nExample");
+    }
+}
+
+#[test]
+fn every_command_has_a_page_with_an_example() {
+    let scratch = Scratch::new();
+    run(indir()
+        .args(["generate", "man", "--out-dir"])
+        .arg(scratch.path()))
+    .success()
+    .prints("");
+    for words in subcommands() {
+        let name = [vec!["indir".to_owned()], words.clone()].concat().join("-");
+        let page = std::fs::read_to_string(scratch.join(format!("{name}.1"))).unwrap();
+        assert!(page.contains(".SH EXAMPLES"), "{name}: {page}");
+        assert!(page.contains(".SH SYNOPSIS"), "{name}: {page}");
+        run(indir().args(["generate", "man"]).args(&words))
+            .success()
+            .prints(&page);
+    }
+}
+
+#[test]
+fn unknown_page_is_refused_in_one_line() {
+    run(indir().args(["generate", "man", "no-such-command"]))
+        .exits(1)
+        .err_is_one_line()
+        .err_has("no manual page `indir-no-such-command`");
+}
+
+#[test]
+fn bash_completes_subcommands() {
+    need("bash", "bash");
+    let script = "set -eu
+        eval \"$(\"$0\" generate completions bash)\"
+        COMP_WORDS=(indir gen) COMP_CWORD=1
+        _indir indir gen indir
+        echo \"${COMPREPLY[@]}\"";
+    run(Command::new("bash")
+        .args(["-c", script])
+        .arg(env!("CARGO_BIN_EXE_indir")))
+    .success()
+    .prints("generate\n");
+}
+
+#[test]
+fn setup_installs_pages_and_completions() {
+    let scratch = Scratch::new();
+    run(indir().args(["setup", "--prefix"]).arg(scratch.path())).success();
+    for file in [
+        "man/man1/indir.1",
+        "man/man1/indir-setup.1",
+        "bash-completion/completions/indir",
+        "zsh/site-functions/_indir",
+        "fish/vendor_completions.d/indir.fish",
+    ] {
+        let path = scratch.join("share").join(file);
+        assert!(
+            path.metadata().is_ok_and(|m| m.len() > 0),
+            "{}",
+            path.display()
+        );
+    }
+}
