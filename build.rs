@@ -1,55 +1,156 @@
 //! Builds the files that the executable embeds and `indir setup` writes.
+//!
+//! Cargo cannot build them as part of the workspace: it cannot embed another
+//! package's cdylib, and a `no_std` binary needs its own panic handler and link arguments, and `panic=abort`. So rustc is
+//! called directly, always with the same recipe, whatever the profile is:
+//! other optimisation levels change what code the compiler emits (calls
+//! through the GOT, for example) and would ship something that was not tested.
 
 use std::env;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Largest shim, in bytes.
+const MAX_SHIM: u64 = 16 * 1024;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    plugin();
+    println!("cargo::rerun-if-changed=shim");
+    println!("cargo::rerun-if-changed=linker-plugin");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    plugin(&root, &out);
+    let library = freestanding_library(&root, &out);
+    shim(&root, &out, &library);
 }
 
-/// The folder of the root package.
-fn root() -> PathBuf {
-    PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"))
-}
-
-/// Where build products go.
-fn out(name: &str) -> PathBuf {
-    PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join(name)
-}
-
-/// The compiler that cargo uses, told to forget in which folder it runs.
-fn rustc() -> Command {
+/// `rustc` with what makes the output independent of the folder that it is
+/// built in.
+fn rustc(root: &Path) -> Command {
     let mut command = Command::new(env::var_os("RUSTC").expect("cargo sets RUSTC"));
-    let mut remap = root().into_os_string();
-    remap.push("=.");
-    command.arg("--remap-path-prefix").arg(remap);
-    command.args(["--edition", "2024", "--cap-lints", "allow"]);
+    command
+        .current_dir(root)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .args(["--edition=2024", "--cap-lints=allow"])
+        .args(["-Cpanic=abort", "-Ccodegen-units=1", "-Cstrip=symbols"])
+        .arg("--remap-path-prefix")
+        .arg(format!("{}=.", root.display()));
+    if let Some(target) = env::var_os("TARGET") {
+        command.arg("--target").arg(target);
+    }
     command
 }
 
-/// linker-plugin/, as one compiler call: it has no dependencies, and cargo
-/// cannot embed another package's cdylib. The workspace member is the same
+fn run(command: &mut Command, what: &str) {
+    let status = command
+        .status()
+        .unwrap_or_else(|e| panic!("{what}: cannot run rustc: {e}"));
+    assert!(status.success(), "{what}: rustc failed");
+}
+
+/// linker-plugin/, which has no dependencies. The workspace member is the same
 /// source, there to be checked.
-fn plugin() {
-    let source = root().join("linker-plugin/src");
-    println!("cargo::rerun-if-changed={}", source.display());
-    let mut command = rustc();
+fn plugin(root: &Path, out: &Path) {
+    run(
+        rustc(root)
+            .args(["--crate-name=indir_ld_plugin", "--crate-type=cdylib"])
+            .args(["-Copt-level=s", "-Clto=fat"])
+            .arg("linker-plugin/src/lib.rs")
+            .arg("-o")
+            .arg(out.join("libindir-ld-plugin.so")),
+        "linker plugin",
+    );
+}
+
+/// What both freestanding artefacts are compiled with.
+const FREESTANDING: [&str; 4] = [
+    "-Copt-level=z",
+    "-Crelocation-model=pie",
+    "-Cforce-unwind-tables=no",
+    "-Cdebuginfo=0",
+];
+
+/// The shim crate as a freestanding rlib.
+fn freestanding_library(root: &Path, out: &Path) -> PathBuf {
+    let library = out.join("libindir_shim.rlib");
+    run(
+        rustc(root)
+            .args(FREESTANDING)
+            .args(["--crate-name=indir_shim", "--crate-type=rlib"])
+            .arg("shim/src/lib.rs")
+            .arg("-o")
+            .arg(&library),
+        "shim library",
+    );
+    library
+}
+
+/// The shim: a static PIE without relocations.
+fn shim(root: &Path, out: &Path, library: &Path) {
+    let file = out.join("ld-indir-x86-64.so.1");
+    let link = [
+        "-nostartfiles",
+        "-nodefaultlibs",
+        "-static-pie",
+        "-Wl,--no-dynamic-linker",
+        "-Wl,--build-id=sha1",
+        "-Wl,-T,shim/start/shim.ld",
+        "-Wl,-z,norelro",
+        "-Wl,-z,noexecstack",
+        "-Wl,--hash-style=gnu",
+        "-Wl,--no-eh-frame-hdr",
+        "-Wl,--export-dynamic-symbol=_dl_debug_state",
+        "-Wl,--gc-sections",
+        "-Wl,--no-undefined",
+    ];
+    let mut command = rustc(root);
     command
-        .args(["--crate-name", "indir_ld_plugin", "--crate-type", "cdylib"])
-        .args([
-            "-C",
-            "opt-level=s",
-            "-C",
-            "codegen-units=1",
-            "-C",
-            "lto=fat",
-        ])
-        .args(["-C", "panic=abort", "-C", "strip=symbols"])
+        .args(FREESTANDING)
+        .args(["--crate-name=ld_indir", "--crate-type=bin", "-Clto=fat"])
+        .arg("shim/start/interp.rs")
+        .arg("--extern")
+        .arg(format!("indir_shim={}", library.display()))
         .arg("-o")
-        .arg(out("libindir-ld-plugin.so"))
-        .arg(source.join("lib.rs"));
-    let status = command.status().expect("rustc starts");
-    assert!(status.success(), "{command:?}: {status}");
+        .arg(&file);
+    for argument in link {
+        command.args(["-C", &format!("link-arg={argument}")]);
+    }
+    run(&mut command, "shim");
+    check_shim(&file);
+}
+
+/// What the shim must be: see docs/loader-contract.md.
+fn check_shim(file: &Path) {
+    let bytes = fs::read(file).expect("rustc wrote the shim");
+    assert!(
+        bytes.len() as u64 <= MAX_SHIM,
+        "the shim has {} bytes, more than {MAX_SHIM}",
+        bytes.len()
+    );
+    let u16_at = |at: usize| u16::from_le_bytes(bytes[at..at + 2].try_into().expect("2 bytes"));
+    let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+    let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+    let (phoff, phnum) = (u64_at(32) as usize, usize::from(u16_at(56)));
+    for phdr in (0..phnum).map(|n| phoff + n * 56) {
+        let (kind, flags) = (u32_at(phdr), u32_at(phdr + 4));
+        assert!(
+            kind != 1 || flags & 3 != 3,
+            "the shim has a writable and executable segment"
+        );
+        assert!(kind != 3, "the shim has an interpreter");
+    }
+    let (shoff, shnum) = (u64_at(40) as usize, usize::from(u16_at(60)));
+    for section in (0..shnum).map(|n| shoff + n * 64) {
+        let (kind, size) = (u32_at(section + 4), u64_at(section + 32));
+        let relocations = matches!(kind, 4 | 9 | 19) && size != 0;
+        assert!(!relocations, "the shim has relocations");
+        if kind == 2 || kind == 11 {
+            let (at, size) = (u64_at(section + 24) as usize, size as usize);
+            for symbol in (at + 24..at + size).step_by(24) {
+                assert!(u16_at(symbol + 6) != 0, "the shim has an undefined symbol");
+            }
+        }
+    }
 }

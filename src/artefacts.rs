@@ -15,3 +15,6 @@ pub fn default_note_object() -> Vec<u8> {
 
 /// The plugin for GNU ld and gold.
 pub const LINKER_PLUGIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libindir-ld-plugin.so"));
+
+/// The shim: the interpreter of indirect executables.
+pub const SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ld-indir-x86-64.so.1"));

@@ -169,12 +169,12 @@ pub struct Header {
     pub binder: Str,
 }
 
-/// Structures that may be copied out of any bytes: no padding, no niche.
+/// Structures that any bytes of their size are a value of: no padding, no niche.
 ///
 /// # Safety
 /// Implement only for `repr(C)` types of alignment 1 for which every bit
 /// pattern is valid.
-#[expect(unsafe_code, reason = "marks the types that `table::read` may copy")]
+#[expect(unsafe_code, reason = "marks the types that `table::view` may cast to")]
 pub unsafe trait Plain: Copy {}
 
 #[expect(unsafe_code, reason = "byte arrays and integers only, alignment 1")]

@@ -8,6 +8,20 @@
 
 #![no_std]
 
+pub mod arch;
+pub mod arena;
+pub mod bytes;
+pub mod elf;
+pub mod exe;
 pub mod layout;
+pub mod ldso;
+pub mod locate;
+pub mod message;
 pub mod note;
+pub mod options;
+pub mod secure;
+pub mod stack;
+pub mod start;
+pub mod sys;
 pub mod table;
+pub mod vector;

@@ -125,9 +125,7 @@ fn parse_own(desc: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
 pub fn expand(reference: &[u8], origin: &[u8], id: &[u8], out: &mut [u8]) -> Option<usize> {
     let mut len = 0;
     let mut put = |bytes: &[u8]| -> Option<()> {
-        out.get_mut(len..)?
-            .get_mut(..bytes.len())?
-            .copy_from_slice(bytes);
+        crate::bytes::put(out, len, bytes)?;
         len += bytes.len();
         Some(())
     };

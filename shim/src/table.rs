@@ -4,6 +4,7 @@
 //! string lies inside and ends in NUL, every object is present. It never
 //! allocates and never panics.
 
+use crate::bytes::text;
 use crate::layout::{
     Header, MACHINE, MAGIC, MAX_OBJECTS, MAX_TABLE, Object, PLAN_BOUND, Plain, Str, VERSION,
 };
@@ -43,19 +44,20 @@ impl TableError {
     }
 }
 
-/// Copies a `T` out of `bytes` at `offset`, if it lies inside.
-pub fn read<T: Plain>(bytes: &[u8], offset: usize) -> Option<T> {
+/// The `T` at `offset` of `bytes`, if it lies inside.
+pub fn view<T: Plain>(bytes: &[u8], offset: usize) -> Option<&T> {
     let source = bytes.get(offset..)?.get(..size_of::<T>())?;
-    #[expect(unsafe_code, reason = "the copy that `Plain` was made for")]
-    // SAFETY: `source` has the size of T, and `Plain` makes any bytes valid.
-    Some(unsafe { source.as_ptr().cast::<T>().read_unaligned() })
+    #[expect(unsafe_code, reason = "the cast that `Plain` was made for")]
+    // SAFETY: `source` has the size of T; `Plain` promises alignment 1 and that
+    // any bytes are a value.
+    Some(unsafe { &*source.as_ptr().cast::<T>() })
 }
 
 /// A checked table.
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a> {
     bytes: &'a [u8],
-    header: Header,
+    header: &'a Header,
 }
 
 /// One object of the closure.
@@ -66,7 +68,7 @@ pub struct ObjectRef<'a> {
     /// Absolute path of the file.
     pub path: &'a CStr,
     /// Everything else, as stored.
-    pub raw: Object,
+    pub raw: &'a Object,
 }
 
 impl<'a> Table<'a> {
@@ -75,6 +77,7 @@ impl<'a> Table<'a> {
     /// # Errors
     /// Says what is wrong first; bytes after `total_len` are refused, so that a
     /// table that was appended to is noticed.
+    #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, TableError> {
         if bytes.is_empty() {
             return Err(TableError::Empty);
@@ -88,7 +91,7 @@ impl<'a> Table<'a> {
         if magic != MAGIC {
             return Err(TableError::NotATable);
         }
-        let Some(header) = read::<Header>(bytes, 0) else {
+        let Some(header) = view::<Header>(bytes, 0) else {
             return Err(TableError::Truncated);
         };
         if header.version.get() != VERSION {
@@ -111,7 +114,7 @@ impl<'a> Table<'a> {
     }
 
     fn is_consistent(&self) -> bool {
-        let h = &self.header;
+        let h = self.header;
         if (h.header_len.get() as usize) < size_of::<Header>()
             || (h.object_len.get() as usize) < size_of::<Object>()
             || h.object_count.get() as usize > MAX_OBJECTS
@@ -122,18 +125,24 @@ impl<'a> Table<'a> {
         {
             return false;
         }
-        let absolute = |s: Option<&CStr>| s.is_some_and(|s| s.to_bytes().first() == Some(&b'/'));
-        if !absolute(self.string(h.ldso))
-            || (h.search.offset.get() != 0 && self.string(h.search).is_none())
-            || (h.inputs.offset.get() != 0 && self.string(h.inputs).is_none())
-            || (h.plan == PLAN_BOUND && !absolute(self.string(h.binder)))
+        let scanned = |s: Str| self.raw_string(s).and_then(text);
+        let absolute = |s: Str| scanned(s).is_some_and(|s| s.to_bytes().first() == Some(&b'/'));
+        let optional = |s: Str| s.offset.get() == 0 || scanned(s).is_some();
+        if !absolute(h.ldso)
+            || !optional(h.search)
+            || !optional(h.inputs)
+            || !(absolute(h.binder) || (h.plan != PLAN_BOUND && h.binder.offset.get() == 0))
         {
             return false;
         }
         let mut index = 0;
         while index < self.len() {
-            match self.object(index) {
-                Some(object) if absolute(Some(object.path)) && !object.soname.is_empty() => {}
+            match self.raw_object(index) {
+                Some(raw) if absolute(raw.path) && raw.soname.len.get() != 0 => {
+                    if scanned(raw.soname).is_none() {
+                        return false;
+                    }
+                }
                 _ => return false,
             }
             index += 1;
@@ -141,20 +150,28 @@ impl<'a> Table<'a> {
         true
     }
 
-    /// The NUL-terminated string that `s` names; `None` if absent, outside the
-    /// table, or with a NUL elsewhere than at its end.
-    fn string(&self, s: Str) -> Option<&'a CStr> {
+    /// The string that `s` names, with its NUL; `None` if absent or outside of
+    /// the table.
+    fn raw_string(&self, s: Str) -> Option<&'a [u8]> {
         let offset = s.offset.get() as usize;
         if offset == 0 {
             return None;
         }
-        let with_nul = self.bytes.get(offset..)?.get(..s.len.get() as usize + 1)?;
-        CStr::from_bytes_with_nul(with_nul).ok()
+        self.bytes.get(offset..)?.get(..s.len.get() as usize + 1)
+    }
+
+    /// The string that `s`, a field of this table, names.
+    fn string(&self, s: Str) -> Option<&'a CStr> {
+        let with_nul = self.raw_string(s)?;
+        #[expect(unsafe_code, reason = "strings are scanned once, in `is_consistent`")]
+        // SAFETY: `parse` made sure that every string of the table has its only
+        // NUL at its end, and the bytes are borrowed since.
+        Some(unsafe { CStr::from_bytes_with_nul_unchecked(with_nul) })
     }
 
     /// The fixed fields, as stored.
-    pub const fn header(&self) -> &Header {
-        &self.header
+    pub const fn header(&self) -> &'a Header {
+        self.header
     }
 
     /// Number of objects in the closure, without the executable.
@@ -167,14 +184,18 @@ impl<'a> Table<'a> {
         self.len() == 0
     }
 
+    fn raw_object(&self, index: usize) -> Option<&'a Object> {
+        let stride = self.header.object_len.get() as usize;
+        let at = (self.header.header_len.get() as usize).checked_add(index.checked_mul(stride)?)?;
+        view::<Object>(self.bytes, at)
+    }
+
     /// The object at `index` of ld.so's breadth-first order.
     pub fn object(&self, index: usize) -> Option<ObjectRef<'a>> {
         if index >= self.len() {
             return None;
         }
-        let stride = self.header.object_len.get() as usize;
-        let at = (self.header.header_len.get() as usize).checked_add(index.checked_mul(stride)?)?;
-        let raw = read::<Object>(self.bytes, at)?;
+        let raw = self.raw_object(index)?;
         Some(ObjectRef {
             soname: self.string(raw.soname)?,
             path: self.string(raw.path)?,
@@ -189,7 +210,7 @@ impl<'a> Table<'a> {
     }
 
     /// Id of the executable that the table is for.
-    pub fn exe_id(&self) -> &[u8] {
+    pub fn exe_id(&self) -> &'a [u8] {
         self.header
             .exe_id
             .get(..self.header.exe_id_len as usize)

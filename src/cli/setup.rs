@@ -31,6 +31,11 @@ const LINKERS: &[&str] = &["ld", "ld.bfd", "ld.gold", "ld.lld", "ld.mold"];
 fn files() -> Vec<(&'static str, Vec<u8>, u32)> {
     vec![
         (
+            "lib/indir/ld-indir-x86-64.so.1",
+            artefacts::SHIM.to_vec(),
+            0o755,
+        ),
+        (
             "lib/indir/libindir-ld-plugin.so",
             artefacts::LINKER_PLUGIN.to_vec(),
             0o755,

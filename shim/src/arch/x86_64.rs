@@ -1,0 +1,145 @@
+//! x86-64 Linux: system calls and clearing memory.
+//!
+//! Unsafe because system calls and the entry point are assembly. Numbers:
+//! Linux arch/x86/entry/syscalls/syscall_64.tbl.
+#![expect(unsafe_code, reason = "system calls are assembly")]
+
+use core::arch::asm;
+
+/// Numbers of the system calls that the shim and the binder make.
+pub mod nr {
+    /// read(2).
+    pub const READ: usize = 0;
+    /// write(2).
+    pub const WRITE: usize = 1;
+    /// open(2).
+    pub const OPEN: usize = 2;
+    /// close(2).
+    pub const CLOSE: usize = 3;
+    /// stat(2).
+    pub const STAT: usize = 4;
+    /// fstat(2).
+    pub const FSTAT: usize = 5;
+    /// mmap(2).
+    pub const MMAP: usize = 9;
+    /// mprotect(2).
+    pub const MPROTECT: usize = 10;
+    /// munmap(2).
+    pub const MUNMAP: usize = 11;
+    /// access(2).
+    pub const ACCESS: usize = 21;
+    /// madvise(2).
+    pub const MADVISE: usize = 28;
+    /// readlink(2).
+    pub const READLINK: usize = 89;
+    /// exit_group(2).
+    pub const EXIT_GROUP: usize = 231;
+    /// close_range(2), Linux 5.9.
+    pub const CLOSE_RANGE: usize = 436;
+}
+
+/// `struct stat` as the kernel fills it, as far as it is used.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Stat {
+    dev: u64,
+    ino: u64,
+    nlink: u64,
+    /// `st_mode`.
+    pub mode: u32,
+    /// `st_uid`.
+    pub uid: u32,
+    rest: [u64; 14],
+}
+
+impl Stat {
+    /// A zeroed one, to be filled.
+    pub const fn zero() -> Self {
+        Self {
+            dev: 0,
+            ino: 0,
+            nlink: 0,
+            mode: 0,
+            uid: 0,
+            rest: [0; 14],
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Stat>() == 144);
+
+/// Makes system call `nr` with three arguments, which serve for fewer too.
+///
+/// # Safety
+/// As the system call: pointers among the arguments must be valid for it.
+#[inline]
+pub unsafe fn syscall3(nr: usize, a: usize, b: usize, c: usize) -> isize {
+    let result: isize;
+    // SAFETY: the Linux x86-64 convention; rcx and r11 are clobbered by it.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") nr => result,
+            in("rdi") a,
+            in("rsi") b,
+            in("rdx") c,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// Makes system call `nr` with six arguments.
+///
+/// # Safety
+/// As the system call: pointers among the arguments must be valid for it.
+#[inline]
+pub unsafe fn syscall6(nr: usize, args: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the Linux x86-64 convention; rcx and r11 are clobbered by it.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") nr => result,
+            in("rdi") args[0],
+            in("rsi") args[1],
+            in("rdx") args[2],
+            in("r10") args[3],
+            in("r8") args[4],
+            in("r9") args[5],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// Copies `len` bytes.
+///
+/// # Safety
+/// As `core::ptr::copy_nonoverlapping`.
+#[inline]
+pub unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: the caller's promise. Not a call to memcpy: see `clear`.
+    unsafe {
+        asm!("rep movsb", inout("rcx") len => _, inout("rdi") to => _, inout("rsi") from => _,
+            options(nostack, preserves_flags));
+    }
+}
+
+/// Clears `len` bytes at `to`.
+///
+/// # Safety
+/// `to` is valid for writes of `len` bytes.
+#[inline]
+pub unsafe fn clear(to: *mut u8, len: usize) {
+    // SAFETY: the caller's promise. Not `write_bytes`: a call to memset would
+    // go through the GOT, since core's own code asks the compiler for that.
+    unsafe {
+        asm!("rep stosb", inout("rcx") len => _, inout("rdi") to => _, in("al") 0u8,
+            options(nostack, preserves_flags));
+    }
+}

@@ -1,0 +1,98 @@
+//! Putting byte strings together without a path to a panic, and without
+//! clearing memory that is about to be written.
+//!
+//! Unsafe because [`Buffer`] begins uninitialised: a start should not touch
+//! pages of stack that it does not need.
+#![expect(unsafe_code, reason = "copies bytes, and reads back a buffer")]
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use core::slice;
+
+use crate::arch::copy;
+
+/// Copies `from` into `to` at `at`; `None` if it does not fit.
+pub fn put(to: &mut [u8], at: usize, from: &[u8]) -> Option<()> {
+    let to = to.get_mut(at..)?.get_mut(..from.len())?;
+    // SAFETY: `to` has the length of `from`, and is borrowed exclusively.
+    unsafe { copy(to.as_mut_ptr(), from.as_ptr(), from.len()) };
+    Some(())
+}
+
+/// `bytes` as a C string; `None` unless its only NUL is its last byte.
+///
+/// Smaller than the standard library's, which is tuned for long strings.
+pub fn text(bytes: &[u8]) -> Option<&CStr> {
+    let end = bytes.iter().position(|&b| b == 0)?;
+    if end + 1 != bytes.len() {
+        return None;
+    }
+    // SAFETY: the first NUL is the last byte.
+    Some(unsafe { CStr::from_bytes_with_nul_unchecked(bytes) })
+}
+
+/// Up to `N` bytes on the stack.
+pub struct Buffer<const N: usize> {
+    bytes: MaybeUninit<[u8; N]>,
+    len: usize,
+}
+
+impl<const N: usize> Buffer<N> {
+    /// An empty one.
+    pub const fn new() -> Self {
+        Self {
+            bytes: MaybeUninit::uninit(),
+            len: 0,
+        }
+    }
+
+    /// What was pushed.
+    pub const fn bytes(&self) -> &[u8] {
+        // SAFETY: the first `len` bytes were written.
+        unsafe { slice::from_raw_parts(self.bytes.as_ptr().cast(), self.len) }
+    }
+
+    /// Bytes that can still be pushed.
+    pub const fn room(&self) -> usize {
+        N - self.len
+    }
+
+    /// Empties it.
+    pub const fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Adds `part`; `None`, and nothing added, if there is no room.
+    #[inline(never)]
+    pub fn push(&mut self, part: &[u8]) -> Option<()> {
+        if part.len() > self.room() {
+            return None;
+        }
+        // SAFETY: in bounds, checked above; both are bytes.
+        unsafe {
+            let end = self.bytes.as_mut_ptr().cast::<u8>().add(self.len);
+            copy(end, part.as_ptr(), part.len());
+        }
+        self.len += part.len();
+        Some(())
+    }
+
+    /// Everything pushed, as a C string; `None` unless its only NUL is the
+    /// last byte pushed.
+    pub fn text(&self) -> Option<&CStr> {
+        text(self.bytes())
+    }
+
+    /// Lets `fill` write at most `N` bytes at the address that it is given, in
+    /// place of what was there; it returns how many it wrote.
+    ///
+    /// # Safety
+    /// `fill` must have written as many bytes as it returns.
+    pub unsafe fn fill<E>(
+        &mut self,
+        fill: impl FnOnce(*mut u8, usize) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        self.len = fill(self.bytes.as_mut_ptr().cast(), N)?.min(N);
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! Maps the real ld.so the way the kernel maps an interpreter
+//! (Linux fs/binfmt_elf.c, load_elf_interp).
+//!
+//! Unsafe because it maps code. ld.so uses the tail of its last data page as
+//! heap, so that tail is zeroed; every segment gets the protection that it asks
+//! for. The file is untrusted: nothing is mapped before its headers make sense.
+#![expect(unsafe_code, reason = "maps ld.so")]
+
+use core::ffi::CStr;
+use core::slice;
+
+use crate::arch::clear;
+use crate::bytes::Buffer;
+use crate::elf::{ET_DYN, Ehdr, Phdr, pf, pt};
+use crate::layout::MACHINE;
+use crate::note::Notes;
+use crate::sys::{self, Errno, map};
+
+/// Bytes of the file that are read: header and program headers must lie inside.
+/// ld.so itself reads 832 of a library (elf/dl-load.c, struct filebuf).
+const HEAD: usize = 1024;
+
+/// Largest address space that an ld.so may span.
+const MAX_SPAN: u64 = 1 << 30;
+
+/// A mapped ld.so.
+#[derive(Clone, Copy)]
+pub struct Mapped {
+    /// Load bias: AT_BASE.
+    pub base: usize,
+    /// Address to jump to.
+    pub entry: usize,
+    /// Descriptor that is still open.
+    pub fd: usize,
+}
+
+/// Why ld.so cannot be used.
+pub type Reason = &'static str;
+
+#[repr(C, align(16))]
+struct Head(Buffer<HEAD>);
+
+/// Opens `path` and maps it; `identity` is told its build-id, if it has one
+/// among the first bytes of the file.
+///
+/// # Errors
+/// Says what is wrong with the file; what was mapped by then stays mapped,
+/// because the process ends.
+pub fn map(path: &CStr, page: usize, identity: impl FnOnce(&[u8])) -> Result<Mapped, Reason> {
+    let fd = sys::open(path).map_err(Errno::message)?;
+    let mut head = Head(Buffer::new());
+    // SAFETY: read(2) writes as many bytes as it returns.
+    unsafe { head.0.fill(|to, len| sys::read_raw(fd, to, len)) }.map_err(Errno::message)?;
+    let bytes = head.0.bytes();
+    let phdrs = headers(bytes)?;
+    let header = ehdr(bytes).ok_or(NOT_ELF)?;
+    let mut notes = Notes::default();
+    for note in phdrs.iter().filter(|p| p.kind == pt::NOTE) {
+        let start = note.offset as usize;
+        if let Some(end) = start.checked_add(note.filesz as usize)
+            && let Some(note_bytes) = bytes.get(start..end)
+        {
+            notes.scan(note_bytes, note.align as usize);
+        }
+    }
+    if let Some(id) = notes.build_id {
+        identity(id);
+    }
+    let base = map_segments(phdrs, fd, page)?;
+    Ok(Mapped {
+        base,
+        entry: base.wrapping_add(header.entry as usize),
+        fd,
+    })
+}
+
+const NOT_ELF: Reason = "it is not an ELF file";
+const MALFORMED: Reason = "its segments make no sense";
+
+fn ehdr(bytes: &[u8]) -> Option<&Ehdr> {
+    if bytes.len() < size_of::<Ehdr>() || !bytes.starts_with(b"\x7fELF") {
+        return None;
+    }
+    // SAFETY: long enough, and aligned as `Head` is.
+    Some(unsafe { &*bytes.as_ptr().cast::<Ehdr>() })
+}
+
+#[inline(never)]
+fn headers(bytes: &[u8]) -> Result<&[Phdr], Reason> {
+    let header = ehdr(bytes).ok_or(NOT_ELF)?;
+    let [_, _, _, _, class, data, ..] = header.ident;
+    if class != 2 || data != 1 || header.machine != MACHINE {
+        return Err("it is for another architecture");
+    }
+    if header.kind != ET_DYN || header.phentsize as usize != size_of::<Phdr>() {
+        return Err("it is not a shared object");
+    }
+    let at = header.phoff as usize;
+    let len = header.phnum as usize * size_of::<Phdr>();
+    let inside = at
+        .checked_add(len)
+        .and_then(|end| bytes.get(at..end))
+        .filter(|_| at.is_multiple_of(align_of::<Phdr>()))
+        .ok_or(MALFORMED)?;
+    // SAFETY: in bounds and aligned, checked above; any bits are a Phdr.
+    Ok(unsafe { slice::from_raw_parts(inside.as_ptr().cast::<Phdr>(), header.phnum as usize) })
+}
+
+fn protection(flags: u32) -> usize {
+    let bit = |flag: u32, value: usize| if flags & flag != 0 { value } else { 0 };
+    bit(pf::R, map::READ) | bit(pf::W, map::WRITE) | bit(pf::X, map::EXEC)
+}
+
+/// Maps all PT_LOAD segments in one reservation. Returns the load bias.
+#[inline(never)]
+fn map_segments(phdrs: &[Phdr], fd: usize, page: usize) -> Result<usize, Reason> {
+    let page = page as u64;
+    let down = |address: u64| address & !(page - 1);
+    let up = |address: u64| down(address.wrapping_add(page - 1));
+    let mut start = None;
+    let mut end = 0;
+    for load in phdrs.iter().filter(|p| p.kind == pt::LOAD) {
+        let last = load.vaddr.checked_add(load.memsz).ok_or(MALFORMED)?;
+        if load.filesz > load.memsz
+            || load.vaddr < end
+            || (load.vaddr ^ load.offset) & (page - 1) != 0
+            || last > MAX_SPAN
+        {
+            return Err(MALFORMED);
+        }
+        start = start.or(Some(down(load.vaddr)));
+        end = up(last);
+    }
+    let start = start.ok_or(MALFORMED)?;
+    let mut base = None;
+    for load in phdrs.iter().filter(|p| p.kind == pt::LOAD) {
+        let from = down(load.vaddr);
+        let file_end = load.vaddr + load.filesz;
+        let offset = down(load.offset) as usize;
+        let prot = protection(load.flags);
+        let failed = |_| "it cannot be mapped";
+        let bias = match base {
+            None => {
+                let len = (end - start) as usize;
+                // SAFETY: the kernel chooses the place.
+                let at = unsafe { sys::mmap(0, len, prot, map::PRIVATE, fd, offset) };
+                let bias = at.map_err(failed)?.wrapping_sub(start as usize);
+                base = Some(bias);
+                bias
+            }
+            Some(bias) if load.filesz > 0 => {
+                let len = (file_end - from) as usize;
+                let at = bias.wrapping_add(from as usize);
+                // SAFETY: inside of the reservation of the first segment.
+                unsafe { sys::mmap(at, len, prot, map::PRIVATE | map::FIXED, fd, offset) }
+                    .map_err(failed)?;
+                bias
+            }
+            Some(bias) => bias,
+        };
+        let zero_end = up(load.vaddr + load.memsz);
+        let anonymous = if load.filesz > 0 { up(file_end) } else { from };
+        if load.flags & pf::W != 0 && load.filesz > 0 && anonymous > file_end {
+            let at = bias.wrapping_add(file_end as usize) as *mut u8;
+            // SAFETY: the rest of the last page of a writable private mapping.
+            unsafe { clear(at, (anonymous - file_end) as usize) };
+        }
+        if zero_end > anonymous && load.memsz > load.filesz {
+            let flags = map::PRIVATE | map::FIXED | map::ANONYMOUS;
+            let at = bias.wrapping_add(anonymous as usize);
+            let len = (zero_end - anonymous) as usize;
+            // SAFETY: inside of the reservation of the first segment.
+            unsafe { sys::mmap(at, len, prot, flags, usize::MAX, 0) }.map_err(failed)?;
+        }
+    }
+    base.ok_or(MALFORMED)
+}

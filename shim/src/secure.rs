@@ -1,0 +1,101 @@
+//! AT_SECURE: what a privileged start trusts.
+//!
+//! The environment is ignored, and anybody may hard-link a setuid file into a
+//! folder of their own. So every file that is opened must belong to root, not
+//! be writable by others, and lie in folders of which that is true all the way
+//! up; only folders above the last may be sticky (as /tmp), since in those
+//! nobody can rename what root owns. This runs for privileged starts only, so
+//! it may cost system calls.
+
+use core::ffi::CStr;
+
+use crate::arch::Stat;
+use crate::bytes::Buffer;
+use crate::locate::PATH;
+use crate::sys::{self, Errno};
+
+/// Why a file is not trusted.
+pub type Reason = &'static str;
+
+const S_IFMT: u32 = 0o170_000;
+const S_IFREG: u32 = 0o100_000;
+const S_ISVTX: u32 = 0o1000;
+const WRITABLE: u32 = 0o022;
+
+/// Remembers the folder that was found good last; libraries share folders.
+pub struct Trust {
+    folder: Buffer<PATH>,
+}
+
+impl Trust {
+    /// Nothing was examined yet.
+    pub const fn new() -> Self {
+        Self {
+            folder: Buffer::new(),
+        }
+    }
+
+    /// Whether `path`, and every folder on the way, is root's alone.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn check(&mut self, path: &CStr) -> Result<(), Reason> {
+        if path.to_bytes().first() != Some(&b'/') {
+            return Err("its path is not absolute");
+        }
+        if let Err(reason) = self.check_folders(path.to_bytes()) {
+            self.folder.clear();
+            return Err(reason);
+        }
+        check_file(&sys::stat(path).map_err(Errno::message)?)
+    }
+
+    fn check_folders(&mut self, path: &[u8]) -> Result<(), Reason> {
+        let end = path.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        let folder = path.get(..end).unwrap_or(&[]);
+        // What is remembered ends in NUL.
+        if self.folder.bytes().strip_suffix(b"\0") == Some(folder) {
+            return Ok(());
+        }
+        check_folder(c"/", folder.is_empty())?;
+        let mut at = 0;
+        while at < folder.len() {
+            let rest = folder.get(at + 1..).unwrap_or(&[]);
+            at += 1 + rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
+            self.folder.clear();
+            let prefix = folder.get(..at).unwrap_or(folder);
+            let pushed = self
+                .folder
+                .push(prefix)
+                .and_then(|()| self.folder.push(b"\0"));
+            let text = pushed.and_then(|()| self.folder.text());
+            check_folder(text.ok_or("its path is too long")?, at == folder.len())?;
+        }
+        Ok(())
+    }
+}
+
+fn check_folder(path: &CStr, last: bool) -> Result<(), Reason> {
+    let stat = sys::stat(path).map_err(Errno::message)?;
+    let sticky = stat.mode & S_ISVTX != 0;
+    if stat.uid != 0 || (stat.mode & WRITABLE != 0 && (last || !sticky)) {
+        return Err("others than root can write to a folder of its path");
+    }
+    Ok(())
+}
+
+/// The same for an open file.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn check_file(stat: &Stat) -> Result<(), Reason> {
+    if stat.mode & S_IFMT != S_IFREG {
+        Err("it is not a regular file")
+    } else if stat.uid != 0 {
+        Err("it does not belong to root")
+    } else if stat.mode & WRITABLE != 0 {
+        Err("others than root can write to it")
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! The system calls of the shim and the binder, with types.
+//!
+//! Unsafe because they are system calls. Errors are `-errno`, as the kernel
+//! returns them; nothing here retries, allocates or prints.
+#![expect(unsafe_code, reason = "system calls on raw memory")]
+
+use core::ffi::CStr;
+
+use crate::arch::{Stat, nr, syscall3, syscall6};
+
+/// A failed call: the error number, positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+/// `ENOENT`.
+pub const ENOENT: Errno = Errno(2);
+
+impl Errno {
+    /// What went wrong, for the errors that starting a program can meet.
+    pub const fn message(self) -> &'static str {
+        match self.0 {
+            2 => "no such file",
+            13 => "permission denied",
+            21 => "it is a folder",
+            36 => "its name is too long",
+            40 => "too many symbolic links",
+            _ => "it cannot be read",
+        }
+    }
+}
+
+fn check(result: isize) -> Result<usize, Errno> {
+    if result < 0 {
+        Err(Errno((-result) as i32))
+    } else {
+        Ok(result as usize)
+    }
+}
+
+const O_CLOEXEC: usize = 0o2_000_000;
+
+/// Opens `path` for reading.
+pub fn open(path: &CStr) -> Result<usize, Errno> {
+    // SAFETY: `path` is NUL-terminated.
+    check(unsafe { syscall3(nr::OPEN, path.as_ptr() as usize, O_CLOEXEC, 0) })
+}
+
+/// Reads at most `buffer.len()` bytes.
+pub fn read(fd: usize, buffer: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel writes at most `buffer.len()` bytes.
+    unsafe { read_raw(fd, buffer.as_mut_ptr(), buffer.len()) }
+}
+
+/// Reads at most `len` bytes to `to`.
+///
+/// # Safety
+/// `to` is valid for writes of `len` bytes.
+pub unsafe fn read_raw(fd: usize, to: *mut u8, len: usize) -> Result<usize, Errno> {
+    // SAFETY: the caller's promise.
+    check(unsafe { syscall3(nr::READ, fd, to as usize, len) })
+}
+
+/// Closes `fd`; there is nothing to be done about an error.
+pub fn close(fd: usize) {
+    // SAFETY: the descriptor is ours.
+    unsafe { syscall3(nr::CLOSE, fd, 0, 0) };
+}
+
+/// Closes two descriptors that we opened one after the other: one call where
+/// they are neighbours and the kernel has close_range (Linux 5.9).
+pub fn close_both(first: usize, second: usize) {
+    if second == first.wrapping_add(1) {
+        // SAFETY: exactly our two descriptors.
+        let result = unsafe { syscall3(nr::CLOSE_RANGE, first, second, 0) };
+        if result == 0 {
+            return;
+        }
+    }
+    close(first);
+    close(second);
+}
+
+/// Writes `bytes` to standard error; a short write is left at that.
+pub fn write_stderr(bytes: &[u8]) {
+    // SAFETY: the kernel only reads `bytes`.
+    unsafe { syscall3(nr::WRITE, 2, bytes.as_ptr() as usize, bytes.len()) };
+}
+
+/// Ends the process.
+pub fn exit(code: u8) -> ! {
+    loop {
+        // SAFETY: does not return.
+        unsafe { syscall3(nr::EXIT_GROUP, code as usize, 0, 0) };
+    }
+}
+
+/// Reads the symbolic link `path`; the result has no NUL.
+pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let (path, to) = (path.as_ptr() as usize, buffer.as_mut_ptr() as usize);
+    // SAFETY: `path` is NUL-terminated; at most `buffer.len()` bytes written.
+    check(unsafe { syscall3(nr::READLINK, path, to, buffer.len()) })
+}
+
+/// Whether `path` exists (access(2) with F_OK).
+pub fn exists(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: `path` is NUL-terminated.
+    check(unsafe { syscall3(nr::ACCESS, path.as_ptr() as usize, 0, 0) }).map(|_| ())
+}
+
+/// stat(2), following symbolic links.
+pub fn stat(path: &CStr) -> Result<Stat, Errno> {
+    let mut stat = Stat::zero();
+    let to = (&raw mut stat) as usize;
+    // SAFETY: `path` is NUL-terminated and `stat` has the kernel's layout.
+    check(unsafe { syscall3(nr::STAT, path.as_ptr() as usize, to, 0) })?;
+    Ok(stat)
+}
+
+/// fstat(2).
+pub fn fstat(fd: usize) -> Result<Stat, Errno> {
+    let mut stat = Stat::zero();
+    // SAFETY: `stat` has the kernel's layout.
+    check(unsafe { syscall3(nr::FSTAT, fd, (&raw mut stat) as usize, 0) })?;
+    Ok(stat)
+}
+
+/// Protection and flags of mmap(2) (Linux uapi asm-generic/mman-common.h).
+pub mod map {
+    /// `PROT_READ`.
+    pub const READ: usize = 1;
+    /// `PROT_WRITE`.
+    pub const WRITE: usize = 2;
+    /// `PROT_EXEC`.
+    pub const EXEC: usize = 4;
+    /// `MAP_PRIVATE`.
+    pub const PRIVATE: usize = 2;
+    /// `MAP_FIXED`.
+    pub const FIXED: usize = 0x10;
+    /// `MAP_ANONYMOUS`.
+    pub const ANONYMOUS: usize = 0x20;
+}
+
+/// mmap(2); `fd` is `usize::MAX` for anonymous memory.
+///
+/// # Safety
+/// With `MAP_FIXED` the range must be the caller's to replace.
+pub unsafe fn mmap(
+    address: usize,
+    len: usize,
+    protection: usize,
+    flags: usize,
+    fd: usize,
+    offset: usize,
+) -> Result<usize, Errno> {
+    // SAFETY: the caller vouches for a fixed range; otherwise the kernel chooses.
+    check(unsafe { syscall6(nr::MMAP, [address, len, protection, flags, fd, offset]) })
+}

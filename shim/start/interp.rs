@@ -1,0 +1,47 @@
+//! The shim as the kernel starts it: entry point, panic handler, and the call
+//! that tells debuggers about the mapped objects. build.rs compiles this file
+//! on its own against the `indir_shim` library.
+//!
+//! Unsafe because it is where the kernel jumps to. A panic cannot happen: the
+//! handler refers to a symbol that does not exist, so that linking fails if
+//! any path to it is left.
+#![no_std]
+#![no_main]
+
+mod x86_64;
+
+use core::cell::UnsafeCell;
+use indir_shim::start::start;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        safe fn indir_the_shim_must_not_panic() -> !;
+    }
+    indir_the_shim_must_not_panic()
+}
+
+/// The executable's own DT_PREINIT_ARRAY: address and number of functions.
+struct Original(UnsafeCell<[usize; 2]>);
+// SAFETY: written before there is a second thread, read before there is one.
+unsafe impl Sync for Original {}
+static ORIGINAL: Original = Original(UnsafeCell::new([0; 2]));
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn indir_start(sp: *mut usize) -> usize {
+    // SAFETY: called once by `_start`, with the kernel's stack pointer.
+    unsafe { start(sp, preinit as *const () as usize, &mut *ORIGINAL.0.get()) }
+}
+
+/// Runs before any constructor of the program (elf/dl-init.c, _dl_init).
+unsafe extern "C" fn preinit(argc: usize, argv: *const usize, envp: *const usize) {
+    x86_64::_dl_debug_state();
+    // SAFETY: nobody writes it any more.
+    let [array, count] = unsafe { *ORIGINAL.0.get() };
+    for index in 0..count {
+        type Init = unsafe extern "C" fn(usize, *const usize, *const usize);
+        // SAFETY: the executable's own array, relocated by now, run as ld.so
+        // would run it.
+        unsafe { (*(array as *const Init).add(index))(argc, argv, envp) };
+    }
+}

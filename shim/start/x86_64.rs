@@ -1,0 +1,153 @@
+//! Entry point and memory primitives of the shim on x86-64.
+//!
+//! `_start` is where the kernel jumps to. It keeps the stack pointer, calls
+//! `indir_start` with it, and leaves every register as the kernel set it before
+//! it jumps to the address that `indir_start` returned: general registers and
+//! vector registers zero, flags 0x202 (Linux ELF_PLAT_INIT and start_thread).
+//! The target lies in the red zone, so that no register has to hold it.
+
+use core::arch::{asm, global_asm};
+
+global_asm!(
+    ".globl _start",
+    ".type _start, @function",
+    "_start:",
+    "mov rdi, rsp",
+    "mov rbx, rsp",
+    "call indir_start",
+    "mov rsp, rbx",
+    "push 0x202",
+    "popfq",
+    "mov [rsp - 8], rax",
+    "mov eax, 0",
+    "mov ebx, 0",
+    "mov ecx, 0",
+    "mov edx, 0",
+    "mov esi, 0",
+    "mov edi, 0",
+    "mov ebp, 0",
+    "mov r8d, 0",
+    "mov r9d, 0",
+    "mov r10d, 0",
+    "mov r11d, 0",
+    "mov r12d, 0",
+    "mov r13d, 0",
+    "mov r14d, 0",
+    "mov r15d, 0",
+    "xorps xmm0, xmm0",
+    "xorps xmm1, xmm1",
+    "xorps xmm2, xmm2",
+    "xorps xmm3, xmm3",
+    "xorps xmm4, xmm4",
+    "xorps xmm5, xmm5",
+    "xorps xmm6, xmm6",
+    "xorps xmm7, xmm7",
+    "xorps xmm8, xmm8",
+    "xorps xmm9, xmm9",
+    "xorps xmm10, xmm10",
+    "xorps xmm11, xmm11",
+    "xorps xmm12, xmm12",
+    "xorps xmm13, xmm13",
+    "xorps xmm14, xmm14",
+    "xorps xmm15, xmm15",
+    "jmp qword ptr [rsp - 8]",
+    ".size _start, . - _start",
+);
+
+/// Debuggers look for this name in the file that PT_INTERP names, and stop
+/// there whenever objects were mapped (gdb/solib-svr4.c, bkpt_names).
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn _dl_debug_state() {
+    // SAFETY: does nothing; keeps the call from being optimised away.
+    unsafe { asm!("nop", options(nomem, nostack, preserves_flags)) };
+}
+
+// What the compiler calls by name. They are Rust functions with assembly for a
+// body, so that calls to them are direct (no GOT) and no loop in them can be
+// taken for a call to itself.
+
+/// # Safety
+/// As memcpy(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("rep movsb", inout("rcx") len => _, inout("rdi") to => _, inout("rsi") from => _,
+            options(nostack, preserves_flags));
+    }
+    to
+}
+
+/// # Safety
+/// As memmove(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
+    if (to as usize).wrapping_sub(from as usize) >= len {
+        // SAFETY: a forward copy does not overwrite what it has yet to read.
+        return unsafe { memcpy(to, from, len) };
+    }
+    // SAFETY: the caller's promise; the direction flag is cleared again.
+    unsafe {
+        asm!("std", "rep movsb", "cld", inout("rcx") len => _,
+            inout("rdi") to.add(len).wrapping_sub(1) => _,
+            inout("rsi") from.add(len).wrapping_sub(1) => _, options(nostack));
+    }
+    to
+}
+
+/// # Safety
+/// As memset(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("rep stosb", inout("rcx") len => _, inout("rdi") to => _, in("al") byte as u8,
+            options(nostack, preserves_flags));
+    }
+    to
+}
+
+/// # Safety
+/// As memcmp(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
+    let result: i32;
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!(
+            "xor eax, eax",
+            "cmp rcx, rcx",
+            "repe cmpsb",
+            "je 2f",
+            "movzx eax, byte ptr [rsi - 1]",
+            "movzx ecx, byte ptr [rdi - 1]",
+            "sub eax, ecx",
+            "2:",
+            inout("rcx") len => _, inout("rsi") a => _, inout("rdi") b => _, out("eax") result,
+            options(nostack, readonly),
+        );
+    }
+    result
+}
+
+/// # Safety
+/// As bcmp(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe { memcmp(a, b, len) }
+}
+
+/// # Safety
+/// As strlen(3).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn strlen(text: *const u8) -> usize {
+    let left: usize;
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!("repne scasb", inout("rcx") usize::MAX => left, inout("rdi") text => _, in("al") 0u8,
+            options(nostack, readonly));
+    }
+    usize::MAX - left - 1
+}
