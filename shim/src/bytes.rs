@@ -39,7 +39,7 @@ pub struct Buffer<const N: usize> {
 
 impl<const N: usize> Buffer<N> {
     /// An empty one.
-    pub const fn new() -> Self {
+    pub const fn empty() -> Self {
         Self {
             bytes: MaybeUninit::uninit(),
             len: 0,

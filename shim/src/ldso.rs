@@ -48,7 +48,7 @@ struct Head(Buffer<HEAD>);
 /// because the process ends.
 pub fn map(path: &CStr, page: usize, identity: impl FnOnce(&[u8])) -> Result<Mapped, Reason> {
     let fd = sys::open(path).map_err(Errno::message)?;
-    let mut head = Head(Buffer::new());
+    let mut head = Head(Buffer::empty());
     // SAFETY: read(2) writes as many bytes as it returns.
     unsafe { head.0.fill(|to, len| sys::read_raw(fd, to, len)) }.map_err(Errno::message)?;
     let bytes = head.0.bytes();

@@ -17,8 +17,8 @@ pub struct Line(Buffer<LINE>);
 
 impl Line {
     /// Begins as all messages do.
-    pub fn new() -> Self {
-        let mut line = Self(Buffer::new());
+    pub fn begin() -> Self {
+        let mut line = Self(Buffer::empty());
         line.text("indir: ");
         line
     }

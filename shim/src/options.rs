@@ -100,7 +100,7 @@ impl LibraryPath {
 }
 
 fn exists(folder: &[u8], level: &[u8], soname: &CStr) -> bool {
-    let mut path = Buffer::<PATH>::new();
+    let mut path = Buffer::<PATH>::empty();
     let parts = path.push(folder).and_then(|()| path.push(level));
     parts
         .and_then(|()| path.push(soname.to_bytes_with_nul()))

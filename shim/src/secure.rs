@@ -29,9 +29,9 @@ pub struct Trust {
 
 impl Trust {
     /// Nothing was examined yet.
-    pub const fn new() -> Self {
+    pub const fn nothing() -> Self {
         Self {
-            folder: Buffer::new(),
+            folder: Buffer::empty(),
         }
     }
 

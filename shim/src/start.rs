@@ -74,7 +74,7 @@ impl Context {
     #[cold]
     #[inline(never)]
     fn fail(&self, what: &str, file: &CStr, reason: &str) -> ! {
-        let mut line = Line::new();
+        let mut line = Line::begin();
         line.name(self.exe).text(": ").text(what).name(file);
         line.text(": ").text(reason);
         if !self.table.is_empty() {
@@ -125,7 +125,7 @@ pub unsafe fn start(sp: *mut usize, preinit: usize, original: &mut [usize; 2]) -
         Ok(exe) => exe,
         Err(reason) => context.fail("the executable", c"", reason),
     };
-    let mut trust = aux.secure.then(Trust::new);
+    let mut trust = aux.secure.then(Trust::nothing);
     let (table, table_fd) = open_table(&mut context, &exe, &options, &mut arena, &mut trust);
 
     if let Some(trust) = &mut trust {
@@ -320,7 +320,7 @@ fn preinit_array(
 #[cold]
 #[inline(never)]
 fn not_a_command() -> ! {
-    let mut line = Line::new();
+    let mut line = Line::begin();
     line.text("this is the interpreter of indirect executables, not a command");
     line.text("; see `indir --help`").write();
     sys::exit(CANNOT_START)
@@ -330,7 +330,7 @@ fn not_a_command() -> ! {
 #[cold]
 #[inline(never)]
 fn explain(context: &Context, table: &Table<'_>, known: bool, path: Option<LibraryPath>) {
-    let mut line = Line::new();
+    let mut line = Line::begin();
     line.text("plan direct, table ").name(context.table);
     line.text(", ld.so ").name(table.ldso());
     if !known {
