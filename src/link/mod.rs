@@ -12,10 +12,13 @@ mod plan;
 mod real;
 mod response;
 mod run;
+mod save;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
+
+use anyhow::Context as _;
 
 /// Whether a program called as `argv0` is the linker wrapper.
 pub fn is_wrapper(argv0: &OsStr) -> bool {
@@ -44,7 +47,10 @@ fn link(argv: &[OsString]) -> anyhow::Result<ExitCode> {
     let called = Path::new(argv0).file_name().unwrap_or(argv0);
     let linker = real::find(called)?;
     let items = options::scan(&response::expand(args)?);
-    match plan::Plan::of(items, called)? {
+    if let Some(folder) = std::env::var_os(save::VARIABLE).filter(|folder| !folder.is_empty()) {
+        save::save(Path::new(&folder), &linker, &items).context("failed to save the link")?;
+    }
+    match plan::Plan::of(items, &linker)? {
         plan::Plan::Untouched => Err(run::replace(&linker, args, false)),
         plan::Plan::Changed { args, run_path } => Err(run::replace(&linker, &args, !run_path)),
         plan::Plan::Indirect(job) => {

@@ -63,7 +63,6 @@ pub(super) struct Item {
 
 impl Item {
     /// The same option with another value.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for saved links"))]
     pub(super) fn with_value(&self, value: &OsStr) -> Vec<OsString> {
         let mut args = self.args.clone();
         if let Some(last) = args.last_mut() {

@@ -44,11 +44,11 @@ pub(super) struct Job {
 }
 
 impl Plan {
-    /// Decides for a scanned command line of a linker called `called`.
+    /// Decides for a scanned command line of `linker`.
     ///
     /// # Errors
     /// When one of the wrapper's own options is wrong, or the shim is missing.
-    pub(super) fn of(items: Vec<Item>, called: &OsStr) -> anyhow::Result<Self> {
+    pub(super) fn of(items: Vec<Item>, linker: &Path) -> anyhow::Result<Self> {
         let has = |what: &What| items.iter().any(|item| item.what == *what);
         let own = items.iter().any(|item| is_own(&item.what));
         if has(&What::Inform) || has(&What::OwnOff) {
@@ -63,7 +63,7 @@ impl Plan {
         }
         let run_path = std::env::var_os("LD_RUN_PATH").filter(|value| !value.is_empty());
         let folders = Folders {
-            missing_too: is_lld_or_mold(called),
+            missing_too: is_lld_or_mold(linker),
         };
         let shared = has(&What::Shared);
         if !shared && !has(&What::NoInterpreter) && has(&What::DynamicLinker) && is_x86_64(&items) {
@@ -104,8 +104,9 @@ fn pass(items: &[Item]) -> Vec<OsString> {
     kept.flat_map(|item| item.args.clone()).collect()
 }
 
-fn is_lld_or_mold(called: &OsStr) -> bool {
-    called == "ld.lld" || called == "ld.mold"
+fn is_lld_or_mold(linker: &Path) -> bool {
+    let name = linker.file_name().unwrap_or_default();
+    name == "ld.lld" || name == "ld.mold" || name == "mold"
 }
 
 /// The last -m wins; without one it is the linker's own architecture.
