@@ -6,6 +6,7 @@
 //! why. The wrapper must not print anything of its own on a link that succeeds
 //! or that the real linker itself refuses.
 
+mod first;
 mod options;
 mod output;
 mod plan;

@@ -8,14 +8,15 @@ use indir_shim::layout::ID_LEN;
 use object::elf;
 use sha2::{Digest as _, Sha256};
 
+use super::first;
 use super::plan::Job;
 use crate::elf::{ElfFile, MappedElf};
 
 /// Shortest build-id that is taken for unique, in bytes (MD5's length).
 const SHORTEST_ID: usize = 16;
 
-/// Checks that the output is indirect, and gives it an id of its own if the
-/// build-id cannot serve.
+/// Checks that the output is indirect, gives it an id of its own if the
+/// build-id cannot serve, and a first table.
 ///
 /// Nothing is done to an output that is no file (/dev/null), that is not ELF
 /// (`--oformat`) or that came out static because nothing in it is dynamic.
@@ -39,13 +40,15 @@ pub(super) fn finish(job: &Job) -> anyhow::Result<()> {
     };
     match check(&file, job) {
         Ok(Some(at)) => own_id(&file, path, at)
-            .with_context(|| format!("failed to write the id into `{}`", path.display())),
-        Ok(None) => Ok(()),
+            .with_context(|| format!("failed to write the id into `{}`", path.display()))?,
+        Ok(None) => {}
         Err(error) => {
             let _ = std::fs::remove_file(path);
-            Err(error.context(format!("`{}` is not indirect", path.display())))
+            return Err(error.context(format!("`{}` is not indirect", path.display())));
         }
     }
+    first::write(&job.folders, path, &file);
+    Ok(())
 }
 
 /// Where in the file an own id must be written, if one must.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use indir_shim::note;
 
+use super::first;
 use super::options::{Item, What};
 use super::run::Nameless;
 
@@ -39,6 +40,8 @@ pub(super) struct Job {
     pub(super) shim: PathBuf,
     /// The user's build-id is no function of the content, or there is none.
     pub(super) own_id: bool,
+    /// Where its libraries may be found at once.
+    pub(super) folders: first::Folders,
     /// The note's object while it has no name.
     _note: Option<Nameless>,
 }
@@ -163,6 +166,17 @@ fn indirect(
     let build_id = is_last(|what| matches!(what, What::BuildId(_)));
     let has_rpath = items.iter().any(|item| folders.rpath(&item.what).is_some());
 
+    let mut found = first::Folders::default();
+    for item in &items {
+        if let Some(list) = folders.rpath(&item.what) {
+            found.add_run(list);
+        }
+    }
+    if let (false, Some(list)) = (has_rpath, &run_path) {
+        found.add_run(list);
+    }
+    found.add_link(&items);
+
     let mut args = Vec::new();
     let mut output = PathBuf::from("a.out");
     for (at, item) in items.iter().enumerate() {
@@ -197,6 +211,7 @@ fn indirect(
         output,
         shim,
         own_id: style.is_some_and(|style| !identifies(&style)),
+        folders: found,
         _note: nameless,
     })
 }
