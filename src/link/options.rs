@@ -173,10 +173,10 @@ fn classify(arg: &OsStr, next: Option<&OsString>) -> (What, usize, usize) {
 
     // GNU ld reads `-omagic` and `-output` as `-o` with a value.
     if dashes == 2 || !name.starts_with('o') {
-        if attached.is_none() {
-            if let Some(what) = flag(name) {
-                return (what, bytes.len(), 1);
-            }
+        if attached.is_none()
+            && let Some(what) = flag(name)
+        {
+            return (what, bytes.len(), 1);
         }
         if let Some(make) = with_value(name) {
             return match (attached, next) {

@@ -86,13 +86,13 @@ fn command(linker: &Path, args: &[OsString]) -> anyhow::Result<(Command, Option<
 
 /// Ends as the linker ended: with its exit code, or by the signal that killed it.
 pub(super) fn pass_on(status: ExitStatus) -> ExitCode {
-    if let Some(signal) = status.signal() {
-        if let Ok(signal) = nix::sys::signal::Signal::try_from(signal) {
-            // A core file, if any, is the linker's.
-            let core = nix::sys::resource::Resource::RLIMIT_CORE;
-            let _ = nix::sys::resource::setrlimit(core, 0, 0);
-            let _ = nix::sys::signal::raise(signal);
-        }
+    if let Some(signal) = status.signal()
+        && let Ok(signal) = nix::sys::signal::Signal::try_from(signal)
+    {
+        // A core file, if any, is the linker's.
+        let core = nix::sys::resource::Resource::RLIMIT_CORE;
+        let _ = nix::sys::resource::setrlimit(core, 0, 0);
+        let _ = nix::sys::signal::raise(signal);
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     ExitCode::from(code.unwrap_or(crate::exit::FAILED))
