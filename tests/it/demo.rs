@@ -3,7 +3,23 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Scratch, cc, cxx, run};
+use crate::support::{Scratch, cc, cxx, need, run};
+
+#[test]
+fn offline_demo_ends_with_its_table() {
+    need("patchelf", "patchelf");
+    need("make", "make");
+    let scratch = Scratch::new();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/demo.sh");
+    run(Command::new(script)
+        .arg("--offline")
+        .env("INDIR", env!("CARGO_BIN_EXE_indir"))
+        .env("CARGO_TARGET_DIR", scratch.path()))
+    .success()
+    .out_has("NOT the real upgrade: --offline was asked for")
+    .out_has("/glibc-b/lib/libc.so.6")
+    .out_has("programs changed                 0 of 2         2 of 2         2 of 2");
+}
 
 #[test]
 fn demo_programs_are_right_without_indir() {

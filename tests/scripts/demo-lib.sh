@@ -128,8 +128,8 @@ interpreter() {
 
 # dynamic TAG FILE: the values of a dynamic tag, or `none`.
 dynamic() {
-    LC_ALL=C readelf -dW "$2" | sed -n "s/.*(\\($1\\)).*\\[\\(.*\\)\\]/\\2/p" |
-        tr '\n' ' ' | sed 's/^$/none/'
+    values=$(LC_ALL=C readelf -dW "$2" | sed -n "s/.*(\\($1\\)).*\\[\\(.*\\)\\]/\\2/p" | tr '\n' ' ')
+    echo "${values:-none}"
 }
 
 # --- running -------------------------------------------------------------------

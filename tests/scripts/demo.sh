@@ -67,7 +67,8 @@ for glibc in $glibcs; do
     took=$(since "$began")
     checksums >"$demo/after"
     # Files that are new or other than before, by name.
-    LC_ALL=C comm -13 "$demo/before" "$demo/after" | sed 's/^[0-9a-f]*  //' >"$demo/changed"
+    LC_ALL=C comm -13 "$demo/before" "$demo/after" |
+        sed 's/^[0-9a-f]*  //' | LC_ALL=C sort >"$demo/changed"
     program_sums >"$demo/sums"
 
     echo "Which glibc serves them, seen from inside:"
