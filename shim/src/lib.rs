@@ -10,6 +10,8 @@
 
 pub mod arch;
 pub mod arena;
+pub mod bindings;
+pub mod bindings_layout;
 pub mod bytes;
 pub mod elf;
 pub mod exe;

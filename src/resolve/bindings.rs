@@ -317,5 +317,9 @@ fn finish(
     }
     let kept = plan.residual.iter().filter(|r| !(keeps_jump && r.jump));
     result.residual.extend(kept.map(|r| r.entry));
+    let is_left = !result.residual.is_empty() || !result.indirect.is_empty();
+    if result.refusal.is_none() && is_left && !object.has_rela() {
+        result.refusal = Some(Refusal::NoRela);
+    }
     result
 }

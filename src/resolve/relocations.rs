@@ -29,6 +29,12 @@ pub enum Refusal {
     /// DT_RELACOUNT does not fit DT_RELA, or DT_JMPREL has relative entries.
     #[error("its relocation tables contradict each other")]
     Inconsistent,
+    /// `.dynamic` cannot be edited.
+    #[error("its dynamic section is read-only")]
+    ReadOnlyDynamic,
+    /// Something is left for ld.so, but DT_RELA is missing.
+    #[error("it has no DT_RELA")]
+    NoRela,
     /// A slot is 4 GiB or more away from the load address.
     #[error("it is too large")]
     TooLarge,
@@ -145,6 +151,11 @@ impl RelocationPlan {
     /// Every slot must be writable data and nobody else's.
     fn check_slots(&self, object: &LoadedObject, counted: usize) -> Result<(), Refusal> {
         let mut words = Words::new(object)?;
+        if let Some(dynamic) = object.segments().iter().find(|s| s.kind == elf::PT_DYNAMIC)
+            && words.place(dynamic.vaddr).is_err()
+        {
+            return Err(Refusal::ReadOnlyDynamic);
+        }
         let bound = self.symbolic.iter().map(|s| s.slot);
         for slot in bound.chain(self.relative.iter().map(|r| r.slot)) {
             words.claim(u64::from(slot))?;

@@ -82,7 +82,7 @@ impl Identity {
         }
     }
 
-    fn to_raw(&self) -> layout::Identity {
+    pub(super) fn to_raw(&self) -> layout::Identity {
         let mut raw = layout::Identity::default();
         let mut put = |kind: u8, bytes: &[u8]| {
             let len = bytes.len().min(ID_LEN);

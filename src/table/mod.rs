@@ -5,10 +5,12 @@
 //! explains every field. This module knows nothing of how a closure is found
 //! (`resolve`) or of when a table is rewritten (`update`).
 
+pub mod bindings;
 mod build;
 mod file;
 mod harness;
 mod inputs;
+mod runs;
 mod strings;
 
 pub use build::{BuildError, Identity, ObjectSpec, TableSpec};

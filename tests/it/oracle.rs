@@ -20,9 +20,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use indir::resolve::bindings::{Target, bind};
+use indir::resolve::bindings::{ObjectBindings, Target, bind};
 use indir::resolve::lookup::{Class, Scope};
 use indir::resolve::object::LoadedObject;
+use indir::table::Identity;
+use indir::table::bindings::BindingsSpec;
+use indir_shim::bindings::{Bindings, Writable};
 
 /// The sample has at least this many programs.
 const SAMPLE: usize = 150;
@@ -48,6 +51,8 @@ struct Counts {
     residual: usize,
     refused: usize,
     kept_lazy: usize,
+    bytes: usize,
+    stored: usize,
 }
 
 enum Outcome {
@@ -257,6 +262,49 @@ fn data(traced: &Traced, base: u64, object: &LoadedObject) -> Vec<(u64, Vec<u8>)
         .collect()
 }
 
+fn writable(object: &LoadedObject) -> Vec<Writable> {
+    use object::elf::{PF_W, PT_LOAD};
+    object
+        .segments()
+        .iter()
+        .filter(|s| s.kind == PT_LOAD && s.flags.0 & PF_W.0 != 0)
+        .map(|s| Writable {
+            start: s.vaddr,
+            end: s.vaddr + s.memsz,
+        })
+        .collect()
+}
+
+/// What the computed bindings put into each slot of one object.
+fn computed(result: &ObjectBindings, bases: &[u64]) -> Vec<(u64, u64)> {
+    let value = |target| match target {
+        Target::Object { object, offset } => bases[object as usize].wrapping_add(u64::from(offset)),
+        Target::Absolute(value) => u64::from(value),
+    };
+    let slots = result.bound.iter();
+    slots
+        .map(|b| (u64::from(b.slot), value(b.target)))
+        .collect()
+}
+
+/// What the bindings file puts there; the same, but for objects that it leaves.
+fn stored(
+    file: &Bindings<'_>,
+    index: usize,
+    object: &LoadedObject,
+    bases: &[u64],
+) -> Vec<(u64, u64)> {
+    let entry = file.object(index).unwrap();
+    let writable = writable(object);
+    entry.check(&writable, bases.len()).unwrap();
+    let mut slots = Vec::new();
+    entry
+        .apply(&writable, bases, |slot, value| slots.push((slot, value)))
+        .unwrap();
+    slots.sort_unstable();
+    slots
+}
+
 fn compare(program: &Path, libraries: &Libraries) -> Result<Outcome, String> {
     let traced = Traced::start(program);
     let (ldso_base, ldso_path) = interpreter(&traced);
@@ -264,20 +312,35 @@ fn compare(program: &Path, libraries: &Libraries) -> Result<Outcome, String> {
     if !traced.run_to_consistent(ldso_base, &ldso) {
         return Ok(Outcome::DoesNotStart);
     }
-    let ldso_scope = Scope::new(vec![ldso]);
+    let ldso_scope = Scope::new(vec![Arc::clone(&ldso)]);
     let r_debug = ldso_scope.find(b"_r_debug", None, Class::Data).unwrap();
     let (bases, objects) = link_map(&traced, program, ldso_base + r_debug.raw.value, libraries);
     let scope = Scope::new(objects);
     let bindings = bind(&scope);
+    let identities = vec![Identity::None; bases.len()];
+    let ldso = scope.objects().iter().position(|o| Arc::ptr_eq(o, &ldso));
+    let digest = [7; 16];
+    let bytes = BindingsSpec {
+        scope: &scope,
+        bindings: &bindings,
+        identities: &identities,
+        ldso,
+        digest,
+    };
+    let bytes = bytes.to_bytes().unwrap();
+    let file = Bindings::parse(&bytes, &digest).unwrap();
     let mut counts = Counts {
         objects: bases.len(),
+        bytes: bytes.len(),
+        stored: file.header().bound_count.get() as usize,
         ..Counts::default()
     };
     let mut wrong = Vec::new();
-    for ((object, result), base) in scope.objects().iter().zip(&bindings.objects).zip(&bases) {
+    let all = scope.objects().iter().zip(&bindings.objects).zip(&bases);
+    for (index, ((object, result), base)) in all.enumerate() {
         let segments = data(&traced, *base, object);
-        let read = |slot: u32| {
-            let at = base.wrapping_add(u64::from(slot));
+        let read = |slot: u64| {
+            let at = base.wrapping_add(slot);
             let (start, bytes) = segments
                 .iter()
                 .find(|(start, bytes)| at >= *start && at - start < bytes.len() as u64)?;
@@ -286,20 +349,21 @@ fn compare(program: &Path, libraries: &Libraries) -> Result<Outcome, String> {
                 bytes.get(from..from + 8)?.try_into().ok()?,
             ))
         };
-        for binding in &result.bound {
-            let expected = match binding.target {
-                Target::Object { object, offset } => {
-                    bases[object as usize].wrapping_add(u64::from(offset))
-                }
-                Target::Absolute(value) => u64::from(value),
-            };
-            let actual = read(binding.slot);
+        let mut slots = computed(result, &bases);
+        slots.sort_unstable();
+        let in_file = stored(&file, index, object, &bases);
+        let is_left = result.refusal.is_some() || ldso == Some(index);
+        assert!(if is_left {
+            in_file.is_empty()
+        } else {
+            in_file == slots
+        });
+        for (slot, expected) in slots {
+            let actual = read(slot);
             if actual != Some(expected) {
                 wrong.push(format!(
-                    "{}+{:#x}: ld.so wrote {actual:x?}, computed {expected:#x} ({:x?})",
+                    "{}+{slot:#x}: ld.so wrote {actual:x?}, computed {expected:#x}",
                     object.path().display(),
-                    binding.slot,
-                    binding.target,
                 ));
             }
         }
@@ -419,6 +483,9 @@ fn every_slot_is_what_the_loader_writes() {
                 sum.residual += counts.residual;
                 sum.refused += counts.refused;
                 sum.kept_lazy += counts.kept_lazy;
+                sum.bytes += counts.bytes;
+                sum.stored += counts.stored;
+                println!("{}: {counts:?}", program.display());
             }
             Ok(Outcome::DoesNotStart) => {
                 println!("{}: does not start with eager binding", program.display());
@@ -428,7 +495,8 @@ fn every_slot_is_what_the_loader_writes() {
     }
     println!(
         "{compared} of {} programs compared, {} objects: {} slots bound, {} left to IFUNC \
-         resolvers, {} other relocations left to ld.so, {} objects refused, {} keep lazy binding",
+         resolvers, {} other relocations left to ld.so, {} objects refused, {} keep lazy binding; \
+         {} bytes of bindings, {:.2} a slot",
         programs.len(),
         sum.objects,
         sum.bound,
@@ -436,6 +504,8 @@ fn every_slot_is_what_the_loader_writes() {
         sum.residual,
         sum.refused,
         sum.kept_lazy,
+        sum.bytes,
+        sum.bytes as f64 / sum.stored as f64,
     );
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(

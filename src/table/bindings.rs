@@ -1,0 +1,234 @@
+//! From the bindings of a closure to the bytes of its bindings file.
+//!
+//! The same bindings give the same bytes. What the bytes mean is described in
+//! `indir_shim::bindings_layout` and docs/bindings-format.md; nothing is
+//! resolved here. Slots are grouped by target object and sorted by address,
+//! each group is cut into runs so that the whole is shortest.
+
+use indir_shim::bindings_layout::{
+    Header, MAGIC, MAX_BINDINGS, OBJECT_KEEPS_JUMP, OBJECT_LEFT, OBJECT_PROBE, ObjectBindings,
+    Part, Rela, TAIL, TARGET_ABSOLUTE, VERSION,
+};
+use indir_shim::layout::{Le16, Le32, Le64, MACHINE, MAX_OBJECTS};
+use object::elf::{PF_W, PT_LOAD};
+use zerocopy::IntoBytes as _;
+
+use super::build::Identity;
+use super::runs;
+use crate::resolve::bindings::{Binding, Bindings, ObjectBindings as Computed, Target};
+use crate::resolve::lookup::Scope;
+use crate::resolve::object::LoadedObject;
+
+/// Why bindings cannot become a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// More objects than a table can name.
+    #[error("{0} objects are more than bindings can hold")]
+    TooManyObjects(usize),
+    /// The identities are not one for each object.
+    #[error("{0} identities do not fit {1} objects")]
+    Identities(usize, usize),
+    /// More than [`MAX_BINDINGS`] bytes.
+    #[error("the bindings would be larger than {MAX_BINDINGS} bytes")]
+    TooLarge,
+}
+
+/// Everything that a bindings file is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct BindingsSpec<'a> {
+    /// The closure, the executable first.
+    pub scope: &'a Scope,
+    /// Its bindings.
+    pub bindings: &'a Bindings,
+    /// What identifies each object's file, in the order of the scope.
+    pub identities: &'a [Identity],
+    /// Index of ld.so in the scope; it relocates itself.
+    pub ldso: Option<usize>,
+    /// The digest of the table that they belong to.
+    pub digest: [u8; 16],
+}
+
+impl BindingsSpec<'_> {
+    /// The file's bytes.
+    ///
+    /// # Errors
+    /// When something does not fit the format.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, EncodeError> {
+        let objects = self.scope.objects();
+        let count = u16::try_from(objects.len())
+            .ok()
+            .filter(|_| objects.len() <= MAX_OBJECTS + 1)
+            .ok_or(EncodeError::TooManyObjects(objects.len()))?;
+        if self.identities.len() != objects.len() {
+            return Err(EncodeError::Identities(
+                self.identities.len(),
+                objects.len(),
+            ));
+        }
+        let streams_at = size_of::<Header>() + objects.len() * size_of::<ObjectBindings>();
+        let mut streams = Streams {
+            start: streams_at,
+            bytes: Vec::new(),
+        };
+        let mut entries = Vec::with_capacity(objects.len());
+        let mut header = Header {
+            magic: MAGIC,
+            version: Le16::new(VERSION),
+            header_len: Le16::new(size_of::<Header>() as u16),
+            object_len: Le16::new(size_of::<ObjectBindings>() as u16),
+            machine: Le16::new(MACHINE),
+            object_count: Le16::new(count),
+            digest: self.digest,
+            ..Header::default()
+        };
+        let mut bound_count = 0;
+        let mut left_count = 0;
+        let all = objects.iter().zip(&self.bindings.objects);
+        for (index, ((object, computed), identity)) in all.zip(self.identities).enumerate() {
+            let mut entry = ObjectBindings {
+                identity: identity.to_raw(),
+                ..ObjectBindings::default()
+            };
+            if computed.refusal.is_some() || self.ldso == Some(index) {
+                entry.flags = OBJECT_LEFT;
+            } else {
+                self.fill(&mut entry, object, computed, &mut streams)?;
+                bound_count += computed.bound.len();
+                left_count += computed.indirect.len() + computed.residual.len();
+            }
+            entries.push(entry);
+        }
+        let total = streams_at + streams.bytes.len() + TAIL;
+        if total > MAX_BINDINGS {
+            return Err(EncodeError::TooLarge);
+        }
+        header.total_len = word(total)?;
+        header.bound_count = word(bound_count)?;
+        header.left_count = word(left_count)?;
+        let mut bytes = Vec::with_capacity(total);
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(entries.as_bytes());
+        bytes.extend_from_slice(&streams.bytes);
+        bytes.extend_from_slice(&[0; TAIL]);
+        Ok(bytes)
+    }
+
+    fn fill(
+        &self,
+        entry: &mut ObjectBindings,
+        object: &LoadedObject,
+        computed: &Computed,
+        streams: &mut Streams,
+    ) -> Result<(), EncodeError> {
+        let (start, span) = load_span(object);
+        let segments = writable(object);
+        entry.start = Le64::new(start);
+        entry.span = Le64::new(span);
+        entry.reach = Le16::new(self.reach(computed));
+        entry.relative_count = word(object.relocation_plan().counted as usize)?;
+        entry.bound = streams.runs(&computed.bound, &segments)?;
+        entry.indirect = streams.runs(&computed.indirect, &segments)?;
+        entry.indirect_count = word(computed.indirect.len())?;
+        entry.residual = word(streams.position())?;
+        entry.residual_count = word(computed.residual.len())?;
+        for rela in &computed.residual {
+            let info = u64::from(rela.symbol) << 32 | u64::from(rela.kind.0);
+            let raw = Rela {
+                offset: Le64::new(rela.offset),
+                info: Le64::new(info),
+                addend: Le64::new(rela.addend as u64),
+            };
+            streams.bytes.extend_from_slice(raw.as_bytes());
+        }
+        if computed.keeps_jump {
+            entry.flags |= OBJECT_KEEPS_JUMP;
+        }
+        if let Some((slot, value)) = probe(object, computed) {
+            entry.flags |= OBJECT_PROBE;
+            entry.probe = Le32::new(slot);
+            entry.probe_value = Le64::new(value);
+        }
+        Ok(())
+    }
+
+    /// How many objects at the front of the scope decide these bindings: up to
+    /// the last one that anything was found in, and all if something was not
+    /// found at all.
+    fn reach(&self, computed: &Computed) -> u16 {
+        let all = self.scope.objects().len();
+        let slots = computed.bound.iter().chain(&computed.indirect);
+        let reach = slots.map(|binding| match binding.target {
+            Target::Object { object, .. } => object as usize + 1,
+            Target::Absolute(_) => all,
+        });
+        u16::try_from(reach.max().unwrap_or(0)).unwrap_or(u16::MAX)
+    }
+}
+
+fn word(value: usize) -> Result<Le32, EncodeError> {
+    u32::try_from(value)
+        .map(Le32::new)
+        .map_err(|_| EncodeError::TooLarge)
+}
+
+/// What follows the object entries.
+struct Streams {
+    start: usize,
+    bytes: Vec<u8>,
+}
+
+impl Streams {
+    fn position(&self) -> usize {
+        self.start + self.bytes.len()
+    }
+
+    fn runs(&mut self, bindings: &[Binding], segments: &[(u64, u64)]) -> Result<Part, EncodeError> {
+        let offset = self.position();
+        let slots = bindings.iter().map(|binding| {
+            let (target, value) = match binding.target {
+                Target::Object { object, offset } => (object as u16, offset),
+                Target::Absolute(value) => (TARGET_ABSOLUTE, value),
+            };
+            runs::Slot {
+                target,
+                slot: binding.slot,
+                value,
+            }
+        });
+        runs::encode(slots.collect(), segments, &mut self.bytes);
+        Ok(Part {
+            offset: word(offset)?,
+            len: word(self.position() - offset)?,
+        })
+    }
+}
+
+/// Lowest page and length of the span of PT_LOAD segments (4 KiB pages).
+fn load_span(object: &LoadedObject) -> (u64, u64) {
+    let loads = || object.segments().iter().filter(|s| s.kind == PT_LOAD);
+    let start = loads().map(|s| s.vaddr).min().unwrap_or(0) & !0xfff;
+    let end = loads().map(|s| s.vaddr.saturating_add(s.memsz)).max();
+    let end = end.and_then(|end| end.checked_next_multiple_of(4096));
+    (start, end.unwrap_or(start).saturating_sub(start))
+}
+
+fn writable(object: &LoadedObject) -> Vec<(u64, u64)> {
+    let segments = object.segments().iter();
+    segments
+        .filter(|s| s.kind == PT_LOAD && s.flags.0 & PF_W.0 != 0)
+        .map(|s| (s.vaddr, s.vaddr.saturating_add(s.memsz)))
+        .collect()
+}
+
+/// A slot that tells whether ld.so has relocated the object: what the file has
+/// there is not what it will hold. A zero is best, since lazy binding changes
+/// any other value of a JUMP_SLOT by the load address only, which may be 0.
+fn probe(object: &LoadedObject, computed: &Computed) -> Option<(u32, u64)> {
+    let relocated = computed
+        .bound
+        .iter()
+        .filter(|b| matches!(b.target, Target::Object { .. }));
+    relocated
+        .filter_map(|b| Some((b.slot, object.initial_word(u64::from(b.slot))?)))
+        .find(|(_, value)| *value == 0)
+}
