@@ -114,6 +114,9 @@ fn progress_bar() -> ProgressBar {
 /// Prints what needs attention and the sum; returns the exit code.
 fn summary(report: &Report, dry_run: bool) -> ExitCode {
     for entry in &report.entries {
+        for unmet in &entry.missing {
+            anstream::eprintln!("warning: the first call stops the program: {unmet}");
+        }
         if let Outcome::Refused(why) | Outcome::Failed(why) = &entry.outcome {
             anstream::eprintln!("indir: `{}`: {why}", entry.path.display());
         }
@@ -146,11 +149,13 @@ fn to_json(report: &Report, dry_run: bool) -> serde_json::Value {
                 Outcome::Refused(why) => ("refused", Some(why)),
                 Outcome::Failed(why) => ("failed", Some(why)),
             };
+            let missing: Vec<_> = entry.missing.iter().map(ToString::to_string).collect();
             json!({
                 "path": entry.path.to_string_lossy(),
                 "table": entry.table.as_ref().map(|table| table.to_string_lossy()),
                 "libraries": entry.libraries,
                 "state": state,
+                "missing": missing,
                 "message": message,
             })
         })

@@ -1,21 +1,27 @@
 //! Whether the objects of a closure fit together.
 //!
-//! `versions` does what ld.so does before it relocates anything
+//! `versions` is what ld.so does before it relocates anything
 //! (`_dl_check_map_versions` in glibc elf/dl-version.c): each needed version
 //! must be defined by the object that provides its file. An object that defines
 //! no versions at all satisfies every need, and a weak need may stay open.
+//! `symbols` is what ld.so does under LD_BIND_NOW: each reference that is not
+//! weak must have a definition. What a miss means is `update`'s decision.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::closure::Closure;
 use super::library::Library;
+use super::lookup::{Class, Resolution, Scope};
+use super::object::LoadedObject;
+use super::store::Store;
 
 /// Something that an object needs and its provider lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unmet {
-    /// The symbol; `None` if no symbol was found to use the version.
+    /// The symbol; `None` if a whole version is missing that no symbol uses.
     pub symbol: Option<String>,
     /// The version; empty for a symbol without one.
     pub version: String,
@@ -23,6 +29,9 @@ pub struct Unmet {
     pub needed_by: PathBuf,
     /// Who should provide it; `None` if any object might.
     pub provider: Option<PathBuf>,
+    /// ld.so starts the program all the same, and stops it when the function is
+    /// first called.
+    pub lazy: bool,
 }
 
 impl fmt::Display for Unmet {
@@ -44,81 +53,142 @@ impl fmt::Display for Unmet {
     }
 }
 
-/// The versions that the closure of `exe` lacks, in ld.so's order.
-pub fn versions(exe_path: &Path, exe: &Library, closure: &Closure) -> Vec<Unmet> {
-    let mut unmet = Vec::new();
-    let objects = std::iter::once((exe_path, exe)).chain(
-        closure
-            .nodes
-            .iter()
-            .map(|node| (&*node.path, &*node.library)),
+/// A reference of a library that no library of the closure satisfies: index of
+/// the library in the closure, and the symbol in it.
+pub type Open = (usize, u32, Class, bool);
+
+/// Everything that the closure of `exe` lacks, the executable's needs first,
+/// then in ld.so's order.
+///
+/// # Errors
+/// Path and reason when an object's tables cannot be read.
+pub fn unmet(
+    store: &Store,
+    exe_path: &Path,
+    exe: &Library,
+    closure: &Closure,
+) -> Result<Vec<Unmet>, (PathBuf, String)> {
+    let versions = versions(exe_path, exe, closure);
+    let mut all = symbols(store, exe_path, exe, closure)?;
+    let fatal: HashSet<(PathBuf, String)> = versions
+        .iter()
+        .map(|unmet| (unmet.needed_by.clone(), unmet.version.clone()))
+        .collect();
+    let key = |unmet: &Unmet| (unmet.needed_by.clone(), unmet.version.clone());
+    for unmet in &mut all {
+        unmet.lazy &= !fatal.contains(&key(unmet));
+    }
+    let named: HashSet<_> = all.iter().map(key).collect();
+    all.extend(
+        versions
+            .into_iter()
+            .filter(|unmet| !named.contains(&key(unmet))),
     );
-    for (path, object) in objects {
+    Ok(all)
+}
+
+fn versions(exe_path: &Path, exe: &Library, closure: &Closure) -> Vec<Unmet> {
+    let mut unmet = Vec::new();
+    let libraries = closure
+        .nodes
+        .iter()
+        .map(|node| (&*node.path, &*node.library));
+    for (path, object) in std::iter::once((exe_path, exe)).chain(libraries) {
         for need in object.needed_versions.iter().filter(|need| !need.weak) {
-            let provider = match closure.names.get(&need.file) {
-                Some(Some(index)) => closure.nodes.get(*index),
-                // The executable itself, or a file that nobody asked for: ld.so
-                // has an assertion for the latter, and linkers never write it.
-                _ => None,
+            // The executable itself, or a file that nobody asked for: ld.so has
+            // an assertion for the latter, and linkers never write it.
+            let Some(provider) = closure.provider(&need.file) else {
+                continue;
             };
-            let Some(provider) = provider else { continue };
             let defined = match &provider.library.defined_versions {
                 Some(defined) => defined.contains(&need.name),
                 None => true,
             };
             if !defined {
-                report(path, object, need, &provider.path, &mut unmet);
+                unmet.push(Unmet {
+                    symbol: None,
+                    version: String::from_utf8_lossy(&need.name).into_owned(),
+                    needed_by: path.to_owned(),
+                    provider: Some(provider.path.clone()),
+                    lazy: false,
+                });
             }
         }
     }
     unmet
 }
 
-/// Names the symbols that use a missing version.
-fn report(
-    path: &Path,
-    object: &Library,
-    need: &super::library::NeededVersion,
-    provider: &Path,
-    unmet: &mut Vec<Unmet>,
-) {
-    let symbols = users(object, &need.file, &need.name).unwrap_or_default();
-    let entry = |symbol: Option<String>| Unmet {
-        symbol,
-        version: String::from_utf8_lossy(&need.name).into_owned(),
-        needed_by: path.to_owned(),
-        provider: Some(provider.to_owned()),
-    };
-    if symbols.is_empty() {
-        unmet.push(entry(None));
-    } else {
-        unmet.extend(symbols.into_iter().map(|symbol| entry(Some(symbol))));
+fn symbols(
+    store: &Store,
+    exe_path: &Path,
+    exe: &Library,
+    closure: &Closure,
+) -> Result<Vec<Unmet>, (PathBuf, String)> {
+    let load =
+        |path: &Path, library: &Library| library.loaded().map_err(|why| (path.to_owned(), why));
+    let mut objects = vec![load(exe_path, exe)?];
+    for node in &closure.nodes {
+        objects.push(load(&node.path, &node.library)?);
     }
+    // An executable can only add definitions, so that what its libraries lack
+    // without it is found once for all executables with the same libraries.
+    let key: Vec<_> = closure
+        .nodes
+        .iter()
+        .map(|node| node.library.file_id)
+        .collect();
+    let open = store.open_references(&key, || open(objects.get(1..).unwrap_or(&[])));
+    let scope = Scope::new(objects);
+    let own = scope.references(0).into_iter().filter(|r| !r.weak);
+    let own = own.map(|r| (0, r.symbol, r.class, r.lazy));
+    let libraries = open
+        .iter()
+        .map(|&(index, symbol, class, lazy)| (index + 1, symbol, class, lazy));
+    let missing = own.chain(libraries).filter(|&(from, symbol, class, _)| {
+        scope.resolve(from, symbol, class) == Resolution::Missing
+    });
+    let describe = |(from, symbol, _, lazy): (usize, u32, Class, bool)| {
+        let object = scope.objects().get(from)?;
+        let version = object.symbol_version(symbol);
+        let provider = version.and_then(|version| closure.provider(version.file?));
+        let path = match from.checked_sub(1) {
+            Some(index) => &closure.nodes.get(index)?.path,
+            None => exe_path,
+        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some(Unmet {
+            symbol: Some(text(object.symbol_name(symbol)?)),
+            version: version
+                .map(|version| text(version.name))
+                .unwrap_or_default(),
+            needed_by: path.to_owned(),
+            provider: provider.map(|node| node.path.clone()),
+            lazy,
+        })
+    };
+    Ok(missing.filter_map(describe).collect())
 }
 
-/// The symbols of `object` that need `version` of `file`.
-fn users(object: &Library, file: &[u8], version: &[u8]) -> Option<Vec<String>> {
-    let elf = object.map().elf().ok()?;
-    let dynamic = elf.dynamic().ok()??;
-    let versions = elf.versions(&dynamic).ok()?;
-    let wanted: HashSet<u16> = versions
-        .needs
-        .iter()
-        .filter(|need| need.file == file && need.name == version)
-        .map(|need| need.index)
-        .collect();
-    let symbols = elf.symbols(&dynamic).ok()?;
-    let mut names: Vec<String> = symbols
-        .iter()
-        .filter(|(index, symbol)| {
-            let version = versions
-                .versym(*index)
-                .map(|v| v & !crate::elf::VERSYM_HIDDEN);
-            symbol.is_undefined() && version.is_some_and(|v| wanted.contains(&v))
-        })
-        .map(|(_, symbol)| String::from_utf8_lossy(symbol.name).into_owned())
-        .collect();
-    names.sort();
-    names.dedup();
-    Some(names)
+/// What `libraries` lack among themselves.
+fn open(libraries: &[Arc<LoadedObject>]) -> Vec<Open> {
+    // Position 0 of a scope is the executable's; the first library stands in
+    // for it, since an object that is there twice defines nothing new.
+    let scope = Scope::new(
+        libraries
+            .first()
+            .into_iter()
+            .chain(libraries)
+            .cloned()
+            .collect(),
+    );
+    let mut open = Vec::new();
+    for index in 0..libraries.len() {
+        for reference in scope.references(index + 1) {
+            let resolve = || scope.resolve(index + 1, reference.symbol, reference.class);
+            if !reference.weak && resolve() == Resolution::Missing {
+                open.push((index, reference.symbol, reference.class, reference.lazy));
+            }
+        }
+    }
+    open
 }

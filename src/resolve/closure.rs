@@ -121,6 +121,13 @@ pub struct Closure {
     pub names: HashMap<Box<[u8]>, Option<usize>>,
 }
 
+impl Closure {
+    /// The library that `name` means, if it was asked for.
+    pub fn provider(&self, name: &[u8]) -> Option<&Node> {
+        self.nodes.get((*self.names.get(name)?)?)
+    }
+}
+
 /// Finds closures with one set of `--lib-dir` folders.
 #[derive(Debug)]
 pub struct Resolver<'a> {

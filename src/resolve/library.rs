@@ -5,11 +5,12 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use object::elf;
 use sha2::{Digest as _, Sha256};
 
+use super::object::LoadedObject;
 use crate::elf::{ElfError, ElfFile, MappedElf, Search};
 use crate::table::Identity;
 
@@ -66,6 +67,7 @@ pub struct Library {
     pub defined_versions: Option<Vec<Box<[u8]>>>,
     /// What identifies its content.
     pub identity: Identity,
+    loaded: OnceLock<Result<Arc<LoadedObject>, String>>,
     needs_digest: OnceLock<[u8; 32]>,
     ldso_facts: OnceLock<Result<LdsoFacts, &'static str>>,
 }
@@ -121,6 +123,7 @@ impl Library {
             needed_versions: facts.needed_versions,
             defined_versions: facts.defined_versions,
             identity,
+            loaded: OnceLock::new(),
             needs_digest: OnceLock::new(),
             ldso_facts: OnceLock::new(),
         })
@@ -145,6 +148,19 @@ impl Library {
             });
             hash.finalize().into()
         })
+    }
+
+    /// Its symbol and relocation tables. Parsed once.
+    ///
+    /// # Errors
+    /// Says what is wrong with them.
+    pub fn loaded(&self) -> Result<Arc<LoadedObject>, String> {
+        let load = || {
+            LoadedObject::new(self.map.clone())
+                .map(Arc::new)
+                .map_err(|e| e.to_string())
+        };
+        self.loaded.get_or_init(load).clone()
     }
 
     /// What the shim has to know of it, if this is ld.so. Computed once.

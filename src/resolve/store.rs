@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use super::check::Open;
 use super::ldcache::{self, LdCache};
 use super::library::{Library, LibraryError};
 use crate::elf::ElfError;
@@ -108,6 +109,8 @@ pub struct Store {
     lists: Once<Vec<PathBuf>, Arc<SearchList>>,
     /// For a folder: its existing glibc-hwcaps folders.
     variants: Once<PathBuf, Arc<[PathBuf]>>,
+    /// For a list of libraries: what they lack among themselves.
+    open: Once<Vec<(u64, u64)>, Arc<Vec<Open>>>,
     cache: LdCache,
     defaults: Arc<SearchList>,
 }
@@ -126,6 +129,7 @@ impl Store {
             paths: Once::new(),
             lists: Once::new(),
             variants: Once::new(),
+            open: Once::new(),
             cache,
             defaults: Arc::new(SearchList {
                 folders: DEFAULT_FOLDERS.map(PathBuf::from).to_vec(),
@@ -152,6 +156,16 @@ impl Store {
                 found: Once::new(),
             })
         })
+    }
+
+    /// What the libraries with these file ids lack among themselves, computed
+    /// by `find` for the first who asks.
+    pub(super) fn open_references(
+        &self,
+        libraries: &[(u64, u64)],
+        find: impl FnOnce() -> Vec<Open>,
+    ) -> Arc<Vec<Open>> {
+        self.open.get(libraries, || Arc::new(find()))
     }
 
     /// What is at `path`.

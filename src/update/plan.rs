@@ -12,8 +12,8 @@ use crate::resolve::check::{self, Unmet};
 use crate::resolve::library::LibraryError;
 use crate::resolve::{Closure, Library, Node, ResolveError, Resolver, Store};
 use crate::table::{
-    BuildError, Inputs, InputsError, LoadError, ObjectSpec, Place, PlaceError, Replacement,
-    SEPARATOR, TableFile, TableSpec,
+    BuildError, Identity, Inputs, InputsError, LoadError, ObjectSpec, Place, PlaceError,
+    Replacement, SEPARATOR, TableFile, TableSpec,
 };
 
 /// Longest `search` string, in bytes; what comes later is left out. A string's
@@ -55,6 +55,9 @@ pub enum PlanError {
     /// ld.so was found but makes no sense.
     #[error("`{}` is not a usable ld.so: {}", .0.display(), .1)]
     Ldso(PathBuf, &'static str),
+    /// An object of the closure has tables that ld.so could not use.
+    #[error("`{}` cannot be used: {}", .0.display(), .1)]
+    Object(PathBuf, String),
     /// The libraries lack what is needed.
     #[error("the libraries do not satisfy it; its table stays as it was{}", list(.0))]
     Unmet(Vec<Unmet>),
@@ -108,6 +111,8 @@ pub struct Plan {
     pub state: State,
     /// Number of libraries in its closure.
     pub libraries: usize,
+    /// Functions that nobody provides, which the program may never call.
+    pub tolerated: Vec<Unmet>,
 }
 
 /// Makes plans that share what was read of libraries.
@@ -135,10 +140,7 @@ impl<'a> Planner<'a> {
         let old = TableFile::load(&place.path);
         let inputs = self.inputs(&old)?;
         let closure = Resolver::new(self.store, &inputs.lib_dirs).resolve(&exe, &library)?;
-        let unmet = check::versions(&exe, &library, &closure);
-        if !unmet.is_empty() {
-            return Err(PlanError::Unmet(unmet));
-        }
+        let tolerated = self.check(&exe, &library, &closure, &inputs, &old)?;
         let bytes = self.spec(&place, &library, &inputs, &closure)?.to_bytes()?;
         let state = match old {
             Ok(Some(old)) if old.bytes() == bytes => State::Current,
@@ -151,7 +153,55 @@ impl<'a> Planner<'a> {
             bytes,
             state,
             libraries: closure.nodes.len(),
+            tolerated,
         })
+    }
+
+    /// Refuses a closure that lacks what is needed.
+    ///
+    /// A function that is only ever called, in an object that binds late, does
+    /// not keep ld.so from starting the program. Such a miss is tolerated, and
+    /// returned, if it is no loss: the ordinary resolution, without any
+    /// `--lib-dir`, lacks it as well, and, where that is the very closure in
+    /// question, no library has changed since the last table.
+    fn check(
+        &self,
+        exe_path: &Path,
+        exe: &Library,
+        closure: &Closure,
+        inputs: &Inputs,
+        old: &Result<Option<TableFile>, LoadError>,
+    ) -> Result<Vec<Unmet>, PlanError> {
+        let find = |closure: &Closure| {
+            let unmet = check::unmet(self.store, exe_path, exe, closure);
+            unmet.map_err(|(path, why)| PlanError::Object(path, why))
+        };
+        let unmet = find(closure)?;
+        if unmet.is_empty() {
+            return Ok(unmet);
+        }
+        let is_loss = if !unmet.iter().all(|unmet| unmet.lazy) {
+            true
+        } else if inputs.lib_dirs.is_empty() {
+            matches!(old, Ok(Some(old)) if has_changed(old, closure))
+        } else {
+            let ordinary = Resolver::new(self.store, &[]).resolve(exe_path, exe);
+            let lacks_too = |lacking: Vec<Unmet>| {
+                // The library that lacks it may be another file.
+                let key = |unmet: &Unmet| {
+                    let name = unmet.needed_by.file_name().map(ToOwned::to_owned);
+                    (unmet.symbol.clone(), unmet.version.clone(), name)
+                };
+                let lacking: HashSet<_> = lacking.iter().map(key).collect();
+                unmet.iter().all(|unmet| lacking.contains(&key(unmet)))
+            };
+            !ordinary.is_ok_and(|closure| find(&closure).is_ok_and(lacks_too))
+        };
+        if is_loss {
+            Err(PlanError::Unmet(unmet))
+        } else {
+            Ok(unmet)
+        }
     }
 
     /// The folders to search: those given, or those of the old table.
@@ -235,6 +285,22 @@ impl<'a> Planner<'a> {
             _ => false,
         }
     }
+}
+
+/// Whether `closure` has other files, or files of other content, than `old`.
+fn has_changed(old: &TableFile, closure: &Closure) -> bool {
+    let Ok(table) = old.table() else { return true };
+    let then = table.objects().map(|object| {
+        let identity = Identity::from_raw(&object.raw.identity);
+        (object.path.to_bytes().to_vec(), identity)
+    });
+    let now = closure.nodes.iter().map(|node| {
+        (
+            node.path.as_os_str().as_bytes().to_vec(),
+            node.library.identity.clone(),
+        )
+    });
+    !then.eq(now)
 }
 
 /// Where the table of the executable at `exe` lies.

@@ -9,6 +9,7 @@ use super::apply::{self, Mode};
 use super::collect;
 use super::plan::{Options, Plan, PlanError, Planner, State};
 use crate::resolve::Store;
+use crate::resolve::check::Unmet;
 
 /// What became of one path.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Entry {
     pub table: Option<PathBuf>,
     /// Number of libraries in its closure, if it is known.
     pub libraries: Option<usize>,
+    /// Functions that nobody provides, which it may never call.
+    pub missing: Vec<Unmet>,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -102,6 +105,7 @@ pub fn run(
             path,
             table: None,
             libraries: None,
+            missing: Vec::new(),
             outcome: Outcome::Failed(why),
         });
     }
@@ -113,12 +117,14 @@ pub fn run(
             path: exe,
             table: None,
             libraries: None,
+            missing: Vec::new(),
             outcome: Outcome::Current,
         };
         match planned {
             Ok(plan) => {
                 entry.table = Some(plan.place.path.clone());
                 entry.libraries = Some(plan.libraries);
+                entry.missing.clone_from(&plan.tolerated);
                 if plan.state != State::Current {
                     entry.outcome = Outcome::Updated;
                 }
