@@ -12,6 +12,9 @@ use crate::layout::ID_LEN;
 pub const OWNER: &[u8] = b"indir\0";
 /// Type of the note.
 pub const TYPE: u32 = 1;
+/// Type of the note that marks a stub: a library to link against, never to
+/// load. Its content is the ABI digest.
+pub const TYPE_STUB: u32 = 2;
 /// Name of the section in linker inputs.
 pub const SECTION: &str = ".note.indir";
 /// Reference that `indir-ld` writes unless told otherwise.
@@ -31,6 +34,8 @@ pub struct Notes<'a> {
     pub own_id: Option<&'a [u8]>,
     /// The GNU build-id, cut to [`ID_LEN`] bytes.
     pub build_id: Option<&'a [u8]>,
+    /// The ABI digest, if the file is a stub.
+    pub stub: Option<&'a [u8]>,
     /// An `indir` note was found that is not well-formed.
     pub malformed: bool,
 }
@@ -43,19 +48,8 @@ impl<'a> Notes<'a> {
 
     /// Adds what the notes in `bytes` say: the content of one PT_NOTE segment
     /// with alignment `align` (4 or 8; gABI allows both).
-    ///
-    /// mold puts notes of either alignment into one segment of alignment 8, so
-    /// each note there is taken as 4-aligned, which the only 8-aligned kind,
-    /// `.note.gnu.property`, is too, and zero words between notes are skipped.
     pub fn scan(&mut self, mut bytes: &'a [u8], align: usize) {
-        loop {
-            if align == 8 && word(bytes, 0) == Some(0) {
-                bytes = bytes.get(4..).unwrap_or(&[]);
-                continue;
-            }
-            let Some((note, rest)) = split(bytes) else {
-                return;
-            };
+        while let Some((note, rest)) = next(bytes, align) {
             if note.owner == OWNER && note.kind == TYPE {
                 match parse_own(note.desc) {
                     Some((id, reference)) => {
@@ -64,6 +58,8 @@ impl<'a> Notes<'a> {
                     }
                     None => self.malformed = true,
                 }
+            } else if note.owner == OWNER && note.kind == TYPE_STUB {
+                self.stub = Some(note.desc);
             } else if note.owner == GNU_OWNER && note.kind == NT_GNU_BUILD_ID {
                 let id = note.desc.get(..ID_LEN).unwrap_or(note.desc);
                 if !id.is_empty() {
@@ -75,15 +71,33 @@ impl<'a> Notes<'a> {
     }
 }
 
-struct Note<'a> {
-    owner: &'a [u8],
-    kind: u32,
-    desc: &'a [u8],
+/// One note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Note<'a> {
+    /// `n_name`, with its NUL.
+    pub owner: &'a [u8],
+    /// `n_type`.
+    pub kind: u32,
+    /// `n_desc`.
+    pub desc: &'a [u8],
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     let word = bytes.get(at..)?.first_chunk::<4>()?;
     Some(u32::from_le_bytes(*word))
+}
+
+/// The first note in `bytes`, the content of one PT_NOTE segment with alignment
+/// `align` (4 or 8), and what follows it.
+///
+/// mold puts notes of either alignment into one segment of alignment 8, so
+/// each note there is taken as 4-aligned, which the only 8-aligned kind,
+/// `.note.gnu.property`, is too, and zero words between notes are skipped.
+pub fn next(mut bytes: &[u8], align: usize) -> Option<(Note<'_>, &[u8])> {
+    while align == 8 && word(bytes, 0) == Some(0) {
+        bytes = bytes.get(4..)?;
+    }
+    split(bytes)
 }
 
 fn split(bytes: &[u8]) -> Option<(Note<'_>, &[u8])> {

@@ -1,1 +1,17 @@
-//! To be filled.
+//! The ABI of shared libraries: model, text, digest, comparison, floors.
+//!
+//! An [`Abi`] is what a correct client can observe at link time, and nothing
+//! else; docs/stubs.md has the table of what is normalised away and why. This
+//! module must not write ELF (`stub` does) and must not print.
+
+pub mod closure;
+mod digest;
+pub mod load;
+pub mod model;
+pub mod read;
+pub mod text;
+
+pub use closure::Finder;
+pub use digest::Digest;
+pub use load::{LoadError, Loaded, load};
+pub use model::{Abi, Key, Symbol};

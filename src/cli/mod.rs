@@ -2,9 +2,11 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+pub mod abi;
 pub mod generate;
 pub mod setup;
 pub mod show;
+pub mod stub;
 pub mod update;
 
 use std::ffi::OsString;
@@ -37,6 +39,8 @@ enum Command {
     Update(update::Args),
     Show(show::Args),
     Generate(generate::Args),
+    Abi(abi::Args),
+    Stub(stub::Args),
 }
 
 /// Runs `indir` (or, by the name in `argv[0]`, the linker wrapper).
@@ -66,5 +70,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Update(args) => update::run(args),
         Command::Show(args) => show::run(args),
         Command::Generate(args) => generate::run(args),
+        Command::Abi(args) => abi::run(args),
+        Command::Stub(args) => stub::run(args),
     }
 }

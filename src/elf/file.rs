@@ -10,7 +10,7 @@ use object::elf::{self, FileType, Machine, ProgramFlags, ProgramType};
 use object::endian::LittleEndian;
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
-use super::{Dynamic, Symbols, Versions};
+use super::{Dynamic, Sections, Symbols, Versions};
 
 type Header = elf::FileHeader64<LittleEndian>;
 const LE: LittleEndian = LittleEndian;
@@ -69,6 +69,7 @@ pub struct ElfFile<'a> {
     machine: Machine,
     kind: FileType,
     entry: u64,
+    flags: u32,
     segments: Vec<Segment>,
 }
 
@@ -117,6 +118,7 @@ impl<'a> ElfFile<'a> {
             machine: header.e_machine(LE),
             kind,
             entry: header.e_entry(LE),
+            flags: header.e_flags(LE).0,
             segments,
         })
     }
@@ -139,6 +141,11 @@ impl<'a> ElfFile<'a> {
     /// `e_entry`.
     pub fn entry(&self) -> u64 {
         self.entry
+    }
+
+    /// `e_flags`: processor-specific.
+    pub fn flags(&self) -> u32 {
+        self.flags
     }
 
     /// All program headers.
@@ -201,6 +208,11 @@ impl<'a> ElfFile<'a> {
     /// The GNU build-id, whole.
     pub fn build_id(&self) -> Option<&'a [u8]> {
         self.notes().build_id
+    }
+
+    /// What section headers add, if there are any.
+    pub fn sections(&self) -> Sections<'a> {
+        Sections::read(self)
     }
 
     /// The dynamic section.

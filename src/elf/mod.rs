@@ -1,7 +1,8 @@
 //! Facts read from ELF files: what the link editor and the loader would see.
 //!
-//! Everything comes from program headers and dynamic tags, never from section
-//! headers, which may be stripped. Files are untrusted: every offset is
+//! Everything comes from program headers and dynamic tags, not from section
+//! headers, which may be stripped (`sections` holds the two facts that only they
+//! know, for whoever can do without). Files are untrusted: every offset is
 //! checked, sizes are capped, and nothing here panics. This module must not
 //! interpret the facts; that is `resolve`'s and `abi`'s work.
 //!
@@ -10,10 +11,12 @@
 
 mod dynamic;
 mod file;
+mod sections;
 mod symbols;
 mod versions;
 
 pub use dynamic::{Dynamic, Search};
 pub use file::{ElfError, ElfFile, MappedElf, Segment};
+pub use sections::Sections;
 pub use symbols::{Symbol, Symbols};
 pub use versions::{VERSYM_HIDDEN, VersionDef, VersionNeed, Versions};

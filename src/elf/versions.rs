@@ -5,6 +5,10 @@ use object::elf;
 
 use super::{Dynamic, ElfError, ElfFile};
 
+/// Most names in the definitions of one file; chains may overlap, so the size
+/// of the file is no bound.
+const MAX_NAMES: usize = 1 << 17;
+
 /// The bit of a version index that makes a definition non-default (`@`).
 pub const VERSYM_HIDDEN: u16 = 0x8000;
 
@@ -116,9 +120,11 @@ fn step(at: usize, next: u32) -> Option<usize> {
 
 fn read_defs<'a>(bytes: &'a [u8], dynamic: &Dynamic<'a>) -> Result<Vec<VersionDef<'a>>, ElfError> {
     let mut defs = Vec::new();
+    let mut total = 0;
     let mut cursor = Some(0);
     while let Some(at) = cursor {
         let count = half(bytes, at + 6).ok_or(BAD_DEF)?;
+        total += usize::from(count);
         let mut aux = at.checked_add(word(bytes, at + 12).ok_or(BAD_DEF)? as usize);
         let mut names = Vec::new();
         for _ in 0..count {
@@ -127,7 +133,7 @@ fn read_defs<'a>(bytes: &'a [u8], dynamic: &Dynamic<'a>) -> Result<Vec<VersionDe
             names.push(dynamic.string(u64::from(name))?);
             aux = step(here, word(bytes, here + 4).ok_or(BAD_DEF)?);
         }
-        if names.is_empty() || defs.len() > usize::from(u16::MAX) {
+        if names.is_empty() || total > MAX_NAMES {
             return Err(BAD_DEF);
         }
         defs.push(VersionDef {

@@ -1,1 +1,14 @@
-//! To be filled.
+//! Stubs: linkable, unloadable shared objects that are a function of an ABI.
+//!
+//! Written straight to ELF, without assembler or linker. The bytes depend on
+//! the [`Abi`](crate::abi::Abi) alone: no paths, no times, no tool versions.
+//! docs/stubs.md describes what is inside and how linkers take it. This module
+//! must not read libraries.
+
+mod file;
+mod layout;
+mod tables;
+mod write;
+
+pub use file::replace;
+pub use write::{NOT_LOADABLE, StubError, stub};

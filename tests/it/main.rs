@@ -4,5 +4,6 @@ mod closure;
 mod demo;
 mod generate;
 mod oracle;
+mod stub_basics;
 mod support;
 mod toolchain;

@@ -1,0 +1,111 @@
+//! An ABI from whatever file a user names: library, stub or ABI text.
+
+use std::path::{Path, PathBuf};
+
+use crate::elf::{ElfError, MappedElf};
+
+use super::closure::Finder;
+use super::model::{Abi, Name};
+use super::text::{self, TextError};
+use super::{Digest, read};
+
+/// Why no ABI could be had from a file.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It is not usable as ELF.
+    #[error("{path}: {error}", path = path.display())]
+    Elf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: ElfError,
+    },
+    /// It is a linker script.
+    #[error(
+        "{path}: a linker script, not a library; name the library that it names (`{first}`), \
+         or use `indir stub --tree` for a whole folder",
+        path = path.display()
+    )]
+    Script {
+        /// The file.
+        path: PathBuf,
+        /// The first file in it.
+        first: String,
+    },
+    /// It is ABI text with an error.
+    #[error("{path}: {error}", path = path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// Line and reason.
+        error: TextError,
+    },
+    /// It is a stub whose content does not match the digest in its note.
+    #[error("{}: a damaged stub (it does not match its own digest); make it again", .0.display())]
+    Damaged(PathBuf),
+}
+
+/// An ABI, and what could not be found out about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The ABI.
+    pub abi: Abi,
+    /// Needed libraries that were not found; symbols that they might provide
+    /// are not in [`Abi::undefined`].
+    pub missing: Vec<Name>,
+}
+
+/// Reads the ABI of the file at `path`.
+///
+/// # Errors
+/// When it cannot be read or is none of library, stub and ABI text.
+pub fn load(path: &Path, finder: &Finder) -> Result<Loaded, LoadError> {
+    let bad = |error| LoadError::Elf {
+        path: path.to_owned(),
+        error,
+    };
+    let file = MappedElf::open(path).map_err(bad)?;
+    if text::is_text(file.bytes()) {
+        let broken = |error| LoadError::Text {
+            path: path.to_owned(),
+            error,
+        };
+        let text = std::str::from_utf8(file.bytes()).map_err(|_| {
+            broken(TextError {
+                line: 1,
+                what: "not UTF-8".into(),
+            })
+        })?;
+        let abi = Abi::from_text(text).map_err(broken)?;
+        return Ok(Loaded {
+            abi,
+            missing: Vec::new(),
+        });
+    }
+    let elf = match file.elf() {
+        Ok(elf) => elf,
+        Err(ElfError::Text("linker script")) => {
+            let text = String::from_utf8_lossy(file.bytes());
+            let first = text.split([' ', '(', ')', ',']).find(|w| w.contains(".so"));
+            return Err(LoadError::Script {
+                path: path.to_owned(),
+                first: first.unwrap_or("…").to_owned(),
+            });
+        }
+        Err(error) => return Err(bad(error)),
+    };
+    let read::FileAbi { mut abi, stub } = read::read(&elf).map_err(bad)?;
+    let missing = match stub {
+        Some(digest) if abi.digest().0[..] == digest[..] => Vec::new(),
+        Some(_) => return Err(LoadError::Damaged(path.to_owned())),
+        None => finder.remove_provided(path, &elf, &mut abi.undefined),
+    };
+    Ok(Loaded { abi, missing })
+}
+
+impl Loaded {
+    /// The digest of the ABI.
+    pub fn digest(&self) -> Digest {
+        self.abi.digest()
+    }
+}

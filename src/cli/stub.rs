@@ -1,0 +1,63 @@
+//! `indir stub`: stubs of libraries, ABI texts and whole folders.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+use crate::stub;
+
+use super::abi::{Search, load};
+
+/// Write linkable stubs that are a function of a library's ABI alone.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: indir stub /lib/x86_64-linux-gnu/libz.so.1 -o stubs/libz.so")]
+pub struct Args {
+    /// Libraries, or ABI texts.
+    #[arg(value_name = "LIB", required = true)]
+    libraries: Vec<PathBuf>,
+    /// The stub; a folder if it is one, ends in `/`, or several LIBs are given.
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    #[command(flatten)]
+    search: Search,
+}
+
+/// Runs `indir stub`.
+///
+/// # Errors
+/// When a library cannot be read or a stub cannot be written.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let finder = args.search.finder();
+    let named_folder = args.output.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let folder = args.libraries.len() > 1 || named_folder || args.output.is_dir();
+    if folder {
+        fs_err::create_dir_all(&args.output)?;
+    }
+    for library in &args.libraries {
+        let abi = load(library, &finder)?.abi;
+        let bytes = stub::stub(&abi).with_context(|| library.display().to_string())?;
+        let output = if folder {
+            let name = match library.extension() {
+                Some(extension) if extension == "abi" => library.file_stem(),
+                _ => library.file_name(),
+            };
+            let Some(name) = name else {
+                bail!(
+                    "{}: has no file name to call the stub by",
+                    library.display()
+                );
+            };
+            args.output.join(name)
+        } else {
+            args.output.clone()
+        };
+        write(&output, &bytes)?;
+    }
+    Ok(ExitCode::from(crate::exit::DONE))
+}
+
+/// Replaces `path` by `bytes` in one step.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    stub::replace(path, bytes, 0o644).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,608 @@
+//! A stub's bytes.
+//!
+//! The file has what linkers read: section headers (bfd, gold, mold), program
+//! headers (lld and mold take a symbol's class from there), dynamic section,
+//! symbols and versions. Data sections have no content. The code is `int3`.
+//!
+//! What stops ld.so from loading a stub: it needs, of libc.so.6, a version that
+//! is nowhere defined. Link editors look at the version needs of a shared object
+//! only for its undefined symbols; ld.so checks them all before it relocates
+//! anything, and its message quotes the version's name.
+
+use indir_shim::note;
+use object::elf;
+
+use crate::abi::model::{Abi, Binding, Key, Kind, Place, Properties};
+
+use super::layout::Layout;
+use super::tables::{self, Strings};
+
+/// The name of the version that no stub has: ld.so says that it was not found.
+pub const NOT_LOADABLE: &str =
+    "indir ABI stub, for linking only: put the real library in its place, or run indir update";
+
+/// The file that shall have that version. Not the stub itself: ld.so does not
+/// know an object that is opened by path under its soname, and asserts that the
+/// file of a version need is loaded. libc.so.6 is in every process.
+const HOST: &[u8] = b"libc.so.6";
+
+const PAGE: u64 = 0x1000;
+const INT3: u8 = 0xcc;
+
+/// Why an ABI cannot be written as a stub.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum StubError {
+    /// The sizes of its objects are absurd.
+    #[error("its objects add up to more than an address space")]
+    Span,
+    /// Version indices are 15 bits.
+    #[error("it defines more versions than ELF can number")]
+    Versions,
+    /// Section indices are 16 bits.
+    #[error("it has more link warnings than ELF can number sections")]
+    Sections,
+    /// Offsets into the string table are 32 bits.
+    #[error("its names are longer than ELF can address")]
+    Names,
+}
+
+/// One section header to be.
+struct Section {
+    name: Vec<u8>,
+    kind: u32,
+    flags: u64,
+    addr: u64,
+    offset: u64,
+    size: u64,
+    link: u32,
+    info: u32,
+    align: u64,
+    entsize: u64,
+}
+
+struct Segment {
+    kind: u32,
+    flags: u32,
+    offset: u64,
+    vaddr: u64,
+    filesz: u64,
+    memsz: u64,
+    align: u64,
+}
+
+/// The file under construction.
+struct Image {
+    bytes: Vec<u8>,
+    sections: Vec<Section>,
+}
+
+impl Image {
+    fn pad(&mut self, align: usize) {
+        let len = self.bytes.len().next_multiple_of(align);
+        self.bytes.resize(len, 0);
+    }
+
+    fn here(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Appends `content` as a section at address `bias` + its file offset.
+    fn push(
+        &mut self,
+        name: &str,
+        kind: u32,
+        flags: u64,
+        align: usize,
+        bias: u64,
+        content: &[u8],
+    ) -> usize {
+        self.pad(align);
+        let offset = self.here();
+        self.bytes.extend_from_slice(content);
+        self.sections.push(Section {
+            name: name.as_bytes().to_vec(),
+            kind,
+            flags,
+            addr: if flags & ALLOC == 0 { 0 } else { bias + offset },
+            offset,
+            size: content.len() as u64,
+            link: 0,
+            info: 0,
+            align: align as u64,
+            entsize: 0,
+        });
+        self.sections.len() - 1
+    }
+
+    /// A section without content at `addr`.
+    fn push_empty(&mut self, name: &str, flags: u64, addr: u64, size: u64, align: u64) -> usize {
+        let offset = self.here();
+        self.sections.push(Section {
+            name: name.as_bytes().to_vec(),
+            kind: elf::SHT_NOBITS.0,
+            flags,
+            addr,
+            offset,
+            size,
+            link: 0,
+            info: 0,
+            align,
+            entsize: 0,
+        });
+        self.sections.len() - 1
+    }
+}
+
+const ALLOC: u64 = 2;
+const WRITE: u64 = 1;
+const EXEC: u64 = 4;
+const TLS: u64 = 0x400;
+const R: u32 = 4;
+const W: u32 = 2;
+const X: u32 = 1;
+
+/// Where the areas of a [`Layout`] begin, and the section index of each.
+#[derive(Default)]
+struct Placed {
+    text: (u64, u16),
+    rodata: (u64, u16),
+    relro: (u64, u16),
+    data: (u64, u16),
+    tls: (u64, u16),
+}
+
+/// Writes the stub of `abi`.
+///
+/// # Errors
+/// When ELF cannot express it; no library that a linker made does that.
+pub fn stub(abi: &Abi) -> Result<Vec<u8>, StubError> {
+    let layout = Layout::new(abi).ok_or(StubError::Span)?;
+    if abi.versions.len() > 0x7ff0 {
+        return Err(StubError::Versions);
+    }
+    if abi.warnings.len() > 0xf000 {
+        return Err(StubError::Sections);
+    }
+    let mut strings = Strings::new();
+    let soname = abi.soname.as_deref();
+    let verdef = tables::version_definitions(abi, &mut strings);
+    let verneed = tables::version_need(
+        HOST,
+        NOT_LOADABLE.as_bytes(),
+        abi.versions.len(),
+        &mut strings,
+    );
+    let names: Vec<&[u8]> = abi
+        .undefined
+        .keys()
+        .map(Vec::as_slice)
+        .chain(layout.order.iter().map(|s| s.0.name.as_slice()))
+        .collect();
+    let name_offsets: Vec<u32> = names.iter().map(|name| strings.add(name)).collect();
+    let needed: Vec<u32> = abi.needed.iter().map(|name| strings.add(name)).collect();
+    let soname_at = soname.map(|name| strings.add(name));
+    let runpath = (!needed.is_empty()).then(|| strings.add(b"$ORIGIN"));
+    let strtab = strings.finish().ok_or(StubError::Names)?;
+    let hashes = tables::hash_table(&names);
+    let versym = tables::version_symbols(abi, &layout);
+
+    // Addresses are exact only below twice the strictest alignment.
+    let strictest = [&layout.rodata, &layout.relro, &layout.data, &layout.tls]
+        .iter()
+        .map(|area| area.align)
+        .max();
+    let unit = PAGE.max(strictest.unwrap_or(1) * 2);
+
+    let has_properties = abi.properties != Properties::default();
+    let segments = 7
+        + usize::from(layout.rodata.size > 0)
+        + usize::from(layout.tls.size > 0)
+        + 2 * usize::from(has_properties);
+    let mut image = Image {
+        bytes: vec![0; 64 + segments * 56],
+        sections: Vec::new(),
+    };
+    let mut program: Vec<Segment> = Vec::with_capacity(segments);
+
+    let note = tables::note(note::OWNER, note::TYPE_STUB, &abi.digest().0, 4);
+    let note = image.push(note::SECTION, elf::SHT_NOTE.0, ALLOC, 4, 0, &note);
+    let property = has_properties.then(|| {
+        let note = tables::property_note(abi.properties);
+        image.push(".note.gnu.property", elf::SHT_NOTE.0, ALLOC, 8, 0, &note)
+    });
+    let hash = image.push(".hash", elf::SHT_HASH.0, ALLOC, 8, 0, &hashes);
+    // Filled in below, when the addresses are known.
+    let dynsym = image.push(
+        ".dynsym",
+        elf::SHT_DYNSYM.0,
+        ALLOC,
+        8,
+        0,
+        &vec![0; 24 * (names.len() + 1)],
+    );
+    let versym = image.push(".gnu.version", elf::SHT_GNU_VERSYM.0, ALLOC, 2, 0, &versym);
+    let verdef = image.push(
+        ".gnu.version_d",
+        elf::SHT_GNU_VERDEF.0,
+        ALLOC,
+        8,
+        0,
+        &verdef,
+    );
+    let verneed = image.push(
+        ".gnu.version_r",
+        elf::SHT_GNU_VERNEED.0,
+        ALLOC,
+        8,
+        0,
+        &verneed,
+    );
+    let dynstr = image.push(".dynstr", elf::SHT_STRTAB.0, ALLOC, 1, 0, &strtab);
+    let headers_end = image.here();
+    program.push(load(R, 0, 0, headers_end, headers_end, unit));
+
+    let mut placed = Placed::default();
+    let next = |end: u64, offset: u64| end.next_multiple_of(unit) + offset % unit;
+
+    image.pad(16);
+    let start = image.here();
+    let vaddr = next(headers_end, start);
+    let code = vec![INT3; usize::try_from(layout.text.size.max(1)).map_err(|_| StubError::Span)?];
+    let text = image.push(
+        ".text",
+        elf::SHT_PROGBITS.0,
+        ALLOC | EXEC,
+        16,
+        vaddr - start,
+        &code,
+    );
+    placed.text = (vaddr, index(text));
+    program.push(load(
+        R | X,
+        start,
+        vaddr,
+        code.len() as u64,
+        code.len() as u64,
+        unit,
+    ));
+    let mut end = vaddr + code.len() as u64;
+
+    if layout.rodata.size > 0 {
+        let vaddr = end.next_multiple_of(unit);
+        let size = layout.rodata.size;
+        let at = image.push_empty(".rodata", ALLOC, vaddr, size, layout.rodata.align);
+        placed.rodata = (vaddr, index(at));
+        program.push(load(R, 0, vaddr, 0, size, unit));
+        end = vaddr + size;
+    }
+
+    // The writable segment: .dynamic and the relro objects, then the rest.
+    image.pad(16);
+    let start = image.here();
+    let rw = next(end, start);
+    let address = |at: usize| image.sections.get(at).map_or(0, |s| s.addr);
+    let mut entries: Vec<(i64, u64)> = Vec::new();
+    entries.extend(needed.iter().map(|&n| (elf::DT_NEEDED.0, u64::from(n))));
+    entries.extend(soname_at.map(|n| (elf::DT_SONAME.0, u64::from(n))));
+    entries.extend(runpath.map(|n| (elf::DT_RUNPATH.0, u64::from(n))));
+    entries.extend([
+        (elf::DT_HASH.0, address(hash)),
+        (elf::DT_STRTAB.0, address(dynstr)),
+        (elf::DT_SYMTAB.0, address(dynsym)),
+        (elf::DT_STRSZ.0, strtab.len() as u64),
+        (elf::DT_SYMENT.0, 24),
+        (elf::DT_VERSYM.0, address(versym)),
+        (elf::DT_VERDEF.0, address(verdef)),
+        (elf::DT_VERDEFNUM.0, abi.versions.len() as u64 + 1),
+        (elf::DT_VERNEED.0, address(verneed)),
+        (elf::DT_VERNEEDNUM.0, 1),
+        (elf::DT_NULL.0, 0),
+    ]);
+    let mut content = Vec::with_capacity(entries.len() * 16);
+    for (tag, value) in entries {
+        content.extend_from_slice(&tag.to_le_bytes());
+        content.extend_from_slice(&value.to_le_bytes());
+    }
+    let dynamic = image.push(
+        ".dynamic",
+        elf::SHT_DYNAMIC.0,
+        ALLOC | WRITE,
+        16,
+        rw - start,
+        &content,
+    );
+    let filesz = content.len() as u64;
+    let mut end = rw + filesz;
+    if layout.relro.size > 0 {
+        let vaddr = end.next_multiple_of(unit);
+        let at = image.push_empty(
+            ".data.rel.ro",
+            ALLOC | WRITE,
+            vaddr,
+            layout.relro.size,
+            layout.relro.align,
+        );
+        placed.relro = (vaddr, index(at));
+        end = vaddr + layout.relro.size;
+    }
+    let relro_end = end.next_multiple_of(PAGE);
+    if layout.data.size > 0 {
+        let vaddr = relro_end.next_multiple_of(unit);
+        let at = image.push_empty(
+            ".bss",
+            ALLOC | WRITE,
+            vaddr,
+            layout.data.size,
+            layout.data.align,
+        );
+        placed.data = (vaddr, index(at));
+        end = vaddr + layout.data.size;
+    } else {
+        end = relro_end;
+    }
+    program.push(load(R | W, start, rw, filesz, end - rw, unit));
+    if layout.tls.size > 0 {
+        let vaddr = end.next_multiple_of(unit);
+        let (size, align) = (layout.tls.size, layout.tls.align);
+        let at = image.push_empty(".tbss", ALLOC | WRITE | TLS, vaddr, size, align);
+        placed.tls = (0, index(at));
+        program.push(segment(elf::PT_TLS.0, R, start, vaddr, 0, size, align));
+    }
+    program.push(segment(
+        elf::PT_DYNAMIC.0,
+        R | W,
+        start,
+        rw,
+        filesz,
+        filesz,
+        8,
+    ));
+    program.push(segment(
+        elf::PT_GNU_RELRO.0,
+        R,
+        start,
+        rw,
+        filesz,
+        relro_end - rw,
+        1,
+    ));
+    for (at, align) in [(Some(note), 4), (property, 8)] {
+        let Some(at) = at.and_then(|at| image.sections.get(at)) else {
+            continue;
+        };
+        program.push(segment(
+            elf::PT_NOTE.0,
+            R,
+            at.offset,
+            at.addr,
+            at.size,
+            at.size,
+            align,
+        ));
+        if align == 8 {
+            program.push(segment(
+                elf::PT_GNU_PROPERTY.0,
+                R,
+                at.offset,
+                at.addr,
+                at.size,
+                at.size,
+                8,
+            ));
+        }
+    }
+    program.push(segment(elf::PT_GNU_STACK.0, R | W, 0, 0, 0, 0, 16));
+
+    for (name, text) in &abi.warnings {
+        let title = [b".gnu.warning.", name.as_slice()].concat();
+        let content = [text.as_slice(), b"\0"].concat();
+        let at = image.push("", elf::SHT_PROGBITS.0, 0, 1, 0, &content);
+        if let Some(section) = image.sections.get_mut(at) {
+            section.name = title;
+        }
+    }
+
+    for (at, link, info, entsize) in [
+        (hash, dynsym, 0, 4),
+        (dynsym, dynstr, 1, 24),
+        (versym, dynsym, 0, 2),
+        (verdef, dynstr, abi.versions.len() as u32 + 1, 0),
+        (verneed, dynstr, 1, 0),
+        (dynamic, dynstr, 0, 16),
+    ] {
+        if let Some(section) = image.sections.get_mut(at) {
+            section.link = u32::from(index(link));
+            section.info = info;
+            section.entsize = entsize;
+        }
+    }
+    let symbols = symbol_table(abi, &layout, &placed, &name_offsets);
+    if let Some(at) = image.sections.get(dynsym).map(|s| s.offset as usize)
+        && let Some(room) = image.bytes.get_mut(at..at + symbols.len())
+    {
+        room.copy_from_slice(&symbols);
+    }
+    finish(abi, image, &program)
+}
+
+/// Section headers begin with an empty one.
+fn index(at: usize) -> u16 {
+    u16::try_from(at + 1).unwrap_or(u16::MAX)
+}
+
+fn load(flags: u32, offset: u64, vaddr: u64, filesz: u64, memsz: u64, align: u64) -> Segment {
+    segment(elf::PT_LOAD.0, flags, offset, vaddr, filesz, memsz, align)
+}
+
+fn segment(
+    kind: u32,
+    flags: u32,
+    offset: u64,
+    vaddr: u64,
+    filesz: u64,
+    memsz: u64,
+    align: u64,
+) -> Segment {
+    Segment {
+        kind,
+        flags,
+        offset,
+        vaddr,
+        filesz,
+        memsz,
+        align,
+    }
+}
+
+fn symbol_table(abi: &Abi, layout: &Layout<'_>, placed: &Placed, names: &[u32]) -> Vec<u8> {
+    let mut out = vec![0; 24];
+    let mut names = names.iter().copied();
+    let mut put = |info: u8, other: u8, shndx: u16, value: u64, size: u64| {
+        out.extend_from_slice(&names.next().unwrap_or(0).to_le_bytes());
+        out.extend_from_slice(&[info, other]);
+        out.extend_from_slice(&shndx.to_le_bytes());
+        out.extend_from_slice(&value.to_le_bytes());
+        out.extend_from_slice(&size.to_le_bytes());
+    };
+    for undefined in abi.undefined.values() {
+        let binding = if undefined.weak {
+            elf::STB_WEAK
+        } else {
+            elf::STB_GLOBAL
+        };
+        let kind = if undefined.tls {
+            elf::STT_TLS
+        } else {
+            elf::STT_NOTYPE
+        };
+        put(binding.0 << 4 | kind.0, 0, 0, 0, 0);
+    }
+    for &(key, symbol) in &layout.order {
+        let kind = match symbol.kind {
+            Kind::Function => elf::STT_FUNC,
+            Kind::Object => elf::STT_OBJECT,
+            Kind::Tls => elf::STT_TLS,
+            Kind::NoType => elf::STT_NOTYPE,
+        };
+        let binding = match symbol.binding {
+            Binding::Global => elf::STB_GLOBAL,
+            Binding::Weak => elf::STB_WEAK,
+            Binding::Unique => elf::STB_GNU_UNIQUE,
+        };
+        let visibility = if symbol.protected {
+            elf::STV_PROTECTED
+        } else {
+            elf::STV_DEFAULT
+        };
+        let (value, shndx) = address(key, symbol.place, layout, placed);
+        // One size for all functions: their own.
+        let size = if symbol.kind == Kind::Function {
+            1
+        } else {
+            symbol.size
+        };
+        put(
+            binding.0 << 4 | kind.0,
+            symbol.other | visibility.0,
+            shndx,
+            value,
+            size,
+        );
+    }
+    out
+}
+
+fn address(key: &Key, place: Place, layout: &Layout<'_>, placed: &Placed) -> (u64, u16) {
+    let (base, section) = match place {
+        Place::Absolute(value) => return (value, elf::SHN_ABS.0),
+        Place::Text => placed.text,
+        Place::Rodata => placed.rodata,
+        Place::Relro => placed.relro,
+        Place::Data => placed.data,
+        Place::Tls => placed.tls,
+    };
+    let offset = layout.area(place).and_then(|area| area.offsets.get(key));
+    (base + offset.copied().unwrap_or(0), section)
+}
+
+/// Adds section names and headers, and fills in the file's header.
+fn finish(abi: &Abi, mut image: Image, program: &[Segment]) -> Result<Vec<u8>, StubError> {
+    let mut names = Strings::new();
+    let shstrtab = names.add(b".shstrtab");
+    let offsets: Vec<u32> = image.sections.iter().map(|s| names.add(&s.name)).collect();
+    let names = names.finish().ok_or(StubError::Names)?;
+    image.push(".shstrtab", elf::SHT_STRTAB.0, 0, 1, 0, &names);
+    image.pad(8);
+    let section_headers = image.here();
+    image.bytes.extend_from_slice(&[0; 64]);
+    for (section, name) in image
+        .sections
+        .iter()
+        .zip(offsets.into_iter().chain([shstrtab]))
+    {
+        let out = &mut image.bytes;
+        out.extend_from_slice(&name.to_le_bytes());
+        out.extend_from_slice(&section.kind.to_le_bytes());
+        for value in [section.flags, section.addr, section.offset, section.size] {
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        out.extend_from_slice(&section.link.to_le_bytes());
+        out.extend_from_slice(&section.info.to_le_bytes());
+        out.extend_from_slice(&section.align.to_le_bytes());
+        out.extend_from_slice(&section.entsize.to_le_bytes());
+    }
+
+    // ELFOSABI_GNU announces STB_GNU_UNIQUE, as GNU ld writes it.
+    let unique = abi.symbols.values().any(|s| s.binding == Binding::Unique);
+    let osabi = if unique {
+        elf::ELFOSABI_GNU
+    } else {
+        elf::ELFOSABI_NONE
+    };
+    let mut header = Vec::with_capacity(64);
+    header.extend_from_slice(&elf::ELFMAG);
+    header.extend_from_slice(&[
+        elf::ELFCLASS64.0,
+        elf::ELFDATA2LSB.0,
+        1,
+        osabi.0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ]);
+    header.extend_from_slice(&elf::ET_DYN.0.to_le_bytes());
+    header.extend_from_slice(&abi.machine.to_le_bytes());
+    header.extend_from_slice(&1u32.to_le_bytes());
+    for value in [0, 64, section_headers] {
+        header.extend_from_slice(&value.to_le_bytes());
+    }
+    header.extend_from_slice(&abi.flags.to_le_bytes());
+    let count = image.sections.len() as u16 + 1;
+    for value in [64, 56, program.len() as u16, 64, count, count - 1] {
+        header.extend_from_slice(&value.to_le_bytes());
+    }
+    for segment in program {
+        header.extend_from_slice(&segment.kind.to_le_bytes());
+        header.extend_from_slice(&segment.flags.to_le_bytes());
+        for value in [
+            segment.offset,
+            segment.vaddr,
+            segment.vaddr,
+            segment.filesz,
+            segment.memsz,
+            segment.align,
+        ] {
+            header.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+    debug_assert_eq!(header.len(), 64 + 56 * program.len());
+    if let Some(room) = image.bytes.get_mut(..header.len()) {
+        room.copy_from_slice(&header);
+    }
+    Ok(image.bytes)
+}
