@@ -98,6 +98,7 @@ fn shim(root: &Path, out: &Path, library: &Path) {
         "-Wl,--build-id=sha1",
         "-Wl,-T,shim/start/shim.ld",
         "-Wl,-z,norelro",
+        "-Wl,-z,rodynamic",
         "-Wl,-z,noexecstack",
         "-Wl,--hash-style=gnu",
         "-Wl,--no-eh-frame-hdr",
@@ -118,7 +119,40 @@ fn shim(root: &Path, out: &Path, library: &Path) {
         command.args(["-C", &format!("link-arg={argument}")]);
     }
     run(&mut command, "shim");
+    close_gap(&file);
     check_shim(&file);
+}
+
+/// Linkers pad the file up to the page that .bss would begin on, and put the
+/// section headers after the padding. .bss has no bytes, so they may as well
+/// follow the code.
+fn close_gap(file: &Path) {
+    let mut bytes = fs::read(file).expect("rustc wrote the shim");
+    let field = |bytes: &[u8], at: usize| {
+        u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes")) as usize
+    };
+    let (phoff, shoff) = (field(&bytes, 32), field(&bytes, 40));
+    // The first two headers are PT_PHDR and the only PT_LOAD with bytes.
+    let end = field(&bytes, phoff + 56 + 32).next_multiple_of(8);
+    let tail = bytes.split_off(field(&bytes, phoff + 2 * 56 + 8));
+    let gap = bytes.len() - end;
+    assert!(
+        bytes[end..].iter().all(|&b| b == 0),
+        "the padding is in use"
+    );
+    bytes.truncate(end);
+    bytes.extend_from_slice(&tail);
+    bytes[40..48].copy_from_slice(&((shoff - gap) as u64).to_le_bytes());
+    // The names of the sections moved too; .bss is where the code ends.
+    let count = usize::from(u16::from_le_bytes([bytes[60], bytes[61]]));
+    for header in (0..count).map(|n| shoff - gap + n * 64) {
+        let offset = field(&bytes, header + 24);
+        if offset >= end + gap {
+            let moved = (offset - gap) as u64;
+            bytes[header + 24..header + 32].copy_from_slice(&moved.to_le_bytes());
+        }
+    }
+    fs::write(file, bytes).expect("the shim can be written");
 }
 
 /// What the shim must be: see docs/loader-contract.md.

@@ -4,6 +4,7 @@
 //! parts. `cli` is the only module that prints.
 
 pub mod artefacts;
+pub mod bench;
 pub mod cli;
 pub mod elf;
 pub mod exit;

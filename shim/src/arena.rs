@@ -23,13 +23,37 @@ const SIZE: usize = MAX_TABLE
 
 // On pages of its own: the first write finds zeroed memory, not a page of the file.
 #[repr(C, align(4096))]
-struct Memory(UnsafeCell<MaybeUninit<[u8; SIZE]>>);
+struct Memory {
+    original: UnsafeCell<[usize; 2]>,
+    bytes: UnsafeCell<MaybeUninit<[u8; SIZE]>>,
+}
 
 // SAFETY: the shim runs before there is a second thread, and hands the memory
 // out once.
 unsafe impl Sync for Memory {}
 
-static MEMORY: Memory = Memory(UnsafeCell::new(MaybeUninit::zeroed()));
+static MEMORY: Memory = Memory {
+    original: UnsafeCell::new([0; 2]),
+    bytes: UnsafeCell::new(MaybeUninit::zeroed()),
+};
+
+/// Address and number of functions of the executable's own DT_PREINIT_ARRAY.
+///
+/// # Safety
+/// Not while [`set_original`] runs.
+pub unsafe fn original() -> [usize; 2] {
+    // SAFETY: the caller's promise.
+    unsafe { *MEMORY.original.get() }
+}
+
+/// Remembers the executable's own DT_PREINIT_ARRAY.
+///
+/// # Safety
+/// Before there is a second thread.
+pub unsafe fn set_original(array: [usize; 2]) {
+    // SAFETY: the caller's promise.
+    unsafe { *MEMORY.original.get() = array };
+}
 
 /// The arena; there is one a process.
 pub struct Arena {
@@ -49,7 +73,7 @@ impl Arena {
         // SAFETY: what lies beyond `used` was not handed out and is zeroed; the
         // caller keeps a part of it before the next call.
         unsafe {
-            let start = MEMORY.0.get().cast::<u8>().add(self.used);
+            let start = MEMORY.bytes.get().cast::<u8>().add(self.used);
             slice::from_raw_parts_mut(start, SIZE - self.used)
         }
     }

@@ -151,9 +151,16 @@ fn map_segments(phdrs: &[Phdr], fd: usize, page: usize) -> Result<usize, Reason>
             Some(bias) if load.filesz > 0 => {
                 let len = (file_end - from) as usize;
                 let at = bias.wrapping_add(from as usize);
+                // ld.so writes to every page of its data before anything else:
+                // one call instead of a fault for each.
+                let populate = if load.flags & pf::W != 0 {
+                    map::POPULATE
+                } else {
+                    0
+                };
+                let flags = map::PRIVATE | map::FIXED | populate;
                 // SAFETY: inside of the reservation of the first segment.
-                unsafe { sys::mmap(at, len, prot, map::PRIVATE | map::FIXED, fd, offset) }
-                    .map_err(failed)?;
+                unsafe { sys::mmap(at, len, prot, flags, fd, offset) }.map_err(failed)?;
                 bias
             }
             Some(bias) => bias,

@@ -9,7 +9,7 @@
 
 use core::ffi::CStr;
 
-use crate::arena::Arena;
+use crate::arena::{Arena, set_original};
 use crate::bytes::put;
 use crate::exe::Executable;
 use crate::layout::{IDENTITY_BUILD_ID, Identity, OBJECT_LDSO};
@@ -95,7 +95,7 @@ impl Context {
 /// # Safety
 /// `sp` is the stack pointer as the kernel set it, nothing else has run, and
 /// `preinit` is the address of an `extern "C" fn(argc, argv, envp)`.
-pub unsafe fn start(sp: *mut usize, preinit: usize, original: &mut [usize; 2]) -> usize {
+pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
     // SAFETY: the caller's promise.
     let stack = unsafe { Stack::new(sp) };
     let aux = Aux::read(&stack);
@@ -145,7 +145,7 @@ pub unsafe fn start(sp: *mut usize, preinit: usize, original: &mut [usize; 2]) -
         Some(path) => path.before(table.search(), &mut arena),
         None => Some(table.search()),
     };
-    let preinit = preinit_array(&mut arena, &exe, preinit, original);
+    let preinit = preinit_array(&mut arena, &exe, preinit);
     let (Some(search), Some(preinit)) = (search, preinit) else {
         context.fail("LD_LIBRARY_PATH", c"", "it is too long");
     };
@@ -295,12 +295,7 @@ fn is_build_id(identity: &Identity, id: &[u8]) -> bool {
 /// An array of one function for DT_PREINIT_ARRAY: it tells debuggers that all
 /// objects are mapped, then runs the executable's own array, which is not
 /// relocated yet and so cannot be copied.
-fn preinit_array(
-    arena: &mut Arena,
-    exe: &Executable,
-    function: usize,
-    original: &mut [usize; 2],
-) -> Option<(usize, usize)> {
+fn preinit_array(arena: &mut Arena, exe: &Executable, function: usize) -> Option<(usize, usize)> {
     use crate::elf::dt;
     let value = |tag| {
         exe.dynamic
@@ -309,7 +304,8 @@ fn preinit_array(
             .map(|d| d.value as usize)
     };
     if let (Some(array), Some(size)) = (value(dt::PREINIT_ARRAY), value(dt::PREINIT_ARRAYSZ)) {
-        *original = [exe.bias.wrapping_add(array), size / size_of::<usize>()];
+        // SAFETY: the shim has no second thread.
+        unsafe { set_original([exe.bias.wrapping_add(array), size / size_of::<usize>()]) };
     }
     let bytes = arena.take::<u8>(size_of::<usize>())?;
     put(bytes, 0, &function.to_ne_bytes())?;

@@ -136,6 +136,8 @@ pub mod map {
     pub const PRIVATE: usize = 2;
     /// `MAP_FIXED`.
     pub const FIXED: usize = 0x10;
+    /// `MAP_POPULATE`.
+    pub const POPULATE: usize = 0x8000;
     /// `MAP_ANONYMOUS`.
     pub const ANONYMOUS: usize = 0x20;
 }

@@ -10,7 +10,7 @@
 
 mod x86_64;
 
-use core::cell::UnsafeCell;
+use indir_shim::arena::original;
 use indir_shim::start::start;
 
 #[panic_handler]
@@ -21,23 +21,17 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     indir_the_shim_must_not_panic()
 }
 
-/// The executable's own DT_PREINIT_ARRAY: address and number of functions.
-struct Original(UnsafeCell<[usize; 2]>);
-// SAFETY: written before there is a second thread, read before there is one.
-unsafe impl Sync for Original {}
-static ORIGINAL: Original = Original(UnsafeCell::new([0; 2]));
-
 #[unsafe(no_mangle)]
 unsafe extern "C" fn indir_start(sp: *mut usize) -> usize {
     // SAFETY: called once by `_start`, with the kernel's stack pointer.
-    unsafe { start(sp, preinit as *const () as usize, &mut *ORIGINAL.0.get()) }
+    unsafe { start(sp, preinit as *const () as usize) }
 }
 
 /// Runs before any constructor of the program (elf/dl-init.c, _dl_init).
 unsafe extern "C" fn preinit(argc: usize, argv: *const usize, envp: *const usize) {
     x86_64::_dl_debug_state();
     // SAFETY: nobody writes it any more.
-    let [array, count] = unsafe { *ORIGINAL.0.get() };
+    let [array, count] = unsafe { original() };
     for index in 0..count {
         type Init = unsafe extern "C" fn(usize, *const usize, *const usize);
         // SAFETY: the executable's own array, relocated by now, run as ld.so
