@@ -55,9 +55,17 @@ elif command -v sudo >/dev/null; then
 else
     die "packages are missing; run as root: apt-get update && apt-get install -y$missing"
 fi
-say "Installing:$missing"
-as_root apt-get -q update >&2 || say "apt-get update failed; going on with the package lists that are there"
+# What apt says is shown only if it fails; `make lint` and CI get one line.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+say "Installing through apt:$missing"
+as_root apt-get -q update >"$log" 2>&1 || {
+    tail -n 5 "$log" >&2
+    say "apt-get update failed; going on with the package lists that are there"
+}
 # shellcheck disable=SC2086 # a word list
 as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get -q install -y --no-install-recommends $missing >&2 ||
+    apt-get -q install -y --no-install-recommends $missing >"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
     die "apt-get could not install:$missing"
+}
