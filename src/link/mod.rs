@@ -51,7 +51,7 @@ fn link(argv: &[OsString]) -> anyhow::Result<ExitCode> {
     if let Some(folder) = std::env::var_os(save::VARIABLE).filter(|folder| !folder.is_empty()) {
         save::save(Path::new(&folder), &linker, &items).context("failed to save the link")?;
     }
-    match plan::Plan::of(items, &linker)? {
+    match plan::Plan::of(items)? {
         plan::Plan::Untouched => Err(run::replace(&linker, args, false)),
         plan::Plan::Changed { args, run_path } => Err(run::replace(&linker, &args, !run_path)),
         plan::Plan::Indirect(job) => {

@@ -47,53 +47,43 @@ pub(super) struct Job {
 }
 
 impl Plan {
-    /// Decides for a scanned command line of `linker`.
+    /// Decides for a scanned command line.
     ///
     /// # Errors
     /// When one of the wrapper's own options is wrong, or the shim is missing.
-    pub(super) fn of(items: Vec<Item>, linker: &Path) -> anyhow::Result<Self> {
+    pub(super) fn of(items: Vec<Item>) -> anyhow::Result<Self> {
         let has = |what: &What| items.iter().any(|item| item.what == *what);
-        let own = items.iter().any(|item| is_own(&item.what));
-        if has(&What::Inform) || has(&What::OwnOff) {
-            return Ok(if own {
-                Self::Changed {
-                    args: pass(&items),
-                    run_path: true,
-                }
-            } else {
-                Self::Untouched
-            });
-        }
-        let run_path = std::env::var_os("LD_RUN_PATH").filter(|value| !value.is_empty());
-        let folders = Folders {
-            missing_too: is_lld_or_mold(linker),
-        };
-        let shared = has(&What::Shared);
-        if !shared && !has(&What::NoInterpreter) && has(&What::DynamicLinker) && is_x86_64(&items) {
-            return Ok(Self::Indirect(indirect(items, run_path, &folders)?));
-        }
-        let relocatable = has(&What::NoInterpreter);
-        let rpath = items.iter().any(|item| folders.rpath(&item.what).is_some());
-        if shared && !relocatable && (rpath || run_path.is_some()) {
-            let mut args = Vec::new();
-            for item in items.iter().filter(|item| !is_own(&item.what)) {
-                folders.push(item, &mut args);
-            }
-            if let (false, Some(dirs)) = (rpath, run_path) {
-                args.extend(["-rpath-link".into(), dirs]);
-            }
-            return Ok(Self::Changed {
-                args,
-                run_path: false,
-            });
-        }
-        Ok(if own {
+        let unchanged = if items.iter().any(|item| is_own(&item.what)) {
             Self::Changed {
                 args: pass(&items),
                 run_path: true,
             }
         } else {
             Self::Untouched
+        };
+        // Without inputs of the user's (`ld -v`), the note must not become one.
+        if has(&What::Inform) || has(&What::OwnOff) || !has(&What::Input) {
+            return Ok(unchanged);
+        }
+        let run_path = std::env::var_os("LD_RUN_PATH").filter(|value| !value.is_empty());
+        let (shared, relocatable) = (has(&What::Shared), has(&What::NoInterpreter));
+        if !shared && !relocatable && has(&What::DynamicLinker) && is_x86_64(&items) {
+            return Ok(Self::Indirect(indirect(items, run_path)?));
+        }
+        let has_rpath = items.iter().any(|item| rpath(&item.what).is_some());
+        if !shared || relocatable || !(has_rpath || run_path.is_some()) {
+            return Ok(unchanged);
+        }
+        let mut args = Vec::new();
+        for item in items.iter().filter(|item| !is_own(&item.what)) {
+            push(item, &mut args);
+        }
+        if let (false, Some(dirs)) = (has_rpath, run_path) {
+            args.extend(["-rpath-link".into(), dirs]);
+        }
+        Ok(Self::Changed {
+            args,
+            run_path: false,
         })
     }
 }
@@ -107,11 +97,6 @@ fn pass(items: &[Item]) -> Vec<OsString> {
     kept.flat_map(|item| item.args.clone()).collect()
 }
 
-fn is_lld_or_mold(linker: &Path) -> bool {
-    let name = linker.file_name().unwrap_or_default();
-    name == "ld.lld" || name == "ld.mold" || name == "mold"
-}
-
 /// The last -m wins; without one it is the linker's own architecture.
 fn is_x86_64(items: &[Item]) -> bool {
     let last = items.iter().rev().find_map(|item| match &item.what {
@@ -121,40 +106,29 @@ fn is_x86_64(items: &[Item]) -> bool {
     last.is_none_or(|name| name == "elf_x86_64" || name == "elf_amd64")
 }
 
-/// Which `-R` names a folder: GNU ld and gold ask the file system and take
-/// anything else as --just-symbols; lld and mold know only the folder.
-struct Folders {
-    missing_too: bool,
-}
-
-impl Folders {
-    /// The folders of an -rpath, however it is written.
-    fn rpath<'a>(&self, what: &'a What) -> Option<&'a OsStr> {
-        match what {
-            What::Rpath(dirs) => Some(dirs),
-            What::RpathOrSymbols(dir) => {
-                let path = Path::new(dir);
-                (path.is_dir() || (self.missing_too && !path.exists())).then_some(dir)
-            }
-            _ => None,
+/// The folders of an -rpath, however it is written: all linkers take -R as one
+/// unless it names a file, which GNU ld and gold read as --just-symbols.
+fn rpath(what: &What) -> Option<&OsStr> {
+    match what {
+        What::Rpath(dirs) => Some(dirs),
+        What::RpathOrSymbols(path) => {
+            let file = std::fs::metadata(path).is_ok_and(|file| !file.is_dir());
+            (!file).then_some(path)
         }
-    }
-
-    /// Adds `item` to `args`, an -rpath as the -rpath-link that finds the same
-    /// libraries and leaves nothing in the output.
-    fn push(&self, item: &Item, args: &mut Vec<OsString>) {
-        match self.rpath(&item.what) {
-            Some(dirs) => args.extend(["-rpath-link".into(), dirs.into()]),
-            None => args.extend(item.args.iter().cloned()),
-        }
+        _ => None,
     }
 }
 
-fn indirect(
-    items: Vec<Item>,
-    run_path: Option<OsString>,
-    folders: &Folders,
-) -> anyhow::Result<Job> {
+/// Adds `item` to `args`, an -rpath as the -rpath-link that finds the same
+/// libraries and leaves nothing in the output.
+fn push(item: &Item, args: &mut Vec<OsString>) {
+    match rpath(&item.what) {
+        Some(dirs) => args.extend(["-rpath-link".into(), dirs.into()]),
+        None => args.extend(item.args.iter().cloned()),
+    }
+}
+
+fn indirect(items: Vec<Item>, run_path: Option<OsString>) -> anyhow::Result<Job> {
     let shim = shim(&items)?;
     let (note, nameless) = note_object(&items)?;
     let style = items.iter().rev().find_map(|item| match &item.what {
@@ -164,11 +138,11 @@ fn indirect(
     let is_last = |what: fn(&What) -> bool| items.iter().rposition(|item| what(&item.what));
     let interpreter = is_last(|what| matches!(what, What::DynamicLinker));
     let build_id = is_last(|what| matches!(what, What::BuildId(_)));
-    let has_rpath = items.iter().any(|item| folders.rpath(&item.what).is_some());
+    let has_rpath = items.iter().any(|item| rpath(&item.what).is_some());
 
     let mut found = first::Folders::default();
     for item in &items {
-        if let Some(list) = folders.rpath(&item.what) {
+        if let Some(list) = rpath(&item.what) {
             found.add_run(list);
         }
     }
@@ -203,7 +177,7 @@ fn indirect(
                 output = path.into();
                 args.extend(item.args.iter().cloned());
             }
-            _ => folders.push(item, &mut args),
+            _ => push(item, &mut args),
         }
     }
     Ok(Job {

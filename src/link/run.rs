@@ -1,4 +1,6 @@
 //! Running the real linker, with any number of arguments.
+//!
+//! Unsafe code is needed to give a signal its default action back.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -92,8 +94,17 @@ pub(super) fn pass_on(status: ExitStatus) -> ExitCode {
         // A core file, if any, is the linker's.
         let core = nix::sys::resource::Resource::RLIMIT_CORE;
         let _ = nix::sys::resource::setrlimit(core, 0, 0);
+        restore(signal);
         let _ = nix::sys::signal::raise(signal);
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     ExitCode::from(code.unwrap_or(crate::exit::FAILED))
+}
+
+/// Gives `signal` its default action back: Rust's runtime catches SIGSEGV and
+/// SIGBUS, and ignores SIGPIPE.
+#[expect(unsafe_code, reason = "nix cannot know what a handler refers to")]
+fn restore(signal: nix::sys::signal::Signal) {
+    // SAFETY: the default action runs no code of ours.
+    let _ = unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) };
 }

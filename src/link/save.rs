@@ -86,7 +86,8 @@ fn claim(folder: &Path) -> anyhow::Result<(PathBuf, std::fs::File)> {
 }
 
 /// Every file that the link reads: those named, and those that the linker says
-/// it found, by a link of its own into a folder that is thrown away.
+/// it found, by links of its own into a folder that is thrown away. Undefined
+/// symbols, which most links that fail do of, do not hide what was read.
 fn inputs(linker: &Path, items: &[Item]) -> anyhow::Result<BTreeSet<PathBuf>> {
     let mut files: BTreeSet<PathBuf> = named(items).filter(|file| file.is_file()).collect();
     let scratch = tempfile::tempdir().context("failed to make a temporary folder")?;
@@ -100,23 +101,23 @@ fn inputs(linker: &Path, items: &[Item]) -> anyhow::Result<BTreeSet<PathBuf>> {
             _ => args.extend(item.args.iter().cloned()),
         }
     }
-    let status = Command::new(linker)
-        .arg(at_file(&scratch.path().join("args"), &args)?)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .with_context(|| format!("failed to run `{}`", linker.display()))?;
-    match fs::read(&list) {
-        // mold lists the response file too.
-        Ok(rules) if status.success() => files.extend(
-            prerequisites(&rules)
-                .into_iter()
-                .filter(|file| !file.starts_with(scratch.path())),
-        ),
-        // A link that fails reads at least these.
-        _ => files.extend(libraries(items)),
+    for lenient in [&[][..], &["--unresolved-symbols=ignore-all"]] {
+        args.extend(lenient.iter().map(OsString::from));
+        let status = Command::new(linker)
+            .arg(at_file(&scratch.path().join("args"), &args)?)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .with_context(|| format!("failed to run `{}`", linker.display()))?;
+        if let (true, Ok(rules)) = (status.success(), fs::read(&list)) {
+            let found = prerequisites(&rules).into_iter();
+            // mold lists the response file too.
+            files.extend(found.filter(|file| !file.starts_with(scratch.path())));
+            return Ok(files);
+        }
     }
+    files.extend(libraries(items));
     Ok(files)
 }
 

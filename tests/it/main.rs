@@ -3,6 +3,12 @@
 mod closure;
 mod demo;
 mod generate;
+mod link_args;
+mod link_linkers;
+mod link_output;
+mod link_plugin;
+mod link_save;
+mod link_setup;
 mod oracle;
 mod stub_basics;
 mod support;

@@ -8,6 +8,8 @@
     reason = "each helper is for whichever test module needs it"
 )]
 
+pub(crate) mod link;
+
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
