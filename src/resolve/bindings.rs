@@ -84,6 +84,8 @@ enum Outcome {
 struct Unique {
     definition: (usize, u32),
     name: Vec<u8>,
+    /// The definition has a version: one library exports it on purpose.
+    versioned: bool,
 }
 
 struct Draft {
@@ -99,7 +101,7 @@ pub fn bind(scope: &Scope) -> Bindings {
         .into_par_iter()
         .map(|index| draft(scope, index))
         .collect();
-    let contested = contested_names(&drafts);
+    let left = unique_entries_left(scope, &drafts);
     let refused: Vec<bool> = scope
         .objects()
         .iter()
@@ -109,8 +111,9 @@ pub fn bind(scope: &Scope) -> Bindings {
         .objects()
         .par_iter()
         .zip(drafts)
+        .zip(left)
         .enumerate()
-        .map(|(index, (object, draft))| finish(index, object, draft, &contested, &refused))
+        .map(|(index, ((object, draft), left))| finish(index, object, draft, &left, &refused))
         .collect();
     Bindings { objects }
 }
@@ -139,6 +142,7 @@ fn draft(scope: &Scope, index: usize) -> Draft {
             let unique = Unique {
                 definition: (definition.object, definition.symbol),
                 name: name.to_vec(),
+                versioned: is_versioned(scope, &definition),
             };
             draft.unique.push((at, unique));
         }
@@ -233,36 +237,67 @@ fn value(from: usize, entry: &Symbolic, definition: &Definition) -> Outcome {
     }
 }
 
-/// Names of unique symbols that different lookups find in different places:
-/// ld.so gives all of them what the first lookup finds.
-fn contested_names(drafts: &[Draft]) -> HashSet<Vec<u8>> {
+fn is_versioned(scope: &Scope, definition: &Definition) -> bool {
+    let object = scope.objects().get(definition.object);
+    object.is_some_and(|o| o.symbol_version(definition.symbol).is_some())
+}
+
+/// For each object, the entries whose lookup of an STB_GNU_UNIQUE symbol has to
+/// be ld.so's.
+///
+/// Those of a name that different lookups find in different places, since
+/// ld.so gives all of them what the first lookup finds. And one of every other
+/// name, so that ld.so's table of unique symbols knows it when a library is
+/// opened later that looks into itself first (RTLD_DEEPBIND, -Bsymbolic) and
+/// has a copy of its own. Symbols with a version are no copies of something in
+/// a header, and are not worth the lookup.
+fn unique_entries_left(scope: &Scope, drafts: &[Draft]) -> Vec<HashSet<usize>> {
+    let all = || {
+        let numbered = drafts.iter().enumerate();
+        numbered.flat_map(|(object, draft)| draft.unique.iter().map(move |u| (object, u)))
+    };
     let mut first: HashMap<&[u8], (usize, u32)> = HashMap::new();
-    let mut contested = HashSet::new();
-    for (_, unique) in drafts.iter().flat_map(|d| &d.unique) {
+    let mut contested: HashSet<&[u8]> = HashSet::new();
+    for (_, (_, unique)) in all() {
         let known = first.entry(&unique.name).or_insert(unique.definition);
         if *known != unique.definition {
-            contested.insert(unique.name.clone());
+            contested.insert(&unique.name);
         }
     }
-    contested
+    let can_leave: Vec<bool> = scope
+        .objects()
+        .iter()
+        .map(|o| o.has_rela() && o.relocation_plan().refusal.is_none())
+        .collect();
+    let mut left = vec![HashSet::new(); drafts.len()];
+    let mut known: HashSet<&[u8]> = HashSet::new();
+    for (object, (at, unique)) in all() {
+        let name = unique.name.as_slice();
+        let entry = drafts.get(object).and_then(|d| d.outcomes.get(*at));
+        let teaches = !unique.versioned
+            && can_leave.get(object) == Some(&true)
+            && matches!(entry, Some(Outcome::Bound(_)))
+            && known.insert(name);
+        if (teaches || contested.contains(name))
+            && let Some(left) = left.get_mut(object)
+        {
+            left.insert(*at);
+        }
+    }
+    left
 }
 
 fn finish(
     index: usize,
     object: &LoadedObject,
     draft: Draft,
-    contested: &HashSet<Vec<u8>>,
+    left: &HashSet<usize>,
     refused: &[bool],
 ) -> ObjectBindings {
     let plan = object.relocation_plan();
-    let Draft {
-        mut outcomes,
-        unique,
-    } = draft;
-    for (at, unique) in unique {
-        if contested.contains(&unique.name)
-            && let Some(outcome) = outcomes.get_mut(at)
-        {
+    let mut outcomes = draft.outcomes;
+    for at in left {
+        if let Some(outcome) = outcomes.get_mut(*at) {
             *outcome = Outcome::Residual;
         }
     }

@@ -10,6 +10,7 @@ use object::elf;
 
 use super::object::{LoadedObject, Rela};
 use super::x86_64::{self, Kind};
+use crate::elf::Segment;
 
 /// Why all relocations of an object stay with ld.so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,17 +152,25 @@ impl RelocationPlan {
     /// Every slot must be writable data and nobody else's.
     fn check_slots(&self, object: &LoadedObject, counted: usize) -> Result<(), Refusal> {
         let mut words = Words::new(object)?;
-        if let Some(dynamic) = object.segments().iter().find(|s| s.kind == elf::PT_DYNAMIC)
-            && words.place(dynamic.vaddr).is_err()
-        {
+        // ld.so goes by the flags of PT_DYNAMIC (l_ld_readonly); addresses in a
+        // read-only one are not relocated, and cannot be edited.
+        let mut dynamics = object.segments().iter();
+        let is_editable =
+            |s: &Segment| s.flags.0 & elf::PF_W.0 != 0 && words.place(s.vaddr).is_ok();
+        if dynamics.any(|s| s.kind == elf::PT_DYNAMIC && !is_editable(s)) {
             return Err(Refusal::ReadOnlyDynamic);
         }
         let bound = self.symbolic.iter().map(|s| s.slot);
         for slot in bound.chain(self.relative.iter().map(|r| r.slot)) {
             words.claim(u64::from(slot))?;
         }
-        for entry in &self.residual {
-            words.claim(entry.entry.offset)?;
+        for residual in &self.residual {
+            let entry = &residual.entry;
+            let copied = object.symbol(entry.symbol).map_or(0, |s| s.size);
+            let len = x86_64::slot_len(entry.kind).unwrap_or(copied);
+            if words.any_taken(entry.offset, len) {
+                return Err(Refusal::Overlap);
+            }
         }
         for entry in object.relocations().take(counted) {
             if x86_64::kind(entry.kind) != Kind::Relative {
@@ -234,6 +243,15 @@ impl Words {
     fn is_taken(&self, word: usize) -> bool {
         let bits = self.taken.get(word / 64).copied().unwrap_or(0);
         bits >> (word % 64) & 1 != 0
+    }
+
+    /// Whether a slot touches the `len` bytes at `address`, wherever they are.
+    fn any_taken(&self, address: u64, len: u64) -> bool {
+        let end = address.saturating_add(len);
+        let first = address.max(self.start).saturating_sub(self.start) / 8;
+        let last = end.saturating_sub(self.start).div_ceil(8);
+        let last = last.min(self.taken.len() as u64 * 64);
+        (first..last).any(|word| self.is_taken(word as usize))
     }
 
     /// Nobody else's slot touches the 8 bytes at `address`.

@@ -60,3 +60,14 @@ pub fn uses_symbol(kind: RelocationType) -> bool {
             | elf::R_X86_64_IRELATIVE
     )
 }
+
+/// How many bytes a relocation of this type changes; `None` for COPY, which
+/// changes as many as its symbol has.
+pub fn slot_len(kind: RelocationType) -> Option<u64> {
+    match kind {
+        elf::R_X86_64_COPY => None,
+        elf::R_X86_64_TLSDESC => Some(16),
+        elf::R_X86_64_32 | elf::R_X86_64_PC32 | elf::R_X86_64_SIZE32 => Some(4),
+        _ => Some(8),
+    }
+}

@@ -30,10 +30,10 @@ pub(super) fn encode(mut slots: Vec<Slot>, segments: &[(u64, u64)], out: &mut Ve
         let at = u64::from(slot.slot);
         segments.iter().position(|s| at >= s.0 && at < s.1)
     };
-    let group = |slot: &Slot| (slot.target, slot.slot % 8 != 0, segment(slot));
+    let group = |slot: &Slot| (slot.target, !slot.slot.is_multiple_of(8), segment(slot));
     slots.sort_unstable_by_key(|slot| (group(slot), slot.slot));
     for group in slots.chunk_by(|a, b| group(a) == group(b)) {
-        let scale = if group.first().is_some_and(|s| s.slot % 8 == 0) {
+        let scale = if group.first().is_some_and(|s| s.slot.is_multiple_of(8)) {
             3
         } else {
             0
