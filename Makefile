@@ -20,7 +20,7 @@ test: ## install what the tests need, fetch real glibc builds, run every test
 
 bench: ## run the benchmarks and print their tables
 	tests/scripts/deps.sh build test
-	$(CARGO) bench --workspace --locked --benches
+	$(CARGO) bench --workspace --locked --bench '*'
 
 lint: ## formatting, clippy, documentation, shell scripts; any warning fails
 	tests/scripts/deps.sh build lint
