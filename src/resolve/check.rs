@@ -3,7 +3,7 @@
 //! `versions` is what ld.so does before it relocates anything
 //! (`_dl_check_map_versions` in glibc elf/dl-version.c): each needed version
 //! must be defined by the object that provides its file. An object that defines
-//! no versions at all satisfies every need, and a weak need may stay open.
+//! no versions satisfies every need, and a weak need may stay open.
 //! `symbols` is what ld.so does under LD_BIND_NOW: each reference that is not
 //! weak must have a definition. What a miss means is `update`'s decision.
 
@@ -79,11 +79,27 @@ pub fn unmet(
         unmet.lazy &= !fatal.contains(&key(unmet));
     }
     let named: HashSet<_> = all.iter().map(key).collect();
-    all.extend(
-        versions
-            .into_iter()
-            .filter(|unmet| !named.contains(&key(unmet))),
-    );
+    for unmet in versions
+        .into_iter()
+        .filter(|unmet| !named.contains(&key(unmet)))
+    {
+        let libraries = closure
+            .nodes
+            .iter()
+            .map(|node| (&*node.path, &*node.library));
+        let user = std::iter::once((exe_path, exe))
+            .chain(libraries)
+            .find(|(path, _)| *path == unmet.needed_by);
+        let symbols = user.map_or_else(Vec::new, |(_, user)| user.users_of(&unmet.version));
+        if symbols.is_empty() {
+            all.push(unmet);
+            continue;
+        }
+        all.extend(symbols.into_iter().map(|symbol| Unmet {
+            symbol: Some(symbol),
+            ..unmet.clone()
+        }));
+    }
     Ok(all)
 }
 
@@ -102,7 +118,10 @@ fn versions(exe_path: &Path, exe: &Library, closure: &Closure) -> Vec<Unmet> {
             };
             let defined = match &provider.library.defined_versions {
                 Some(defined) => defined.contains(&need.name),
-                None => true,
+                // ld.so only warns, and takes its symbols, if the library has
+                // versions for what it needs itself; one that has none at all
+                // trips an assertion in `check_match` (elf/dl-lookup.c).
+                None => !provider.library.needed_versions.is_empty(),
             };
             if !defined {
                 unmet.push(Unmet {

@@ -150,6 +150,19 @@ impl Library {
         })
     }
 
+    /// The symbols that it needs with `version`, of whichever file, sorted.
+    pub fn users_of(&self, version: &str) -> Vec<String> {
+        let needs = needed_symbols(&self.map).unwrap_or_default();
+        let users = needs
+            .iter()
+            .filter(|[_, _, needed]| needed == version.as_bytes());
+        let mut users: Vec<String> = users
+            .map(|[_, symbol, _]| String::from_utf8_lossy(symbol).into_owned())
+            .collect();
+        users.dedup();
+        users
+    }
+
     /// Its symbol and relocation tables. Parsed once.
     ///
     /// # Errors

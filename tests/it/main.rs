@@ -13,3 +13,5 @@ mod oracle;
 mod stub_basics;
 mod support;
 mod toolchain;
+mod update_files;
+mod update_refuse;
