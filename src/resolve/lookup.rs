@@ -36,8 +36,8 @@ pub struct Definition {
     pub symbol: u32,
     /// The symbol itself.
     pub raw: RawSymbol,
-    /// The object has more than one candidate, between which glibc releases
-    /// choose differently (2.42 changed check_match).
+    /// glibc releases do not agree on it (2.42 changed check_match): the object
+    /// has several candidates, or has lost its versions.
     pub ambiguous: bool,
 }
 
@@ -294,8 +294,12 @@ fn search_object(object: &LoadedObject, query: &Query<'_>) -> Option<(u32, RawSy
     // Without a version, several definitions with versions are no answer in
     // any release, and an exact one ended the walk rightly.
     let versioned = query.version.is_some();
+    // glibc up to 2.41 stops if the very file that the version is needed of has
+    // no versions at all.
+    let lost = |v: &Version<'_>| v.file.is_some() && v.file == object.soname();
+    let lost = query.version.as_ref().is_some_and(lost) && !object.has_versions();
     match (exact, fallback) {
-        (Some((symbol, raw)), other) => Some((symbol, raw, versioned && other.is_some())),
+        (Some((symbol, raw)), other) => Some((symbol, raw, lost || versioned && other.is_some())),
         (None, Some((symbol, raw))) if fallbacks == 1 || versioned => {
             Some((symbol, raw, fallbacks > 1))
         }

@@ -10,6 +10,7 @@ mod link_plugin;
 mod link_save;
 mod link_setup;
 mod oracle;
+mod oracle_cases;
 mod stub_basics;
 mod support;
 mod toolchain;

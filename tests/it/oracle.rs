@@ -40,22 +40,26 @@ const NAMED: [(&str, &str); 6] = [
     ("python3", "python3"),
 ];
 
-type Libraries = Mutex<HashMap<PathBuf, Arc<LoadedObject>>>;
+/// Parsed files, by path.
+pub(crate) type Libraries = Mutex<HashMap<PathBuf, Arc<LoadedObject>>>;
 
 /// What was seen of one program.
 #[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    objects: usize,
-    bound: usize,
-    indirect: usize,
-    residual: usize,
-    refused: usize,
-    kept_lazy: usize,
-    bytes: usize,
-    stored: usize,
+pub(crate) struct Counts {
+    pub(crate) objects: usize,
+    pub(crate) bound: usize,
+    pub(crate) indirect: usize,
+    pub(crate) residual: usize,
+    pub(crate) refused: usize,
+    pub(crate) kept_lazy: usize,
+    pub(crate) bytes: usize,
+    pub(crate) stored: usize,
 }
 
-enum Outcome {
+/// How a comparison ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    /// Nothing differs.
     Compared(Counts),
     /// ld.so itself refuses to start it with eager binding.
     DoesNotStart,
@@ -305,7 +309,8 @@ fn stored(
     slots
 }
 
-fn compare(program: &Path, libraries: &Libraries) -> Result<Outcome, String> {
+/// Compares every slot of every object of `program`.
+pub(crate) fn compare(program: &Path, libraries: &Libraries) -> Result<Outcome, String> {
     let traced = Traced::start(program);
     let (ldso_base, ldso_path) = interpreter(&traced);
     let ldso = library(libraries, &ldso_path);
