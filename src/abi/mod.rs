@@ -5,7 +5,9 @@
 //! module must not write ELF (`stub` does) and must not print.
 
 pub mod closure;
+pub mod diff;
 mod digest;
+pub mod floor;
 pub mod load;
 pub mod model;
 pub mod read;

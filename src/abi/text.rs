@@ -474,4 +474,4 @@ fn parse_align(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 #[path = "text_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use crate::abi::diff::{Class, Diff, diff};
 use crate::abi::{self, Finder, Loaded};
+use crate::exit;
 
 /// Read, compare and intersect the ABIs of libraries.
 #[derive(Debug, clap::Args)]
@@ -22,6 +24,16 @@ enum Command {
         after_help = "Example: indir abi dump /lib/x86_64-linux-gnu/libz.so.1 > libz.so.1.abi"
     )]
     Dump(Dump),
+    /// Compare two ABIs: may clients of A run with B?
+    ///
+    /// The exit code is a bit set: 0 equal, 4 changed, 8 incompatible (so 12), 1 error.
+    #[command(after_help = "Example: indir abi diff old/libexpat.so.1 new/libexpat.so.1")]
+    Diff(DiffArgs),
+    /// Compute the greatest floor that several builds of a library satisfy.
+    #[command(
+        after_help = "Example: indir abi floor 2.36/libc.so.6 2.41/libc.so.6 -o libc.so.6.abi"
+    )]
+    Floor(FloorArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -32,6 +44,33 @@ struct Dump {
     /// Print only the SHA-256 of the text.
     #[arg(long)]
     digest: bool,
+    #[command(flatten)]
+    search: Search,
+}
+
+#[derive(Debug, clap::Args)]
+struct DiffArgs {
+    /// Library, stub or ABI text that clients were linked with.
+    #[arg(value_name = "A")]
+    old: PathBuf,
+    /// Library, stub or ABI text that they shall run with.
+    #[arg(value_name = "B")]
+    new: PathBuf,
+    /// One JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    search: Search,
+}
+
+#[derive(Debug, clap::Args)]
+struct FloorArgs {
+    /// Libraries, stubs or ABI texts: builds of one library.
+    #[arg(value_name = "LIB", required = true)]
+    files: Vec<PathBuf>,
+    /// The ABI text to write.
+    #[arg(short, long, value_name = "F.abi")]
+    output: PathBuf,
     #[command(flatten)]
     search: Search,
 }
@@ -58,6 +97,8 @@ impl Search {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Dump(args) => dump(&args),
+        Command::Diff(args) => compare(&args),
+        Command::Floor(args) => floor(&args),
     }
 }
 
@@ -85,5 +126,103 @@ fn dump(args: &Dump) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
         .context("cannot write to stdout")?;
-    Ok(ExitCode::from(crate::exit::DONE))
+    Ok(ExitCode::from(exit::DONE))
+}
+
+/// Bits of the exit code of `abi diff`, as abidiff has them.
+const CHANGED: u8 = 4;
+const INCOMPATIBLE: u8 = 8;
+
+fn compare(args: &DiffArgs) -> anyhow::Result<ExitCode> {
+    let finder = args.search.finder();
+    let old = load(&args.old, &finder)?.abi;
+    let new = load(&args.new, &finder)?.abi;
+    let diff = diff(&old, &new);
+    let text = if args.json {
+        json(args, &diff)?
+    } else {
+        human(&diff)
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .context("cannot write to stdout")?;
+    Ok(ExitCode::from(match diff.class() {
+        Class::Equal => exit::DONE,
+        Class::Added | Class::Compatible => CHANGED,
+        Class::Incompatible => CHANGED | INCOMPATIBLE,
+    }))
+}
+
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    version: u32,
+    old: String,
+    new: String,
+    class: Class,
+    changes: Vec<Entry<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    change: &'a abi::diff::Change,
+    why: &'static str,
+}
+
+fn json(args: &DiffArgs, diff: &Diff) -> anyhow::Result<String> {
+    let changes = diff.changes.iter().map(|change| Entry {
+        change,
+        why: change.rule.why(),
+    });
+    let report = Report {
+        version: 1,
+        old: args.old.display().to_string(),
+        new: args.new.display().to_string(),
+        class: diff.class(),
+        changes: changes.collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&report)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The worst first, each rule explained once.
+fn human(diff: &Diff) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    let mut last = None;
+    for change in diff.changes.iter().rev() {
+        if last != Some(change.rule) {
+            let class = match change.class {
+                Class::Equal => "equal",
+                Class::Added => "added",
+                Class::Compatible => "compatible",
+                Class::Incompatible => "incompatible",
+            };
+            let _ = writeln!(
+                text,
+                "{class}: {} ({})",
+                change.rule.code(),
+                change.rule.why()
+            );
+            last = Some(change.rule);
+        }
+        let gap = if change.detail.is_empty() { "" } else { ": " };
+        let _ = writeln!(text, "  {}{gap}{}", change.subject, change.detail);
+    }
+    text
+}
+
+fn floor(args: &FloorArgs) -> anyhow::Result<ExitCode> {
+    let finder = args.search.finder();
+    let builds: Result<Vec<_>, _> = args.files.iter().map(|f| load(f, &finder)).collect();
+    let builds: Vec<_> = builds?.into_iter().map(|b| b.abi).collect();
+    let common = abi::floor::common(&builds)?;
+    for name in &common.contradicting {
+        anstream::eprintln!("left out: {name} (the builds contradict each other in it)");
+    }
+    let output = &args.output;
+    crate::stub::replace(output, common.floor.to_text().as_bytes(), 0o644)
+        .with_context(|| format!("cannot write {}", output.display()))?;
+    Ok(ExitCode::from(exit::DONE))
 }

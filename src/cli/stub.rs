@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
+use crate::abi::{Abi, Finder, floor};
+use crate::exit::Refused;
 use crate::stub;
 
 use super::abi::{Search, load};
@@ -19,6 +21,9 @@ pub struct Args {
     /// The stub; a folder if it is one, ends in `/`, or several LIBs are given.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
+    /// Cut the stub from this ABI text, after checking that LIB satisfies it.
+    #[arg(long, value_name = "F.abi")]
+    floor: Option<PathBuf>,
     #[command(flatten)]
     search: Search,
 }
@@ -34,8 +39,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if folder {
         fs_err::create_dir_all(&args.output)?;
     }
+    if args.floor.is_some() && args.libraries.len() > 1 {
+        bail!("--floor is for one library; use --tree with --floor-dir for a folder");
+    }
     for library in &args.libraries {
-        let abi = load(library, &finder)?.abi;
+        let mut abi = load(library, &finder)?.abi;
+        if let Some(path) = &args.floor {
+            abi = on_floor(library, &abi, path, &finder)?;
+        }
         let bytes = stub::stub(&abi).with_context(|| library.display().to_string())?;
         let output = if folder {
             let name = match library.extension() {
@@ -55,6 +66,28 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         write(&output, &bytes)?;
     }
     Ok(ExitCode::from(crate::exit::DONE))
+}
+
+/// The floor at `path`, if the library satisfies it.
+fn on_floor(library: &Path, abi: &Abi, path: &Path, finder: &Finder) -> anyhow::Result<Abi> {
+    let floor = load(path, finder)?.abi;
+    let lost = floor::check(&floor, abi);
+    if lost.is_empty() {
+        return Ok(floor);
+    }
+    for change in &lost {
+        let gap = if change.detail.is_empty() { "" } else { ": " };
+        let (subject, detail, rule) = (&change.subject, &change.detail, change.rule.code());
+        anstream::eprintln!("  {subject}{gap}{detail} [{rule}]");
+    }
+    let count = lost.len();
+    Err(Refused(format!(
+        "{} does not satisfy the floor {} ({count} listed above); if that is wanted, dependents \
+         must be rebuilt: make a new floor with `indir abi floor`",
+        library.display(),
+        path.display(),
+    ))
+    .into())
 }
 
 /// Replaces `path` by `bytes` in one step.

@@ -12,6 +12,7 @@ mod link_setup;
 mod oracle;
 mod oracle_cases;
 mod stub_basics;
+mod stub_floor;
 mod support;
 mod toolchain;
 mod update_files;

@@ -1,0 +1,191 @@
+//! Floors and `abi diff` on real pairs of libraries.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Scratch, cc, glibc_lib, indir, run};
+
+fn lib(version: &str, name: &str) -> PathBuf {
+    glibc_lib(version).join(name)
+}
+
+/// Compiles `source` into a shared object `name` with soname `libx.so.1`.
+fn build(scratch: &Scratch, name: &str, source: &str) -> PathBuf {
+    let file = scratch.file(format!("{name}.c"), source);
+    let out = scratch.join(format!("{name}.so"));
+    let args = ["-shared", "-fPIC", "-O1", "-Wl,-soname,libx.so.1", "-o"];
+    cc(args
+        .iter()
+        .map(std::ffi::OsStr::new)
+        .chain([out.as_os_str(), file.as_os_str()]));
+    out
+}
+
+fn diff(old: &Path, new: &Path) -> crate::support::Ran {
+    run(indir().args(["abi", "diff"]).arg(old).arg(new))
+}
+
+#[test]
+fn a_newer_glibc_on_the_old_floor_has_the_old_stub() {
+    let scratch = Scratch::new();
+    for name in ["libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"] {
+        let floor = scratch.join(format!("{name}.abi"));
+        let text = run(indir().args(["abi", "dump"]).arg(lib("old", name)))
+            .success()
+            .stdout();
+        std::fs::write(&floor, text).unwrap();
+        let cut = |version: &str| {
+            let out = scratch.join(format!("{version}-{name}"));
+            run(indir()
+                .arg("stub")
+                .arg(lib(version, name))
+                .arg("-o")
+                .arg(&out)
+                .arg("--floor")
+                .arg(&floor))
+            .success();
+            std::fs::read(out).unwrap()
+        };
+        let old = cut("old");
+        for version in ["bookworm", "trixie", "sid"] {
+            assert!(cut(version) == old, "{name} of {version}");
+        }
+    }
+}
+
+#[test]
+fn an_older_library_is_refused_with_the_list() {
+    let scratch = Scratch::new();
+    let floor = scratch.join("libc.abi");
+    let text = run(indir()
+        .args(["abi", "dump"])
+        .arg(lib("trixie", "libc.so.6")))
+    .success()
+    .stdout();
+    std::fs::write(&floor, text).unwrap();
+    let out = scratch.join("libc.so");
+    let refused = run(indir()
+        .arg("stub")
+        .arg(lib("old", "libc.so.6"))
+        .arg("-o")
+        .arg(&out)
+        .arg("--floor")
+        .arg(&floor));
+    refused
+        .exits(3)
+        .err_has("strlcpy@@GLIBC_2.38")
+        .err_has("does not satisfy the floor");
+    assert!(!out.exists());
+}
+
+#[test]
+fn abi_diff_of_real_pairs() {
+    let pair = |old, new, name| diff(&lib(old, name), &lib(new, name));
+    pair("old", "bookworm", "libc.so.6").exits(0).prints("");
+    pair("old", "trixie", "libc.so.6")
+        .exits(4)
+        .out_has("added: symbol-added")
+        .out_has("strlcpy@@GLIBC_2.38");
+    pair("old", "trixie", "libm.so.6")
+        .exits(4)
+        .out_has("fmod@@GLIBC_2.2.5: now fmod@GLIBC_2.2.5");
+    pair("trixie", "old", "libc.so.6")
+        .exits(12)
+        .out_has("incompatible: symbol-removed");
+}
+
+#[test]
+fn abi_diff_speaks_json() {
+    let scratch = Scratch::new();
+    let old = build(
+        &scratch,
+        "old",
+        "int a[2] = {1}; int f(void) { return 1; }\n",
+    );
+    let new = build(
+        &scratch,
+        "new",
+        "int a[4] = {1}; int f(void) { return 1; } int g(void) { return 2; }\n",
+    );
+    let ran = run(indir().args(["abi", "diff", "--json"]).arg(&old).arg(&new));
+    let report: serde_json::Value = serde_json::from_str(&ran.exits(12).stdout()).unwrap();
+    assert_eq!(report["version"], 1);
+    assert_eq!(report["class"], "incompatible");
+    let rules: Vec<(&str, &str)> = report["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["rule"].as_str().unwrap(), c["subject"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("symbol-added", "g"),
+        ("size-grown", "a"),
+        ("align-grown", "a"),
+    ];
+    assert_eq!(rules, expected);
+    run(indir().args(["abi", "diff"]).arg(&old).arg("/nonexistent"))
+        .exits(1)
+        .err_is_one_line();
+}
+
+#[test]
+fn the_common_floor_of_three_glibcs_suits_all_of_them() {
+    let scratch = Scratch::new();
+    for name in ["libc.so.6", "libm.so.6"] {
+        let versions = ["sid", "old", "trixie"];
+        let floor = scratch.join("common.abi");
+        let libraries = versions.map(|v| lib(v, name));
+        run(indir()
+            .args(["abi", "floor"])
+            .args(&libraries)
+            .arg("-o")
+            .arg(&floor))
+        .success();
+        for library in &libraries {
+            let ran = diff(&floor, library);
+            assert!(
+                matches!(ran.code(), Some(0 | 4)),
+                "{library:?}: {}",
+                ran.stdout()
+            );
+        }
+        // The oldest one bounds it: nothing of it is left out but what it alone has.
+        let ran = diff(&libraries[1], &floor);
+        assert!(matches!(ran.code(), Some(0 | 4)), "{}", ran.stdout());
+    }
+}
+
+#[test]
+fn a_floor_that_lost_something_names_it() {
+    let scratch = Scratch::new();
+    let old = build(
+        &scratch,
+        "old",
+        "int gone(void) { return 1; } int kept(void) { return 2; }\n",
+    );
+    let new = build(&scratch, "new", "int kept(void) { return 2; }\n");
+    let floor = scratch.join("x.abi");
+    run(indir()
+        .args(["abi", "floor"])
+        .arg(&old)
+        .arg("-o")
+        .arg(&floor))
+    .success();
+    let out = scratch.join("out.so");
+    run(indir()
+        .arg("stub")
+        .arg(&new)
+        .arg("-o")
+        .arg(&out)
+        .arg("--floor")
+        .arg(&floor))
+    .exits(3)
+    .err_has("gone [symbol-removed]");
+    run(indir()
+        .arg("stub")
+        .arg(&old)
+        .arg("-o")
+        .arg(&out)
+        .arg("--floor")
+        .arg(&floor))
+    .success();
+}
