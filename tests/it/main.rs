@@ -14,6 +14,7 @@ mod oracle_cases;
 mod stub_basics;
 mod stub_floor;
 mod support;
+mod swap;
 mod toolchain;
 mod update_files;
 mod update_refuse;
