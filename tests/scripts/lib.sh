@@ -55,6 +55,8 @@ own_apt_get() { LC_ALL=C apt-get -q -c "$cache/apt/apt.conf" "$@"; }
 own_apt_cache() { LC_ALL=C apt-cache -c "$cache/apt/apt.conf" "$@"; }
 
 # The machine's own settings (a proxy, say) stay; lists, cache and state are ours.
+# An index past its date is fine, as on a mirror that is a snapshot: its signature
+# is still checked, what it names is only unpacked, and old builds are the point.
 own_apt_conf() {
     cat <<CONF
 Dir::Etc::sourcelist "$cache/apt/sources.list";
@@ -78,6 +80,7 @@ Acquire::Languages { "none"; };
 #clear Acquire::IndexTargets::deb;
 Acquire::IndexTargets::deb::Packages { MetaKey "\$(COMPONENT)/binary-\$(ARCHITECTURE)/Packages"; flatMetaKey "Packages"; ShortDescription "Packages"; Description "\$(RELEASE)/\$(COMPONENT) \$(ARCHITECTURE) Packages"; };
 Acquire::PDiffs "false";
+Acquire::Check-Valid-Until "false";
 Acquire::Retries "3";
 CONF
 }
