@@ -23,10 +23,14 @@ case ${1-} in
 esac
 
 started=$(now)
-demo=$target/demo
+rm -rf "$target/demo"
+mkdir -p "$target/demo/log" "$target/demo/apps"
+# Without symlinks, as the kernel tells paths in /proc.
+demo=$(cd "$target/demo" && pwd -P)
 apps=$demo/apps
-rm -rf "$demo"
-mkdir -p "$demo/log" "$apps"
+case $demo$cache in
+*[[:space:]]*) die "configure and make cannot work in a folder with a space in its path: $demo" ;;
+esac
 
 title "indir itself"
 [ $offline = yes ] || "$top/tests/scripts/deps.sh" build demo ||

@@ -3,7 +3,7 @@
 # Sourced, never run. Everything downloaded lands under one cache folder and
 # nothing is installed: the machine's own apt and dpkg state is only read.
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
+top=$(cd "$(dirname "$0")/../.." && pwd -P)
 target=${CARGO_TARGET_DIR:-$top/target}
 case $target in /*) ;; *) target=$top/$target ;; esac
 cache=${INDIR_CACHE:-$target/cache}
