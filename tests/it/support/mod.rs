@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod link;
+pub(crate) mod program;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

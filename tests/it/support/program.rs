@@ -1,0 +1,160 @@
+//! Programs that are really compiled, linked through `indir-ld` and started
+//! through the shim, each beside its ordinary twin.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use indir::elf::MappedElf;
+use indir::table::Place;
+
+use super::{Ran, Scratch, b_flag, cc, cxx, indir, run};
+
+/// Compiles and links `source`, C or C++ by the extension of `file`, with
+/// nothing of indir; `args` come after the source. Returns the path.
+pub(crate) fn ordinary(file: &Path, source: &str, args: &[&str]) -> PathBuf {
+    compile(file, source, args, &[])
+}
+
+/// The same through `indir-ld`, with the first table removed again, so that
+/// the program does not start before [`update`].
+pub(crate) fn indirect(file: &Path, source: &str, args: &[&str]) -> PathBuf {
+    let exe = compile(file, source, args, &[&b_flag()]);
+    let first = table_of(&exe);
+    if first.exists() {
+        std::fs::remove_file(first).unwrap();
+    }
+    exe
+}
+
+/// A shared library without DT_SONAME unless `args` ask for one.
+pub(crate) fn shared(file: &Path, source: &str, args: &[&str]) -> PathBuf {
+    compile(file, source, args, &["-shared", "-fPIC"])
+}
+
+/// `file` is the source's name; the output is the same without the extension.
+fn compile(file: &Path, source: &str, args: &[&str], first: &[&str]) -> PathBuf {
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, source).unwrap();
+    let output = file.with_extension("");
+    let mut all: Vec<OsString> = first.iter().map(OsString::from).collect();
+    all.extend(["-g".into(), "-o".into(), output.clone().into(), file.into()]);
+    all.extend(args.iter().map(OsString::from));
+    if file.extension().is_some_and(|extension| extension == "cc") {
+        cxx(all);
+    } else {
+        cc(all);
+    }
+    output
+}
+
+/// Where the table of `exe` lies.
+pub(crate) fn table_of(exe: &Path) -> PathBuf {
+    let map = MappedElf::open(exe).unwrap();
+    let place = Place::of(exe, &map.elf().unwrap().notes());
+    place.unwrap().path
+}
+
+/// `indir update EXE ARGS…`, which must succeed.
+#[track_caller]
+pub(crate) fn update(exe: &Path, args: &[&str]) {
+    run(indir().arg("update").arg(exe).args(args)).success();
+}
+
+/// Asserts that `exe` does not start without its table, with the exact line,
+/// and updates it: what runs then runs by the table.
+#[track_caller]
+pub(crate) fn refused_then_updated(exe: &Path, args: &[&str]) {
+    refused_without_table(exe);
+    update(exe, args);
+}
+
+/// Asserts that `exe` does not start for want of its table.
+#[track_caller]
+pub(crate) fn refused_without_table(exe: &Path) {
+    refused(&run(&mut Command::new(exe)), &no_table(exe));
+}
+
+/// Asserts exit code 127 and exactly this line on stderr.
+#[track_caller]
+pub(crate) fn refused(ran: &Ran, line: &str) {
+    ran.exits(127).prints("");
+    assert!(
+        ran.stderr() == format!("{line}\n"),
+        "expected the line {line:?}: {ran}"
+    );
+}
+
+/// The line for a table that is missing.
+pub(crate) fn no_table(exe: &Path) -> String {
+    table_line(exe, "the table cannot be read: no such file")
+}
+
+/// The shim's line about the table of `exe`.
+pub(crate) fn table_line(exe: &Path, what: &str) -> String {
+    format!(
+        "indir: {0}: {what} (table {1}); run `indir update {0}`",
+        exe.display(),
+        table_of(exe).display()
+    )
+}
+
+/// A program and its ordinary twin, which finds the libraries of `folder`
+/// through DT_RUNPATH; the indirect one is updated with `--lib-dir`.
+pub(crate) struct Twins {
+    /// Linked through `indir-ld`, its table written.
+    pub(crate) indirect: PathBuf,
+    /// Linked without.
+    pub(crate) ordinary: PathBuf,
+}
+
+impl Twins {
+    /// Builds both from `source` in folders of their own; `name` has the
+    /// extension `.c` or `.cc`.
+    #[track_caller]
+    pub(crate) fn new(dir: &Scratch, name: &str, source: &str, args: &[&str]) -> Self {
+        Self::with_libraries(dir, name, source, args, None)
+    }
+
+    /// The same with the libraries of `folder`.
+    #[track_caller]
+    pub(crate) fn with_libraries(
+        dir: &Scratch,
+        name: &str,
+        source: &str,
+        args: &[&str],
+        folder: Option<&Path>,
+    ) -> Self {
+        let folder = folder.map(|folder| folder.to_str().unwrap().to_owned());
+        let mut own: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        own.extend(folder.iter().map(|folder| format!("-L{folder}")));
+        let mut rpath = own.clone();
+        rpath.extend(folder.iter().map(|folder| format!("-Wl,-rpath,{folder}")));
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        let rpath: Vec<&str> = rpath.iter().map(String::as_str).collect();
+        let twins = Self {
+            indirect: indirect(&dir.join("indirect").join(name), source, &own),
+            ordinary: ordinary(&dir.join("ordinary").join(name), source, &rpath),
+        };
+        match &folder {
+            Some(folder) => refused_then_updated(&twins.indirect, &["--lib-dir", folder]),
+            None => refused_then_updated(&twins.indirect, &[]),
+        }
+        twins
+    }
+
+    /// Runs both with `args`; they must end alike and print the same. Returns
+    /// what the indirect one did.
+    #[track_caller]
+    pub(crate) fn agree(&self, args: &[&str]) -> Ran {
+        let ordinary = run(Command::new(&self.ordinary).args(args));
+        let indirect = run(Command::new(&self.indirect).args(args));
+        assert!(
+            ordinary.code() == indirect.code()
+                && ordinary.stdout() == indirect.stdout()
+                && ordinary.stderr() == indirect.stderr(),
+            "the twins differ\nordinary: {ordinary}\nindirect: {indirect}"
+        );
+        indirect
+    }
+}
