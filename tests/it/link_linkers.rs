@@ -347,3 +347,27 @@ fn code_for_another_machine_is_left_alone() {
         );
     }
 }
+
+#[test]
+fn go_with_external_linking() {
+    need("go", "golang-go");
+    let scratch = Scratch::new();
+    let source = scratch.file(
+        "main.go",
+        "package main\nimport \"fmt\"\nimport \"C\"\nfunc main() { fmt.Println(\"hello\") }\n",
+    );
+    let exe = scratch.join("hello");
+    run(Command::new("go")
+        .arg("build")
+        .arg("-ldflags")
+        .arg(format!("-linkmode=external -extldflags={}", b_flag()))
+        .arg("-o")
+        .args([&exe, &source])
+        .env("GO111MODULE", "off")
+        .env("GOCACHE", scratch.join("cache")))
+    .success();
+    assert_indirect(&exe);
+    // go links in a folder of its own and moves the program here.
+    run(crate::support::indir().arg("update").arg(&exe)).success();
+    run(&mut Command::new(&exe)).success().prints("hello\n");
+}

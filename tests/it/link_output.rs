@@ -278,3 +278,22 @@ fn a_first_table_is_no_condition_of_the_link() {
     assert_indirect(&exe);
     run(&mut Command::new(&exe)).exits(127);
 }
+
+#[test]
+fn the_inputs_that_a_link_reports_are_files_that_stay() {
+    // What is in --dependency-file and is gone makes every later build link again.
+    let scratch = Scratch::new();
+    let object = object(&scratch, "a", "hello");
+    let list = scratch.join("a.d");
+    for (linker, _) in linkers() {
+        let flag = format!("-Wl,--dependency-file={}", list.display());
+        link(linker, &[&flag], &object, &scratch.join("a"));
+        let text = std::fs::read_to_string(&list).unwrap();
+        let rule = text.split("\n\n").next().unwrap().replace("\\\n", " ");
+        let mut inputs = rule.split_whitespace().skip(1).peekable();
+        assert!(inputs.peek().is_some(), "{text}");
+        for input in inputs {
+            assert!(Path::new(input).is_file(), "{linker}: {input}");
+        }
+    }
+}

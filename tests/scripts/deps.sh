@@ -19,7 +19,7 @@ packages_for() {
         echo shellcheck
         ;;
     test) # compilers and linkers that programs are linked with, tools that must go on working
-        echo gcc g++ clang lld lld-19 mold llvm-14 abigail-tools make
+        echo gcc g++ clang lld lld-19 mold llvm-14 abigail-tools make golang-go
         # the plugin interface is compared with its C header
         echo binutils-dev libclang1
         echo gdb valgrind libc6-dbg strace patchelf

@@ -1,0 +1,150 @@
+//! What the linker wrapper adds to a small link (C, dynamic, one object):
+//!
+//! - *plain*: the real linker;
+//! - *wrapped*: `indir-ld`, which checks the output and writes a first table;
+//! - *no table*: likewise with `INDIR_LINK_TABLE=0`;
+//! - *own id*: with `--build-id=none`, so that the wrapper hashes the output.
+//!
+//! They run in turn, so that whatever else the machine does hits all alike.
+//! `INDIR_BENCH_RUNS` sets the number of runs of each (200). What counts is the
+//! median, over all rounds, of the difference within a round; processor time is
+//! printed too, which other load on the machine changes less.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use indir::bench::{Program, Summary};
+
+/// Most that a wrapped link shall cost over the plain one, in milliseconds.
+const LIMIT: f64 = 5.0;
+
+fn main() {
+    let runs = std::env::var("INDIR_BENCH_RUNS").map_or(200, |n| n.parse().expect("a number"));
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let prefix = scratch.path().join("prefix");
+    run(Command::new(env!("CARGO_BIN_EXE_indir"))
+        .args(["setup", "--prefix"])
+        .arg(&prefix));
+    let source = scratch.path().join("a.c");
+    let text = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n";
+    std::fs::write(&source, text).expect("a source");
+    run(Command::new("cc")
+        .args(["-c", "-o"])
+        .arg(scratch.path().join("a.o"))
+        .arg(&source));
+
+    println!("linker  way        median ms (quartiles)    over plain, ms: wall, processor");
+    let mut worst = f64::MIN;
+    for linker in ["bfd", "gold", "lld", "mold"] {
+        worst = worst.max(report(linker, &prefix, scratch.path(), runs));
+    }
+    let verdict = if worst < LIMIT { "met" } else { "missed" };
+    println!("at most {worst:.2} ms over the plain linker; limit {LIMIT} ms {verdict}");
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The path of a tool on PATH.
+fn tool(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("`{name}` is not on PATH (`make deps` installs it)"))
+}
+
+/// What GCC passes to a linker for one object, without its plugin.
+fn arguments(folder: &Path, output: &str, more: &[&str]) -> Vec<OsString> {
+    let file = |name: &str| -> OsString {
+        let printed = run(Command::new("cc").arg(format!("-print-file-name={name}")));
+        printed.trim_end().into()
+    };
+    let mut args: Vec<OsString> = ["--eh-frame-hdr", "-m", "elf_x86_64", "--hash-style=gnu"]
+        .map(OsString::from)
+        .to_vec();
+    args.extend(["-dynamic-linker", "/lib64/ld-linux-x86-64.so.2", "-pie"].map(OsString::from));
+    args.extend(["-o".into(), folder.join(output).into()]);
+    args.extend(["Scrt1.o", "crti.o", "crtbeginS.o"].map(file));
+    args.push(folder.join("a.o").into());
+    args.extend(
+        [
+            "-L/lib/x86_64-linux-gnu",
+            "-L/usr/lib/x86_64-linux-gnu",
+            "-lc",
+        ]
+        .map(OsString::from),
+    );
+    args.extend(["crtendS.o", "crtn.o"].map(file));
+    args.extend(more.iter().map(OsString::from));
+    args
+}
+
+/// Measures one linker and returns the largest difference, in milliseconds.
+fn report(linker: &str, prefix: &Path, folder: &Path, runs: usize) -> f64 {
+    let real = tool(&format!("ld.{linker}"));
+    let wrapper = prefix.join(format!("libexec/indir/ld.{linker}"));
+    let environment = |table: &str| -> Vec<(String, String)> {
+        let path = std::env::var("PATH").unwrap_or_default();
+        vec![
+            ("PATH".into(), path),
+            ("INDIR_LINK_TABLE".into(), table.into()),
+        ]
+    };
+    let ways = [
+        ("plain", &real, "1", &["--build-id=sha1"][..]),
+        ("wrapped", &wrapper, "1", &["--build-id=sha1"]),
+        ("no table", &wrapper, "0", &["--build-id=sha1"]),
+        ("own id", &wrapper, "0", &["--build-id=none"]),
+    ];
+    let programs: Vec<Program> = ways
+        .iter()
+        .map(|(way, program, table, more)| {
+            let output = format!("{linker}-{}", way.replace(' ', "-"));
+            let args = arguments(folder, &output, more);
+            Program::new(program, args, environment(table)).expect("no NUL")
+        })
+        .collect();
+    let mut samples = vec![Vec::with_capacity(runs); ways.len()];
+    let warm_up = runs / 20 + 1;
+    for round in 0..runs + warm_up {
+        for (program, series) in programs.iter().zip(&mut samples) {
+            let run = program.run().expect("it starts");
+            assert!(libc::WIFEXITED(run.status) && libc::WEXITSTATUS(run.status) == 0);
+            if round >= warm_up {
+                series.push((run.wall.as_secs_f64() * 1e3, run.cpu.as_secs_f64() * 1e3));
+            }
+        }
+    }
+    let median = |values: Vec<f64>| Summary::of(&values).expect("runs").median;
+    let mut worst = f64::MIN;
+    for ((way, ..), series) in ways.iter().zip(&samples) {
+        let walls: Vec<f64> = series.iter().map(|run| run.0).collect();
+        let s = Summary::of(&walls).expect("runs");
+        let (low, high) = (s.lower_quartile, s.upper_quartile);
+        print!(
+            "{linker:<7} {way:<9} {:>7.2} ({low:.2}–{high:.2})",
+            s.median
+        );
+        if *way == "plain" {
+            println!();
+            continue;
+        }
+        let rounds = || series.iter().zip(&samples[0]);
+        let wall = median(rounds().map(|(a, b)| a.0 - b.0).collect());
+        let cpu = median(rounds().map(|(a, b)| a.1 - b.1).collect());
+        println!("    {wall:+.2}, {cpu:+.2}");
+        worst = worst.max(wall);
+    }
+    worst
+}
