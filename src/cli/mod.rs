@@ -8,6 +8,7 @@ pub mod setup;
 pub mod show;
 pub mod stub;
 pub mod update;
+pub mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ enum Command {
     Setup(setup::Args),
     Update(update::Args),
     Show(show::Args),
+    Verify(verify::Args),
     Generate(generate::Args),
     Abi(abi::Args),
     Stub(stub::Args),
@@ -69,6 +71,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup(args) => setup::run(args),
         Command::Update(args) => update::run(args),
         Command::Show(args) => show::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Abi(args) => abi::run(args),
         Command::Stub(args) => stub::run(args),

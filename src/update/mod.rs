@@ -2,12 +2,14 @@
 //!
 //! `collect` finds the executables, `plan` computes each table from files alone
 //! (in parallel, nothing is written), `apply` replaces tables so that every one
-//! is old or new at any moment. Nothing here prints; `cli` does.
+//! is old or new at any moment; `verify` compares them with the files that
+//! they name. Nothing here prints; `cli` does.
 
 mod apply;
 mod collect;
 mod plan;
 mod run;
+mod verify;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,7 @@ pub use apply::{Mode, apply};
 pub use collect::{Collected, collect};
 pub use plan::{Options, Plan, PlanError, Planner, State};
 pub use run::{Counts, Entry, Outcome, Report, run};
+pub use verify::{Finding, Verified, verify};
 
 use crate::resolve::Store;
 

@@ -19,6 +19,8 @@ mod stub_basics;
 mod stub_floor;
 mod support;
 mod swap;
+mod table;
 mod toolchain;
 mod update_files;
 mod update_refuse;
+mod update_verify;
