@@ -45,6 +45,18 @@ pub enum LoadError {
     Damaged(PathBuf),
 }
 
+impl LoadError {
+    /// What is wrong, without the file's name.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Elf { error, .. } => error.to_string(),
+            Self::Script { .. } => "a linker script, not a library".to_owned(),
+            Self::Text { error, .. } => error.to_string(),
+            Self::Damaged(_) => "a damaged stub".to_owned(),
+        }
+    }
+}
+
 /// An ABI, and what could not be found out about it.
 #[derive(Debug)]
 pub struct Loaded {

@@ -5,19 +5,37 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
+use crate::abi::diff::Change;
 use crate::abi::{Abi, Finder, floor};
 use crate::exit::Refused;
 use crate::stub;
+use crate::stub::tree::{Options, Tree};
 
 use super::abi::{Search, load};
 
 /// Write linkable stubs that are a function of a library's ABI alone.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: indir stub /lib/x86_64-linux-gnu/libz.so.1 -o stubs/libz.so")]
+#[command(after_help = "Examples:
+  indir stub /lib/x86_64-linux-gnu/libz.so.1 -o stubs/libz.so
+  indir stub --tree glibc/lib --tree glibc-dev/lib -o stubs --floor-dir floors")]
 pub struct Args {
     /// Libraries, or ABI texts.
-    #[arg(value_name = "LIB", required = true)]
+    #[arg(
+        value_name = "LIB",
+        required_unless_present = "tree",
+        conflicts_with = "tree"
+    )]
     libraries: Vec<PathBuf>,
+    /// Whole development folder: shared libraries, symlinks, linker scripts,
+    /// crt objects; may be repeated, all go into one OUT.
+    #[arg(long, value_name = "DIR")]
+    tree: Vec<PathBuf>,
+    /// With --tree: floors, each named like its library or soname plus `.abi`.
+    #[arg(long, value_name = "D", requires = "tree")]
+    floor_dir: Option<PathBuf>,
+    /// With --tree: keep static archives that duplicate a shared library.
+    #[arg(long, requires = "tree")]
+    archives: bool,
     /// The stub; a folder if it is one, ends in `/`, or several LIBs are given.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
@@ -33,6 +51,9 @@ pub struct Args {
 /// # Errors
 /// When a library cannot be read or a stub cannot be written.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if !args.tree.is_empty() {
+        return tree(args);
+    }
     let finder = args.search.finder();
     let named_folder = args.output.as_os_str().as_encoded_bytes().ends_with(b"/");
     let folder = args.libraries.len() > 1 || named_folder || args.output.is_dir();
@@ -75,11 +96,7 @@ fn on_floor(library: &Path, abi: &Abi, path: &Path, finder: &Finder) -> anyhow::
     if lost.is_empty() {
         return Ok(floor);
     }
-    for change in &lost {
-        let gap = if change.detail.is_empty() { "" } else { ": " };
-        let (subject, detail, rule) = (&change.subject, &change.detail, change.rule.code());
-        anstream::eprintln!("  {subject}{gap}{detail} [{rule}]");
-    }
+    list(&lost);
     let count = lost.len();
     Err(Refused(format!(
         "{} does not satisfy the floor {} ({count} listed above); if that is wanted, dependents \
@@ -88,6 +105,62 @@ fn on_floor(library: &Path, abi: &Abi, path: &Path, finder: &Finder) -> anyhow::
         path.display(),
     ))
     .into())
+}
+
+/// Prints why a floor is not satisfied.
+fn list(lost: &[Change]) {
+    for change in lost {
+        let gap = if change.detail.is_empty() { "" } else { ": " };
+        let (subject, detail, rule) = (&change.subject, &change.detail, change.rule.code());
+        anstream::eprintln!("  {subject}{gap}{detail} [{rule}]");
+    }
+}
+
+fn tree(args: Args) -> anyhow::Result<ExitCode> {
+    // What the tree itself holds comes before the system's libraries.
+    let mut finder = args.search.finder();
+    finder.folders.extend(args.tree.iter().cloned());
+    let options = Options {
+        folders: args.tree,
+        floors: args.floor_dir,
+        archives: args.archives,
+        finder,
+    };
+    // Draws nothing unless stderr is a terminal.
+    let bar = indicatif::ProgressBar::new(0).with_style(
+        indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} files")
+            .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()),
+    );
+    let tree = Tree::read(&options, &|done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let tree = tree.context("cannot read the tree")?;
+    for (path, why) in &tree.failed {
+        anstream::eprintln!("  {}: {why}", path.display());
+    }
+    for (path, lost) in &tree.refused {
+        anstream::eprintln!("  {} does not satisfy its floor:", path.display());
+        list(lost);
+    }
+    if !tree.refused.is_empty() {
+        let count = tree.refused.len();
+        return Err(Refused(format!(
+            "{count} libraries do not satisfy their floors, listed above; nothing is written"
+        ))
+        .into());
+    }
+    if !tree.failed.is_empty() {
+        bail!(
+            "{} files cannot be used, listed above; nothing is written",
+            tree.failed.len()
+        );
+    }
+    let output = &args.output;
+    tree.write(output)
+        .with_context(|| format!("cannot write {}", output.display()))?;
+    Ok(ExitCode::from(crate::exit::DONE))
 }
 
 /// Replaces `path` by `bytes` in one step.

@@ -2,12 +2,16 @@
 //!
 //! Written straight to ELF, without assembler or linker. The bytes depend on
 //! the [`Abi`](crate::abi::Abi) alone: no paths, no times, no tool versions.
-//! docs/stubs.md describes what is inside and how linkers take it. This module
-//! must not read libraries.
+//! docs/stubs.md describes what is inside and how linkers take it. Only
+//! `tree` reads files.
 
+pub mod archive;
 mod file;
 mod layout;
+pub mod objects;
+pub mod script;
 mod tables;
+pub mod tree;
 mod write;
 
 pub use file::replace;

@@ -17,6 +17,7 @@ mod run_env;
 mod run_process;
 mod stub_basics;
 mod stub_floor;
+mod stub_tree;
 mod support;
 mod swap;
 mod table;

@@ -11,6 +11,9 @@
 #   trixie     trixie's newest (2.41)
 #   sid        sid's newest
 #
+# and, for old and bookworm, what is compiled and linked against (libc6-dev) in
+# target/cache/glibc-dev/, named likewise.
+#
 # usage: fetch-glibc.sh [NAME…]      (all four by default)
 #
 # What is there already is kept: delete target/cache/glibc to fetch newer builds.
@@ -48,6 +51,27 @@ version_of() {
     esac
 }
 
+# fetch_dev NAME VERSION: crt objects, linker scripts, libc_nonshared.a.
+fetch_dev() {
+    if [ ! -d "$glibc_dev/$2" ]; then
+        rm -rf "$glibc_dev/.new"
+        mkdir -p "$glibc_dev/.new/deb"
+        (cd "$glibc_dev/.new/deb" && own_apt_get download "libc6-dev=$2" >&2)
+        dpkg-deb -x "$glibc_dev"/.new/deb/libc6-dev_*.deb "$glibc_dev/.new/root"
+        mv "$glibc_dev/.new/root" "$glibc_dev/$2"
+        rm -rf "$glibc_dev/.new"
+    fi
+    ln -sfn "$2" "$glibc_dev/$1"
+}
+
+# is_complete NAME: whether all of that build is there.
+is_complete() {
+    [ -e "$glibc/$1/lib/x86_64-linux-gnu/libc.so.6" ] || return 1
+    case $1 in
+    old | bookworm) [ -e "$glibc_dev/$1/usr/lib/x86_64-linux-gnu/crt1.o" ] ;;
+    esac
+}
+
 fetch() {
     name=$1
     version=$(version_of "$name")
@@ -65,12 +89,14 @@ fetch() {
         rm -rf "$glibc/.new"
     fi
     ln -sfn "$version" "$glibc/$name"
+    case $name in old | bookworm) fetch_dev "$name" "$version" ;; esac
     say "glibc $name: $version"
 }
 
 [ $# -gt 0 ] || set -- old bookworm trixie sid
 glibc=$cache/glibc
-mkdir -p "$glibc"
+glibc_dev=$cache/glibc-dev
+mkdir -p "$glibc" "$glibc_dev"
 
 # One run at a time: a second one waits and then finds everything there.
 exec 9>"$cache/.lock"
@@ -78,7 +104,7 @@ flock 9
 
 missing='' suites=''
 for name in "$@"; do
-    if [ ! -e "$glibc/$name/lib/x86_64-linux-gnu/libc.so.6" ]; then
+    if ! is_complete "$name"; then
         missing="$missing $name"
         suites="$suites $(suites_of "$name")"
     fi
