@@ -12,6 +12,8 @@ mod link_setup;
 mod oracle;
 mod oracle_cases;
 mod run_basic;
+mod run_contract;
+mod run_debuggers;
 mod run_dlopen;
 mod run_env;
 mod run_process;

@@ -109,9 +109,19 @@ pub(crate) fn need(tool: &str, package: &str) -> PathBuf {
         })
 }
 
+/// Takes away the LD_LIBRARY_PATH that cargo sets for tests, unless the command
+/// has one of its own: it would make programs start in another way.
+pub(crate) fn as_users_do(command: &mut Command) -> &mut Command {
+    const NAME: &str = "LD_LIBRARY_PATH";
+    if command.get_envs().all(|(name, _)| name != NAME) {
+        command.env_remove(NAME);
+    }
+    command
+}
+
 /// Runs a command with empty stdin, capturing what it prints; panics if it cannot start.
 pub(crate) fn run(command: &mut Command) -> Ran {
-    let output = command
+    let output = as_users_do(command)
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -120,7 +130,7 @@ pub(crate) fn run(command: &mut Command) -> Ran {
 
 /// Like [`run`], with `input` on stdin (at most a pipe's 64 KiB).
 pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Ran {
-    let mut child = command
+    let mut child = as_users_do(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

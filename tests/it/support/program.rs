@@ -19,7 +19,12 @@ pub(crate) fn ordinary(file: &Path, source: &str, args: &[&str]) -> PathBuf {
 /// The same through `indir-ld`, with the first table removed again, so that
 /// the program does not start before [`update`].
 pub(crate) fn indirect(file: &Path, source: &str, args: &[&str]) -> PathBuf {
-    let exe = compile(file, source, args, &[&b_flag()]);
+    indirect_with(&b_flag(), file, source, args)
+}
+
+/// The same with the `-B…` of another prefix.
+pub(crate) fn indirect_with(b_flag: &str, file: &Path, source: &str, args: &[&str]) -> PathBuf {
+    let exe = compile(file, source, args, &[b_flag]);
     let first = table_of(&exe);
     if first.exists() {
         std::fs::remove_file(first).unwrap();
