@@ -13,7 +13,7 @@ use object::elf;
 use rayon::prelude::*;
 
 use super::lookup::{Class, Definition, Resolution, Scope};
-use super::object::{LoadedObject, Rela};
+use super::object::{LoadedObject, RawSymbol, Rela};
 use super::relocations::{Refusal, Symbolic};
 use super::x86_64;
 
@@ -55,6 +55,9 @@ pub struct ObjectBindings {
     pub keeps_jump: bool,
     /// Everything stays with ld.so; the other fields are what would have been.
     pub refusal: Option<Refusal>,
+    /// How many symbols ld.so would look up with eager binding. It remembers
+    /// the last one, so runs of entries with one symbol count once.
+    pub lookups: usize,
 }
 
 /// The bindings of every object of a scope, in its order.
@@ -68,6 +71,11 @@ impl Bindings {
     /// Number of slots that can be written without ld.so.
     pub fn bound_slots(&self) -> usize {
         self.objects.iter().map(|o| o.bound.len()).sum()
+    }
+
+    /// Number of lookups that ld.so is spared at start.
+    pub fn lookups(&self) -> usize {
+        self.objects.iter().map(|o| o.lookups).sum()
     }
 }
 
@@ -92,6 +100,7 @@ struct Draft {
     outcomes: Vec<Outcome>,
     /// Index of the relocation, and what it found.
     unique: Vec<(usize, Unique)>,
+    lookups: usize,
 }
 
 /// Binds a whole scope.
@@ -123,7 +132,9 @@ fn draft(scope: &Scope, index: usize) -> Draft {
     let mut draft = Draft {
         outcomes: Vec::new(),
         unique: Vec::new(),
+        lookups: 0,
     };
+    let mut last = None;
     let Some(object) = scope.objects().get(index) else {
         return draft;
     };
@@ -132,6 +143,10 @@ fn draft(scope: &Scope, index: usize) -> Draft {
     draft.outcomes.reserve_exact(plan.symbolic.len());
     for (at, entry) in plan.symbolic.iter().enumerate() {
         let class = x86_64::class(entry.entry.kind);
+        if last.replace((entry.symbol, class)) != Some((entry.symbol, class)) {
+            let looks = |s: RawSymbol| s.binding() != elf::STB_LOCAL && !s.binds_locally();
+            draft.lookups += usize::from(object.symbol(entry.symbol).is_some_and(looks));
+        }
         let found = cache.get(entry.symbol, class, || {
             scope.resolve(index, entry.symbol, class)
         });
@@ -321,6 +336,7 @@ fn finish(
     let mut result = ObjectBindings {
         keeps_jump,
         refusal: plan.refusal,
+        lookups: draft.lookups,
         ..ObjectBindings::default()
     };
     result

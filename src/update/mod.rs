@@ -6,6 +6,7 @@
 //! they name. Nothing here prints; `cli` does.
 
 mod apply;
+pub mod bindings;
 mod collect;
 mod plan;
 mod run;
