@@ -11,8 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Largest shim, in bytes.
-const MAX_SHIM: u64 = 16 * 1024;
+/// Largest shim and largest binder, in bytes.
+const MAX_ARTEFACT: u64 = 16 * 1024;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -23,6 +23,7 @@ fn main() {
     plugin(&root, &out);
     let library = freestanding_library(&root, &out);
     shim(&root, &out, &library);
+    binder(&root, &out, &library);
 }
 
 /// `rustc` with what makes the output independent of the folder that it is
@@ -120,7 +121,42 @@ fn shim(root: &Path, out: &Path, library: &Path) {
     }
     run(&mut command, "shim");
     close_gap(&file);
-    check_shim(&file);
+    check(&file, "shim", &[]);
+}
+
+/// The binder: a library whose only relocations are the address of `_r_debug`
+/// and the IFUNC that starts it.
+fn binder(root: &Path, out: &Path, library: &Path) {
+    let file = out.join("libindir-bind.so");
+    let link = [
+        "-nostartfiles",
+        "-nodefaultlibs",
+        "-Wl,-soname,libindir-bind.so",
+        "-Wl,--build-id=sha1",
+        "-Wl,--no-rosegment",
+        "-Wl,-z,norelro",
+        "-Wl,-z,noexecstack",
+        "-Wl,--hash-style=gnu",
+        "-Wl,--no-eh-frame-hdr",
+        "-Wl,--gc-sections",
+        "-Wl,--undefined=indir_trigger",
+        "-Wl,-z,undefs",
+    ];
+    let mut command = rustc(root);
+    command
+        .args(FREESTANDING)
+        .args(["--crate-name=indir_bind", "--crate-type=cdylib"])
+        .args(["-Clto=fat", "-Crelocation-model=pic"])
+        .arg("shim/start/bind.rs")
+        .arg("--extern")
+        .arg(format!("indir_shim={}", library.display()))
+        .arg("-o")
+        .arg(&file);
+    for argument in link {
+        command.args(["-C", &format!("link-arg={argument}")]);
+    }
+    run(&mut command, "binder");
+    check(&file, "binder", &[b"_r_debug\0"]);
 }
 
 /// Linkers pad the file up to the page that .bss would begin on, and put the
@@ -155,12 +191,14 @@ fn close_gap(file: &Path) {
     fs::write(file, bytes).expect("the shim can be written");
 }
 
-/// What the shim must be: see docs/loader-contract.md.
-fn check_shim(file: &Path) {
-    let bytes = fs::read(file).expect("rustc wrote the shim");
+/// What a freestanding artefact must be (docs/loader-contract.md): small,
+/// without memory that is writable and executable, and with no symbols from
+/// others but `imports`. Without imports it may have no relocation at all.
+fn check(file: &Path, what: &str, imports: &[&[u8]]) {
+    let bytes = fs::read(file).expect("rustc wrote it");
     assert!(
-        bytes.len() as u64 <= MAX_SHIM,
-        "the shim has {} bytes, more than {MAX_SHIM}",
+        bytes.len() as u64 <= MAX_ARTEFACT,
+        "the {what} has {} bytes, more than {MAX_ARTEFACT}",
         bytes.len()
     );
     let u16_at = |at: usize| u16::from_le_bytes(bytes[at..at + 2].try_into().expect("2 bytes"));
@@ -171,20 +209,36 @@ fn check_shim(file: &Path) {
         let (kind, flags) = (u32_at(phdr), u32_at(phdr + 4));
         assert!(
             kind != 1 || flags & 3 != 3,
-            "the shim has a writable and executable segment"
+            "the {what} has a writable and executable segment"
         );
-        assert!(kind != 3, "the shim has an interpreter");
+        assert!(kind != 3, "the {what} has an interpreter");
     }
     let (shoff, shnum) = (u64_at(40) as usize, usize::from(u16_at(60)));
-    for section in (0..shnum).map(|n| shoff + n * 64) {
-        let (kind, size) = (u32_at(section + 4), u64_at(section + 32));
+    let section = |n: usize| shoff + n * 64;
+    for header in (0..shnum).map(section) {
+        let (kind, at) = (u32_at(header + 4), u64_at(header + 24) as usize);
+        let size = u64_at(header + 32) as usize;
         let relocations = matches!(kind, 4 | 9 | 19) && size != 0;
-        assert!(!relocations, "the shim has relocations");
-        if kind == 2 || kind == 11 {
-            let (at, size) = (u64_at(section + 24) as usize, size as usize);
-            for symbol in (at + 24..at + size).step_by(24) {
-                assert!(u16_at(symbol + 6) != 0, "the shim has an undefined symbol");
-            }
+        assert!(
+            !relocations || !imports.is_empty(),
+            "the {what} has relocations"
+        );
+        if kind != 2 && kind != 11 {
+            continue;
+        }
+        let strings = u64_at(section(u32_at(header + 40) as usize) + 24) as usize;
+        for symbol in (at + 24..at + size).step_by(24) {
+            let name = &bytes[strings + u32_at(symbol) as usize..];
+            let imported = imports.iter().any(|import| name.starts_with(import));
+            assert!(
+                imported || u16_at(symbol + 6) != 0,
+                "the {what} has an undefined symbol"
+            );
+            let exported = kind == 11 && u16_at(symbol + 6) != 0;
+            assert!(
+                !exported || name.starts_with(b"_dl_debug_state\0"),
+                "the {what} exports a symbol"
+            );
         }
     }
 }

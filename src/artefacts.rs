@@ -18,3 +18,6 @@ pub const LINKER_PLUGIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libin
 
 /// The shim: the interpreter of indirect executables.
 pub const SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ld-indir-x86-64.so.1"));
+
+/// The binder: the library that applies bindings.
+pub const BINDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libindir-bind.so"));

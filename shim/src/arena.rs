@@ -11,15 +11,18 @@ use core::slice;
 
 use crate::elf::{Dyn, Phdr};
 use crate::exe::MAX_PHDRS;
+use crate::handover::{Handover, SCRATCH};
 use crate::layout::{MAX_OBJECTS, MAX_TABLE};
 
 /// Room for the largest table, all program headers, a dynamic section of the
-/// largest closure, and a search path with LD_LIBRARY_PATH in front.
+/// largest closure, a search path with LD_LIBRARY_PATH in front, and what the
+/// binder needs.
 const SIZE: usize = MAX_TABLE
     + 64
     + (MAX_PHDRS + 1) * size_of::<Phdr>()
     + 2 * MAX_OBJECTS * size_of::<Dyn>()
-    + 256 * 1024;
+    + 64 * 1024
+    + SCRATCH;
 
 // On pages of its own: the first write finds zeroed memory, not a page of the file.
 #[repr(C, align(4096))]
@@ -104,6 +107,8 @@ impl Arena {
 /// # Safety
 /// Implement for such types only.
 pub unsafe trait Zeroed {}
+// SAFETY: integers, raw pointers and flags, alignment 8.
+unsafe impl Zeroed for Handover {}
 // SAFETY: integers.
 unsafe impl Zeroed for u8 {}
 // SAFETY: integers only, alignment 8.

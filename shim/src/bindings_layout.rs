@@ -27,8 +27,8 @@ pub const TAIL: usize = 8;
 /// What is appended to a table's path to name its bindings.
 pub const SUFFIX: &str = ".bind";
 
-/// `ObjectBindings::flags`: all relocations stay with ld.so; everything else
-/// in the entry but `identity` is zero.
+/// `ObjectBindings::flags`: all relocations stay with ld.so; the entry only
+/// serves to recognise the object.
 pub const OBJECT_LEFT: u8 = 1;
 /// `ObjectBindings::flags`: DT_JMPREL stays with ld.so, DT_PLTRELSZ must not be
 /// changed.
@@ -115,6 +115,9 @@ pub struct ObjectBindings {
     pub start: Le64,
     /// Address space that its PT_LOAD segments span, in bytes.
     pub span: Le64,
+    /// Address of its dynamic section, relative to the load address: the first
+    /// thing to compare, since ld.so tells it without a look at the object.
+    pub dynamic: Le64,
     /// Number of RELATIVE entries at the front of its DT_RELA (DT_RELACOUNT).
     pub relative_count: Le32,
     /// Slots that the binder writes: a stream.
@@ -183,7 +186,7 @@ unsafe impl Plain for Run {}
 // SAFETY: repr(C), alignment 1, made of bytes and little-endian arrays.
 unsafe impl Plain for Rela {}
 
-const _: () = assert!(size_of::<Header>() == 48 && size_of::<ObjectBindings>() == 86);
+const _: () = assert!(size_of::<Header>() == 48 && size_of::<ObjectBindings>() == 94);
 const _: () = assert!(size_of::<Run>() == 13 && size_of::<Rela>() == 24);
 const _: () = assert!(align_of::<Header>() == 1 && align_of::<ObjectBindings>() == 1);
 const _: () = assert!(align_of::<Run>() == 1 && align_of::<Rela>() == 1);

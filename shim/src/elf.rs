@@ -95,8 +95,16 @@ pub mod dt {
     pub const NULL: u64 = 0;
     /// A needed object.
     pub const NEEDED: u64 = 1;
+    /// Size of the relocations of DT_JMPREL.
+    pub const PLTRELSZ: u64 = 2;
     /// The string table.
     pub const STRTAB: u64 = 5;
+    /// Relocations with addend.
+    pub const RELA: u64 = 7;
+    /// Size of these relocations in bytes.
+    pub const RELASZ: u64 = 8;
+    /// Number of RELATIVE relocations at the front of DT_RELA.
+    pub const RELACOUNT: u64 = 0x6fff_fff9;
     /// Folders to search, also for the needs of needs.
     pub const RPATH: u64 = 15;
     /// Place of the debugger's `r_debug` address.

@@ -39,7 +39,6 @@ impl Executable {
     ///
     /// # Errors
     /// When it is not a dynamic executable of a layout that can be handled.
-    #[inline(never)]
     pub unsafe fn new(phdr: usize, phnum: usize, entry: usize) -> Result<Self, Reason> {
         if phdr == 0 || phnum == 0 || phnum > MAX_PHDRS {
             return Err("its program headers cannot be found");

@@ -85,7 +85,6 @@ fn ehdr(bytes: &[u8]) -> Option<&Ehdr> {
     Some(unsafe { &*bytes.as_ptr().cast::<Ehdr>() })
 }
 
-#[inline(never)]
 fn headers(bytes: &[u8]) -> Result<&[Phdr], Reason> {
     let header = ehdr(bytes).ok_or(NOT_ELF)?;
     let [_, _, _, _, class, data, ..] = header.ident;
@@ -112,7 +111,6 @@ fn protection(flags: u32) -> usize {
 }
 
 /// Maps all PT_LOAD segments in one reservation. Returns the load bias.
-#[inline(never)]
 fn map_segments(phdrs: &[Phdr], fd: usize, page: usize) -> Result<usize, Reason> {
     let page = page as u64;
     let down = |address: u64| address & !(page - 1);

@@ -10,13 +10,16 @@
 
 pub mod arch;
 pub mod arena;
+pub mod bind;
 pub mod bindings;
 pub mod bindings_layout;
 pub mod bytes;
 pub mod elf;
 pub mod exe;
+pub mod handover;
 pub mod layout;
 pub mod ldso;
+pub mod linkmap;
 pub mod locate;
 pub mod message;
 pub mod note;

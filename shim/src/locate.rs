@@ -44,7 +44,6 @@ fn in_arena(
 ///
 /// # Errors
 /// When there is no way to tell.
-#[inline(never)]
 pub fn executable(
     arena: &mut Arena,
     execfn: &'static CStr,
@@ -89,7 +88,6 @@ fn join(room: &mut [u8], link: &CStr, target: &CStr) -> Option<usize> {
 ///
 /// # Errors
 /// When its path is too long.
-#[inline(never)]
 pub fn table(
     arena: &mut Arena,
     reference: &[u8],

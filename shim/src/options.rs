@@ -16,7 +16,8 @@ use crate::sys;
 pub struct Options {
     /// `INDIR_TABLE`: another table than the note names.
     pub table: Option<&'static CStr>,
-    /// `INDIR_DISABLE_BINDINGS=1`: the direct plan.
+    /// The direct plan: `INDIR_DISABLE_BINDINGS=1`, or a variable that makes
+    /// ld.so bind in another way than the bindings foresee.
     pub direct: bool,
     /// `INDIR_DEBUG=1`: explain on stderr.
     pub debug: bool,
@@ -26,7 +27,6 @@ pub struct Options {
 
 impl Options {
     /// Reads them from the initial stack.
-    #[inline(never)]
     pub fn read(stack: &Stack) -> Self {
         let mut options = Self::default();
         stack.each_env(|entry| {
@@ -36,8 +36,16 @@ impl Options {
             let (first, entry) = unsafe { (*entry, || string(entry)) };
             // Most variables are dismissed by their first byte.
             if first == b'L' {
-                let value = after(entry(), b"LD_LIBRARY_PATH=");
+                let entry = entry();
+                let value = after(entry, b"LD_LIBRARY_PATH=");
                 options.library_path = options.library_path.or(value.filter(|v| !v.is_empty()));
+                // LD_AUDIT, LD_PRELOAD, LD_PROFILE, LD_TRACE_LOADED_OBJECTS and
+                // LD_DYNAMIC_WEAK: other objects, other rules, or an audience.
+                let other = matches!(
+                    entry.to_bytes(),
+                    [b'L', b'D', b'_', b'A' | b'P' | b'T', ..] | [b'L', b'D', b'_', b'D', b'Y', ..]
+                );
+                options.direct |= other;
             } else if first == b'I' {
                 let entry = entry();
                 let on = |name: &[u8]| after(entry, name).is_some_and(|v| v == c"1");

@@ -12,7 +12,8 @@ use core::ffi::CStr;
 use crate::arena::{Arena, set_original};
 use crate::bytes::put;
 use crate::exe::Executable;
-use crate::layout::{IDENTITY_BUILD_ID, Identity, OBJECT_LDSO};
+use crate::handover::{Handover, SCRATCH};
+use crate::layout::{IDENTITY_BUILD_ID, Identity, OBJECT_LDSO, PLAN_BOUND};
 use crate::ldso::{self, Mapped};
 use crate::locate::{self, folder};
 use crate::message::Line;
@@ -149,9 +150,16 @@ pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
     let (Some(search), Some(preinit)) = (search, preinit) else {
         context.fail("LD_LIBRARY_PATH", c"", "it is too long");
     };
+    let binder = match table.binder() {
+        Some(binder) if table.header().plan == PLAN_BOUND && !options.direct => {
+            hand_over(&mut arena, &context, &table, &exe, options.debug)
+                .map(|handover| (binder, handover))
+        }
+        _ => None,
+    };
     let add = Additions {
         table: &table,
-        binder: None,
+        binder,
         search,
         preinit,
     };
@@ -166,13 +174,12 @@ pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
         _ => {}
     });
     if options.debug {
-        explain(&context, &table, known, library_path);
+        explain(&context, &table, known, library_path, binder.is_some());
     }
     ldso.entry
 }
 
 /// Reads the table into the arena. Returns it with its open descriptor.
-#[inline(never)]
 fn open_table(
     context: &mut Context,
     exe: &Executable,
@@ -251,7 +258,6 @@ fn check_trust(context: &Context, table: &Table<'_>, trust: &mut Trust) {
 /// Small closures are checked here, because ld.so cannot name the table and the
 /// command that mends it. For larger ones each check would be one more system
 /// call on every start, so that ld.so's own message must do.
-#[inline(never)]
 fn check_libraries(context: &Context, table: &Table<'_>) {
     // What lies beside ld.so goes with it, and ld.so itself is opened here.
     let home = folder(table.ldso());
@@ -277,7 +283,6 @@ fn check_libraries(context: &Context, table: &Table<'_>) {
 
 /// Maps ld.so; the flag tells whether it is the build that the table was made
 /// with.
-#[inline(never)]
 fn map_ldso(context: &Context, table: &Table<'_>, page: usize) -> (Mapped, bool) {
     let mut known = false;
     let expected = &table.header().ldso_identity;
@@ -290,6 +295,32 @@ fn map_ldso(context: &Context, table: &Table<'_>, page: usize) -> (Mapped, bool)
 
 fn is_build_id(identity: &Identity, id: &[u8]) -> bool {
     identity.kind == IDENTITY_BUILD_ID && identity.bytes.get(..identity.len as usize) == Some(id)
+}
+
+/// Writes down what the binder needs to know; the address of it.
+fn hand_over(
+    arena: &mut Arena,
+    context: &Context,
+    table: &Table<'static>,
+    exe: &Executable,
+    debug: bool,
+) -> Option<usize> {
+    let [handover] = arena.take::<Handover>(1)? else {
+        return None;
+    };
+    let scratch = arena.take::<u8>(SCRATCH)?;
+    *handover = Handover {
+        table: table.bytes().as_ptr(),
+        table_len: table.bytes().len(),
+        table_path: context.table.as_ptr().cast(),
+        phdrs: exe.phdrs.as_ptr(),
+        phnum: exe.phdrs.len(),
+        scratch: scratch.as_mut_ptr(),
+        scratch_len: scratch.len(),
+        debug,
+        secure: context.secure,
+    };
+    Some(core::ptr::from_ref(handover) as usize)
 }
 
 /// An array of one function for DT_PREINIT_ARRAY: it tells debuggers that all
@@ -325,9 +356,16 @@ fn not_a_command() -> ! {
 /// What INDIR_DEBUG=1 shows.
 #[cold]
 #[inline(never)]
-fn explain(context: &Context, table: &Table<'_>, known: bool, path: Option<LibraryPath>) {
+fn explain(
+    context: &Context,
+    table: &Table<'_>,
+    known: bool,
+    path: Option<LibraryPath>,
+    bound: bool,
+) {
     let mut line = Line::begin();
-    line.text("plan direct, table ").name(context.table);
+    line.text(if bound { "plan bound" } else { "plan direct" });
+    line.text(", table ").name(context.table);
     line.text(", ld.so ").name(table.ldso());
     if !known {
         line.text(" (replaced)");

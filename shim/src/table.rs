@@ -77,7 +77,6 @@ impl<'a> Table<'a> {
     /// # Errors
     /// Says what is wrong first; bytes after `total_len` are refused, so that a
     /// table that was appended to is noticed.
-    #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, TableError> {
         if bytes.is_empty() {
             return Err(TableError::Empty);
@@ -167,6 +166,11 @@ impl<'a> Table<'a> {
         // SAFETY: `parse` made sure that every string of the table has its only
         // NUL at its end, and the bytes are borrowed since.
         Some(unsafe { CStr::from_bytes_with_nul_unchecked(with_nul) })
+    }
+
+    /// All bytes.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The fixed fields, as stored.

@@ -12,6 +12,7 @@ use core::ffi::CStr;
 use crate::arena::Arena;
 use crate::elf::{Dyn, Phdr, dt, pf, pt};
 use crate::exe::{Executable, find};
+use crate::handover::TAG;
 use crate::layout::{OBJECT_LDSO, OBJECT_SEARCH};
 use crate::table::Table;
 
@@ -19,8 +20,9 @@ use crate::table::Table;
 pub struct Additions<'a> {
     /// The closure.
     pub table: &'a Table<'static>,
-    /// The binder, in a bound plan that is not switched off.
-    pub binder: Option<&'static CStr>,
+    /// The binder, in a bound plan that is not switched off, and the address of
+    /// what it is told.
+    pub binder: Option<(&'static CStr, usize)>,
     /// Value of DT_RPATH.
     pub search: &'static CStr,
     /// Address of an array of functions to run before constructors, and its
@@ -32,14 +34,13 @@ pub struct Additions<'a> {
 /// `by_soname` tells for each object whether ld.so shall search for it.
 ///
 /// Returns `None` when the arena is full.
-#[inline(never)]
 pub fn build(
     arena: &mut Arena,
     exe: &Executable,
     add: &Additions<'_>,
     mut by_soname: impl FnMut(&CStr) -> bool,
 ) -> Option<&'static [Phdr]> {
-    let dynamic = arena.take::<Dyn>(exe.dynamic.len() + add.table.len() + 5)?;
+    let dynamic = arena.take::<Dyn>(exe.dynamic.len() + add.table.len() + 6)?;
     let strtab = (exe.bias as u64).wrapping_add(exe.strtab);
     let name = |text: &CStr| (text.as_ptr() as u64).wrapping_sub(strtab);
     let at = |address: usize| (address as u64).wrapping_sub(exe.bias as u64);
@@ -62,8 +63,9 @@ pub fn build(
         };
         put(dt::NEEDED, name(text))?;
     }
-    if let Some(binder) = add.binder {
+    if let Some((binder, handover)) = add.binder {
         put(dt::NEEDED, name(binder))?;
+        put(TAG, handover as u64)?;
     }
     for entry in exe.dynamic {
         match entry.tag {

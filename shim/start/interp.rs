@@ -9,6 +9,8 @@
 #![no_main]
 
 mod x86_64;
+#[path = "x86_64_memory.rs"]
+mod memory;
 
 use indir_shim::arena::original;
 use indir_shim::start::start;

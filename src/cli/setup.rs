@@ -36,6 +36,11 @@ fn files() -> Vec<(&'static str, Vec<u8>, u32)> {
             0o755,
         ),
         (
+            "lib/indir/libindir-bind.so",
+            artefacts::BINDER.to_vec(),
+            0o755,
+        ),
+        (
             "lib/indir/libindir-ld-plugin.so",
             artefacts::LINKER_PLUGIN.to_vec(),
             0o755,

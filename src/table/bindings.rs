@@ -10,7 +10,7 @@ use indir_shim::bindings_layout::{
     Part, Rela, TAIL, TARGET_ABSOLUTE, VERSION,
 };
 use indir_shim::layout::{Le16, Le32, Le64, MACHINE, MAX_OBJECTS};
-use object::elf::{PF_W, PT_LOAD};
+use object::elf::{PF_W, PT_DYNAMIC, PT_LOAD};
 use zerocopy::IntoBytes as _;
 
 use super::build::Identity;
@@ -85,8 +85,12 @@ impl BindingsSpec<'_> {
         let mut left_count = 0;
         let all = objects.iter().zip(&self.bindings.objects);
         for (index, ((object, computed), identity)) in all.zip(self.identities).enumerate() {
+            let (start, span) = load_span(object);
             let mut entry = ObjectBindings {
                 identity: identity.to_raw(),
+                start: Le64::new(start),
+                span: Le64::new(span),
+                dynamic: Le64::new(dynamic_address(object)),
                 ..ObjectBindings::default()
             };
             if computed.refusal.is_some() || self.ldso == Some(index) {
@@ -120,10 +124,7 @@ impl BindingsSpec<'_> {
         computed: &Computed,
         streams: &mut Streams,
     ) -> Result<(), EncodeError> {
-        let (start, span) = load_span(object);
         let segments = writable(object);
-        entry.start = Le64::new(start);
-        entry.span = Le64::new(span);
         entry.reach = Le16::new(self.reach(computed));
         entry.relative_count = word(object.relocation_plan().counted as usize)?;
         entry.bound = streams.runs(&computed.bound, &segments)?;
@@ -210,6 +211,11 @@ fn load_span(object: &LoadedObject) -> (u64, u64) {
     let end = loads().map(|s| s.vaddr.saturating_add(s.memsz)).max();
     let end = end.and_then(|end| end.checked_next_multiple_of(4096));
     (start, end.unwrap_or(start).saturating_sub(start))
+}
+
+fn dynamic_address(object: &LoadedObject) -> u64 {
+    let segment = object.segments().iter().find(|s| s.kind == PT_DYNAMIC);
+    segment.map_or(0, |s| s.vaddr)
 }
 
 fn writable(object: &LoadedObject) -> Vec<(u64, u64)> {

@@ -49,7 +49,11 @@ pub struct Stat {
     pub mode: u32,
     /// `st_uid`.
     pub uid: u32,
-    rest: [u64; 14],
+    gid: u32,
+    pad: u32,
+    rdev: u64,
+    size: i64,
+    rest: [u64; 11],
 }
 
 impl Stat {
@@ -61,8 +65,17 @@ impl Stat {
             nlink: 0,
             mode: 0,
             uid: 0,
-            rest: [0; 14],
+            gid: 0,
+            pad: 0,
+            rdev: 0,
+            size: 0,
+            rest: [0; 11],
         }
+    }
+
+    /// `st_size`, in bytes.
+    pub const fn size(&self) -> usize {
+        self.size.unsigned_abs() as usize
     }
 }
 

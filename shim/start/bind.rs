@@ -1,0 +1,47 @@
+//! The binder as a library: an IFUNC whose resolver does the work, once, when
+//! ld.so relocates this object. build.rs compiles this file on its own against
+//! the `indir_shim` library.
+//!
+//! Unsafe because ld.so calls it in the middle of its own work. It panics as
+//! little as the shim: linking fails if it could.
+#![no_std]
+
+#[path = "x86_64_memory.rs"]
+mod memory;
+
+use core::arch::global_asm;
+use indir_shim::linkmap::RDebug;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        safe fn indir_the_binder_must_not_panic() -> !;
+    }
+    indir_the_binder_must_not_panic()
+}
+
+unsafe extern "C" {
+    /// ld.so's list of objects (GLIBC_2.2.5).
+    static _r_debug: RDebug;
+}
+
+// A word that holds the address of an IFUNC becomes an IRELATIVE relocation.
+global_asm!(
+    ".type indir_bound, @gnu_indirect_function",
+    ".set indir_bound, {resolver}",
+    ".section .data.rel.ro.indir, \"aw\"",
+    ".balign 8",
+    ".globl indir_trigger",
+    ".hidden indir_trigger",
+    "indir_trigger:",
+    ".quad indir_bound",
+    ".previous",
+    resolver = sym indir_bind,
+);
+
+unsafe extern "C" fn indir_bind() -> usize {
+    // SAFETY: called by ld.so while it relocates this object; `_r_debug` was
+    // resolved before, since IRELATIVE entries come last (elf/do-rel.h).
+    unsafe { indir_shim::bind::run(&raw const _r_debug) };
+    indir_bind as *const () as usize
+}
