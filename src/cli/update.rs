@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::exit;
 use crate::table::Replacement;
-use crate::update::{self, Options, Outcome, Report};
+use crate::update::{self, Kind, Options, Outcome, Report};
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -64,14 +64,16 @@ enum PlanKind {
 /// When the command line asks for what cannot be done; what happens to single
 /// executables is printed and decides the exit code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    if args.plan == PlanKind::Bound {
-        anyhow::bail!("`--plan bound`: this build writes no bindings (use `--plan direct`)");
-    }
     let mut lib_dirs = Vec::with_capacity(args.lib_dirs.len());
     for folder in &args.lib_dirs {
         lib_dirs.push(absolute(folder)?);
     }
     let options = Options {
+        kind: match args.plan {
+            PlanKind::Auto => Kind::Auto,
+            PlanKind::Direct => Kind::Direct,
+            PlanKind::Bound => Kind::Bound,
+        },
         lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
         replacements: args.replace,
     };

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fs_err as fs;
+use indir_shim::bindings_layout::SUFFIX;
 use indir_shim::layout::MAX_TABLE;
 use indir_shim::note::{self, Notes};
 use indir_shim::table::{Table, TableError};
@@ -77,6 +78,13 @@ impl Place {
             path: PathBuf::from(OsStr::from_bytes(path)),
             id: id.to_vec(),
         })
+    }
+
+    /// Where the bindings that belong to the table lie.
+    pub fn bindings(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(SUFFIX);
+        name.into()
     }
 
     /// The folder that holds the table.

@@ -42,10 +42,10 @@ pub fn apply(plans: &[Plan], mode: Mode) -> Vec<(usize, io::Result<()>)> {
         .collect();
     let each = mode == Mode::Durable && work.len() < SYNCFS_FROM;
     let all = mode == Mode::Durable && !each;
-    let written: Vec<(usize, io::Result<Temporary>)> = work
+    let written: Vec<(usize, io::Result<Written>)> = work
         .into_par_iter()
         .filter_map(|index| Some((index, plans.get(index)?)))
-        .map(|(index, plan)| (index, Temporary::write(&plan.place.path, &plan.bytes, each)))
+        .map(|(index, plan)| (index, Written::new(plan, each)))
         .collect();
     let folders: BTreeSet<&Path> = written
         .iter()
@@ -89,17 +89,51 @@ pub fn apply(plans: &[Plan], mode: Mode) -> Vec<(usize, io::Result<()>)> {
     }
 }
 
+/// The temporaries of one plan; the bindings come first.
+struct Written {
+    bindings: Option<Temporary>,
+    table: Temporary,
+}
+
+impl Written {
+    fn new(plan: &Plan, sync: bool) -> io::Result<Self> {
+        let bindings = plan.bindings.as_ref();
+        let bindings = bindings.map(|bytes| Temporary::write(&plan.place.bindings(), bytes, sync));
+        Ok(Self {
+            bindings: bindings.transpose()?,
+            table: Temporary::write(&plan.place.path, &plan.bytes, sync)?,
+        })
+    }
+
+    /// Bindings that do not belong to the table that is there are not used, so
+    /// that the two names need not change at the same moment.
+    fn publish(self, plan: &Plan) -> io::Result<()> {
+        let bound = self.bindings.is_some();
+        if let Some(bindings) = self.bindings {
+            bindings.publish()?;
+        }
+        self.table.publish()?;
+        if !bound {
+            match fs::remove_file(plan.place.bindings()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Renames; a temporary that a cleaner took for abandoned is written again.
-fn publish(plan: &Plan, temporary: io::Result<Temporary>, mode: Mode) -> io::Result<()> {
+fn publish(plan: &Plan, temporary: io::Result<Written>, mode: Mode) -> io::Result<()> {
     let mut temporary = temporary;
     for _ in 1..ATTEMPTS {
-        match temporary?.publish() {
+        match temporary?.publish(plan) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
-        temporary = Temporary::write(&plan.place.path, &plan.bytes, mode == Mode::Durable);
+        temporary = Written::new(plan, mode == Mode::Durable);
     }
-    temporary?.publish()
+    temporary?.publish(plan)
 }
 
 /// Flushes each file system that one of `folders` is on.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::resolve::bindings::{Bindings, bind};
 use crate::resolve::lookup::Scope;
+use crate::resolve::object::LoadedObject;
 use crate::resolve::{Closure, Library};
 use crate::table::Identity;
 use crate::table::bindings::{BindingsSpec, EncodeError};
@@ -22,18 +23,16 @@ pub enum ClosureBindingsError {
     Encode(#[from] EncodeError),
 }
 
-/// The bindings of a closure, before they are tied to a table.
+/// The objects of a closure, parsed for lookups.
 #[derive(Debug)]
-pub struct ClosureBindings {
+pub struct ClosureScope {
     scope: Scope,
-    bindings: Bindings,
     identities: Vec<Identity>,
     ldso: Option<usize>,
 }
 
-impl ClosureBindings {
-    /// Looks up every symbol of the closure. Libraries are parsed once, however
-    /// many closures they are in.
+impl ClosureScope {
+    /// Parses what was not parsed for another closure.
     ///
     /// # Errors
     /// When an object cannot be parsed.
@@ -48,13 +47,48 @@ impl ClosureBindings {
         let objects = libraries()
             .map(loaded)
             .collect::<Result<Vec<Arc<_>>, _>>()?;
-        let scope = Scope::new(objects);
         Ok(Self {
-            bindings: bind(&scope),
-            scope,
+            scope: Scope::new(objects),
             identities: libraries().map(|l| l.identity.clone()).collect(),
             ldso: closure.ldso_index.map(|index| index + 1),
         })
+    }
+
+    /// Symbols that ld.so looks up before the program begins: all symbolic
+    /// relocations, but functions that are bound at the first call.
+    pub fn lookups_at_start(&self) -> usize {
+        let of = |object: &Arc<LoadedObject>| {
+            let symbolic = &object.relocation_plan().symbolic;
+            let late = !object.binds_now();
+            symbolic.iter().filter(|s| !(late && s.jump)).count()
+        };
+        self.scope.objects().iter().map(of).sum()
+    }
+
+    /// Looks up every symbol.
+    pub fn bind(self) -> ClosureBindings {
+        ClosureBindings {
+            bindings: bind(&self.scope),
+            closure: self,
+        }
+    }
+}
+
+/// The bindings of a closure, before they are tied to a table.
+#[derive(Debug)]
+pub struct ClosureBindings {
+    closure: ClosureScope,
+    bindings: Bindings,
+}
+
+impl ClosureBindings {
+    /// Looks up every symbol of the closure. Libraries are parsed once, however
+    /// many closures they are in.
+    ///
+    /// # Errors
+    /// When an object cannot be parsed.
+    pub fn new(exe: &Library, closure: &Closure) -> Result<Self, ClosureBindingsError> {
+        Ok(ClosureScope::new(exe, closure)?.bind())
     }
 
     /// The bindings.
@@ -64,7 +98,7 @@ impl ClosureBindings {
 
     /// The objects that they are for, the executable first.
     pub fn scope(&self) -> &Scope {
-        &self.scope
+        &self.closure.scope
     }
 
     /// The bytes of the file beside the table with this digest.
@@ -73,10 +107,10 @@ impl ClosureBindings {
     /// When they do not fit the format.
     pub fn to_bytes(&self, digest: [u8; 16]) -> Result<Vec<u8>, EncodeError> {
         BindingsSpec {
-            scope: &self.scope,
+            scope: &self.closure.scope,
             bindings: &self.bindings,
-            identities: &self.identities,
-            ldso: self.ldso,
+            identities: &self.closure.identities,
+            ldso: self.closure.ldso,
             digest,
         }
         .to_bytes()

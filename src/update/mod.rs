@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod bindings;
+mod bound;
 mod collect;
 mod plan;
 mod run;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use apply::{Mode, apply};
 pub use collect::{Collected, collect};
-pub use plan::{Options, Plan, PlanError, Planner, State};
+pub use plan::{Kind, Options, Plan, PlanError, Planner, State};
 pub use run::{Counts, Entry, Outcome, Report, run};
 pub use verify::{Finding, Verified, verify};
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use indir_shim::layout::{OBJECT_LDSO, OBJECT_SEARCH};
 use sha2::{Digest as _, Sha256};
 
+use super::bindings::ClosureBindingsError;
+use super::bound;
 use crate::exit::Refused;
 use crate::resolve::check::{self, Unmet};
 use crate::resolve::library::LibraryError;
@@ -20,9 +22,23 @@ use crate::table::{
 /// length field allows 65,535.
 const MAX_SEARCH: usize = 60_000;
 
+/// Which of the two plans tables are to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Bound where it makes the program start faster.
+    Auto,
+    /// Paths only.
+    #[default]
+    Direct,
+    /// Paths and bindings.
+    Bound,
+}
+
 /// How tables are to be made.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Which plan.
+    pub kind: Kind,
     /// Folders to search before all others; `None` repeats the table's own.
     pub lib_dirs: Option<Vec<PathBuf>>,
     /// Rewrites the folders.
@@ -64,6 +80,14 @@ pub enum PlanError {
     /// The table would not fit.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// There can be no bindings.
+    #[error(transparent)]
+    Bindings(#[from] ClosureBindingsError),
+    /// A bound plan was asked for, and the binder is missing.
+    #[error(
+        "there is no binder at `{}`: the prefix was set up by another version (run `indir setup`, or use `--plan direct`)", .0.display()
+    )]
+    NoBinder(PathBuf),
 }
 
 fn list(unmet: &[Unmet]) -> String {
@@ -107,6 +131,8 @@ pub struct Plan {
     pub place: Place,
     /// The table.
     pub bytes: Vec<u8>,
+    /// The bindings beside it, in a bound plan that is not current.
+    pub bindings: Option<Vec<u8>>,
     /// What has to be done.
     pub state: State,
     /// Number of libraries in its closure.
@@ -141,16 +167,31 @@ impl<'a> Planner<'a> {
         let inputs = self.inputs(&old)?;
         let closure = Resolver::new(self.store, &inputs.lib_dirs).resolve(&exe, &library)?;
         let tolerated = self.check(&exe, &library, &closure, &inputs, &old)?;
-        let bytes = self.spec(&place, &library, &inputs, &closure)?.to_bytes()?;
-        let state = match old {
+        let mut spec = self.spec(&place, &library, &inputs, &closure)?;
+        let bound = bound::Candidate::new(self.options.kind, &library, &closure)?;
+        spec.binder = bound.as_ref().map(|bound| bound.binder.clone());
+        let bytes = spec.to_bytes()?;
+        let mut state = match old {
             Ok(Some(old)) if old.bytes() == bytes => State::Current,
             Ok(None) => State::New,
             _ => State::Changed,
         };
+        let mut bindings = None;
+        if let Some(bound) = bound {
+            // A table tells the content of every object, so that bindings that
+            // belong to it need not be computed again to be compared.
+            if state == State::Current && !bound::are_there(&place, &bytes) {
+                state = State::Changed;
+            }
+            if state != State::Current {
+                bindings = Some(bound.encode(&bytes)?);
+            }
+        }
         Ok(Plan {
             exe,
             place,
             bytes,
+            bindings,
             state,
             libraries: closure.nodes.len(),
             tolerated,

@@ -1,0 +1,91 @@
+//! The bound plan: whether it pays, and the bindings that go with a table.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use indir_shim::bindings_layout::{Header, MAGIC, VERSION};
+use indir_shim::table::view;
+
+use super::bindings::{ClosureBindingsError, ClosureScope};
+use super::plan::{Kind, PlanError};
+use crate::resolve::library::LibraryError;
+use crate::resolve::{Closure, Library};
+use crate::table::{Place, TableFile};
+
+/// Fewest symbol lookups at start for which bindings pay. The binder costs one
+/// more library (mapping it, its file, recognising objects), a lookup far less;
+/// docs/benchmarks.md, "Choosing the plan", has the figures.
+const LOOKUPS: usize = 400;
+
+/// File name of the binder; it lies beside the shim.
+const BINDER: &str = "libindir-bind.so";
+
+/// A closure that gets a bound plan.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    /// Absolute path of the binder.
+    pub(super) binder: PathBuf,
+    scope: ClosureScope,
+}
+
+impl Candidate {
+    /// `None` if the plan is to be direct.
+    ///
+    /// # Errors
+    /// When an object cannot be read, or a bound plan was asked for and there
+    /// is no binder.
+    pub(super) fn new(
+        kind: Kind,
+        exe: &Library,
+        closure: &Closure,
+    ) -> Result<Option<Self>, PlanError> {
+        if kind == Kind::Direct {
+            return Ok(None);
+        }
+        let binder = binder_of(exe)?;
+        if !binder.is_file() {
+            return match kind {
+                Kind::Bound => Err(PlanError::NoBinder(binder)),
+                _ => Ok(None),
+            };
+        }
+        let scope = ClosureScope::new(exe, closure)?;
+        if kind == Kind::Auto && scope.lookups_at_start() < LOOKUPS {
+            return Ok(None);
+        }
+        Ok(Some(Self { binder, scope }))
+    }
+
+    /// The bindings file that belongs to the table with these bytes.
+    pub(super) fn encode(self, table: &[u8]) -> Result<Vec<u8>, PlanError> {
+        let bytes = self.scope.bind().to_bytes(digest_of(table));
+        Ok(bytes.map_err(ClosureBindingsError::from)?)
+    }
+}
+
+/// The binder of the prefix that linked the executable.
+fn binder_of(exe: &Library) -> Result<PathBuf, PlanError> {
+    let elf = exe.map().elf().map_err(LibraryError::from)?;
+    let shim = Path::new(OsStr::from_bytes(elf.interpreter().unwrap_or_default()));
+    Ok(shim.with_file_name(BINDER))
+}
+
+fn digest_of(table: &[u8]) -> [u8; 16] {
+    let file = TableFile::new(table.to_vec());
+    let digest = file.and_then(|file| file.table().map(|table| table.header().digest));
+    digest.unwrap_or_default()
+}
+
+/// Whether the bindings at `place` belong to the table with these bytes.
+pub(super) fn are_there(place: &Place, table: &[u8]) -> bool {
+    let Ok(bytes) = std::fs::read(place.bindings()) else {
+        return false;
+    };
+    view::<Header>(&bytes, 0).is_some_and(|header| {
+        header.magic == MAGIC
+            && header.version.get() == VERSION
+            && header.total_len.get() as usize == bytes.len()
+            && header.digest == digest_of(table)
+    })
+}
