@@ -6,6 +6,7 @@
 //! (`resolve`) or of when a table is rewritten (`update`).
 
 pub mod bindings;
+mod bindings_harness;
 mod build;
 mod file;
 mod harness;
@@ -13,6 +14,7 @@ mod inputs;
 mod runs;
 mod strings;
 
+pub use bindings_harness::exercise_bindings;
 pub use build::{BuildError, Identity, ObjectSpec, TableSpec};
 pub use file::{LoadError, Place, PlaceError, TEMPORARY_SUFFIX, TableFile, Temporary, sync_folder};
 pub use harness::exercise;
