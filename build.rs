@@ -168,9 +168,9 @@ fn close_gap(file: &Path) {
         u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes")) as usize
     };
     let (phoff, shoff) = (field(&bytes, 32), field(&bytes, 40));
-    // The first two headers are PT_PHDR and the only PT_LOAD with bytes.
-    let end = field(&bytes, phoff + 56 + 32).next_multiple_of(8);
-    let tail = bytes.split_off(field(&bytes, phoff + 2 * 56 + 8));
+    // The first two headers are the PT_LOAD with bytes and the one of .bss.
+    let end = field(&bytes, phoff + 32).next_multiple_of(8);
+    let tail = bytes.split_off(field(&bytes, phoff + 56 + 8));
     let gap = bytes.len() - end;
     assert!(
         bytes[end..].iter().all(|&b| b == 0),

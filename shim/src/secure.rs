@@ -40,19 +40,25 @@ impl Trust {
     /// # Errors
     /// Says what is wrong with it.
     pub fn check(&mut self, path: &CStr) -> Result<(), Reason> {
-        if path.to_bytes().first() != Some(&b'/') {
-            return Err("its path is not absolute");
-        }
-        if let Err(reason) = self.check_folders(path.to_bytes()) {
-            self.folder.clear();
-            return Err(reason);
-        }
+        let bytes = path.to_bytes();
+        let end = bytes
+            .iter()
+            .rposition(|&b| b == b'/')
+            .unwrap_or(bytes.len());
+        self.check_folders(bytes.get(..end).unwrap_or(bytes))?;
         check_file(&sys::stat(path).map_err(Errno::message)?)
     }
 
-    fn check_folders(&mut self, path: &[u8]) -> Result<(), Reason> {
-        let end = path.iter().rposition(|&b| b == b'/').unwrap_or(0);
-        let folder = path.get(..end).unwrap_or(&[]);
+    /// Whether `folder`, and every one above, is root's alone. The start ends
+    /// at the first that is not, so that nothing of it is remembered then.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    #[inline(never)]
+    pub fn check_folders(&mut self, folder: &[u8]) -> Result<(), Reason> {
+        if folder.first().is_some_and(|&b| b != b'/') {
+            return Err("its path is not absolute");
+        }
         // What is remembered ends in NUL.
         if self.folder.bytes().strip_suffix(b"\0") == Some(folder) {
             return Ok(());
@@ -72,6 +78,11 @@ impl Trust {
             check_folder(text.ok_or("its path is too long")?, at == folder.len())?;
         }
         Ok(())
+    }
+
+    /// The folder that was examined last.
+    pub fn last(&self) -> &CStr {
+        self.folder.text().unwrap_or(c"/")
     }
 }
 

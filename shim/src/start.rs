@@ -253,6 +253,12 @@ fn check_trust(context: &Context, table: &Table<'_>, trust: &mut Trust) {
         check(object.path);
         index += 1;
     }
+    // dlopen will look there.
+    for folder in table.search().to_bytes().split(|&b| b == b':') {
+        if let Err(reason) = trust.check_folders(folder) {
+            context.fail("not trusted: ", trust.last(), reason);
+        }
+    }
 }
 
 /// Small closures are checked here, because ld.so cannot name the table and the

@@ -84,7 +84,9 @@ pub fn build(
     let phdrs = arena.take::<Phdr>(exe.phdrs.len() + missing)?;
     let address = phdrs.as_ptr() as usize;
     let size = size_of_val(phdrs) as u64;
-    let own = Phdr {
+    // PT_PHDR goes first: ld.so needs the load address for all that follows.
+    let (first, rest) = phdrs.split_first_mut()?;
+    *first = Phdr {
         kind: pt::PHDR,
         flags: pf::R,
         offset: 0,
@@ -94,10 +96,12 @@ pub fn build(
         memsz: size,
         align: 8,
     };
-    // PT_PHDR goes first: ld.so needs the load address for all that follows.
-    let rest = exe.phdrs.iter().filter(|p| p.kind != pt::PHDR).copied();
-    let all = core::iter::once(own).chain(rest);
-    for (slot, mut phdr) in phdrs.iter_mut().zip(all) {
+    let mut slots = rest.iter_mut();
+    for phdr in exe.phdrs {
+        if phdr.kind == pt::PHDR {
+            continue;
+        }
+        let mut phdr = *phdr;
         match phdr.kind {
             pt::DYNAMIC => {
                 phdr.vaddr = at(dynamic.as_ptr() as usize);
@@ -113,7 +117,7 @@ pub fn build(
             }
             _ => {}
         }
-        *slot = phdr;
+        *slots.next()? = phdr;
     }
     Some(phdrs)
 }

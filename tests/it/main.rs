@@ -17,6 +17,7 @@ mod run_debuggers;
 mod run_dlopen;
 mod run_env;
 mod run_process;
+mod run_secure;
 mod stub_basics;
 mod stub_floor;
 mod stub_tree;
