@@ -12,6 +12,7 @@ use crate::exit;
 
 /// Read, compare and intersect the ABIs of libraries.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example: indir abi diff old/libexpat.so.1 new/libexpat.so.1")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -221,7 +221,7 @@ fn is_library(elf: &ElfFile<'_>) -> bool {
     let Ok(Some(dynamic)) = elf.dynamic() else {
         return false;
     };
-    let pie = dynamic.value(elf::DT_FLAGS_1).unwrap_or(0) & elf::DF_1_PIE.0 as u64 != 0;
+    let pie = dynamic.value(elf::DT_FLAGS_1).unwrap_or(0) & elf::DF_1_PIE.0 != 0;
     elf.kind() == elf::ET_DYN && !pie && (dynamic.soname.is_some() || elf.interpreter().is_none())
 }
 

@@ -23,6 +23,8 @@ packages_for() {
         # the plugin interface is compared with its C header
         echo binutils-dev libclang1
         echo gdb valgrind libc6-dbg strace patchelf
+        # programs whose every slot is compared with what ld.so writes
+        echo ffmpeg clang-14 vim-gtk3 git python3
         # AddressSanitizer of Debian 12's clang; setpriv and unshare
         echo libclang-rt-14-dev util-linux
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt
