@@ -21,3 +21,33 @@ pub const SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ld-indir-x86-6
 
 /// The binder: the library that applies bindings.
 pub const BINDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libindir-bind.so"));
+
+#[cfg(test)]
+mod tests {
+    use indir_shim::note::{Notes, SECTION};
+
+    #[test]
+    fn the_object_holds_the_note_as_the_shim_reads_it() {
+        for reference in ["$ORIGIN/.indir/$ID", "/a", "/ab", "/abc", "/abcd"] {
+            let bytes = super::note_object(reference.as_bytes());
+            let elf = goblin::elf::Elf::parse(&bytes).unwrap();
+            assert_eq!(elf.header.e_type, goblin::elf::header::ET_REL);
+            let section = |name: &str| {
+                let named = |s: &&goblin::elf::SectionHeader| {
+                    elf.shdr_strtab.get_at(s.sh_name) == Some(name)
+                };
+                elf.section_headers.iter().find(named).unwrap()
+            };
+            let note = section(SECTION);
+            assert_eq!((note.sh_addralign, note.sh_offset % 4), (4, 0));
+            let property = section(".note.gnu.property");
+            assert_eq!((property.sh_addralign, property.sh_offset % 8), (8, 0));
+            assert!(!section(".note.GNU-stack").is_executable());
+
+            let mut notes = Notes::default();
+            notes.scan(&bytes[note.file_range().unwrap()], 4);
+            assert_eq!(notes.reference, Some(reference.as_bytes()));
+            assert_eq!((notes.own_id, notes.malformed), (None, false));
+        }
+    }
+}

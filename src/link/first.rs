@@ -69,6 +69,11 @@ pub(super) fn write(folders: &Folders, path: &Path, file: &ElfFile<'_>) {
     let Ok(path) = std::path::absolute(path) else {
         return;
     };
+    // One table is no work for threads, and starting them costs more than it.
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .use_current_thread()
+        .build_global();
     // No table is what there was before.
     let _ = crate::update::first_table(&path, &folders.search(&path, file));
 }

@@ -52,8 +52,8 @@ fn link(argv: &[OsString]) -> anyhow::Result<ExitCode> {
         save::save(Path::new(&folder), &linker, &items).context("failed to save the link")?;
     }
     match plan::Plan::of(items)? {
-        plan::Plan::Untouched => Err(run::replace(&linker, args, false)),
-        plan::Plan::Changed { args, run_path } => Err(run::replace(&linker, &args, !run_path)),
+        plan::Plan::Untouched => Err(run::replace_as_is(&linker, args)),
+        plan::Plan::Changed { args, run_path } => Err(run::replace(&linker, &args, run_path)),
         plan::Plan::Indirect(job) => {
             let status = run::wait(&linker, &job.args)?;
             if !status.success() {

@@ -43,14 +43,19 @@ impl Nameless {
     }
 }
 
+/// Becomes the real linker, with the very arguments that we got; returns only
+/// what prevented that.
+pub(super) fn replace_as_is(linker: &Path, args: &[OsString]) -> anyhow::Error {
+    failed(linker, Command::new(linker).args(args).exec())
+}
+
 /// Becomes the real linker; returns only what prevented that.
-pub(super) fn replace(linker: &Path, args: &[OsString], drop_run_path: bool) -> anyhow::Error {
-    let prepared = command(linker, args);
-    let (mut command, _file) = match prepared {
+pub(super) fn replace(linker: &Path, args: &[OsString], run_path: bool) -> anyhow::Error {
+    let (mut command, _file) = match command(linker, args) {
         Ok(prepared) => prepared,
         Err(error) => return error,
     };
-    if drop_run_path {
+    if !run_path {
         command.env_remove("LD_RUN_PATH");
     }
     failed(linker, command.exec())
