@@ -24,7 +24,7 @@ pub use verify::{Finding, Verified, verify};
 use crate::resolve::Store;
 
 /// Writes a table for a freshly linked executable, best effort: no sync, no
-/// message. Returns whether a table was written or was there already.
+/// message, a direct plan. Returns whether a table was written or was there already.
 ///
 /// `lib_dirs` are the link's own folders; those that cannot be searched later
 /// (relative, missing, with a `:`) are left out. An executable that is not
@@ -38,6 +38,8 @@ pub fn first_table(exe: &Path, lib_dirs: &[PathBuf]) -> anyhow::Result<bool> {
     };
     let options = Options {
         lib_dirs: Some(lib_dirs.iter().filter(usable).cloned().collect()),
+        // Bindings take longer than the link may.
+        kind: Kind::Direct,
         ..Options::default()
     };
     let store = Store::default();
