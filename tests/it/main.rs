@@ -11,6 +11,7 @@ mod link_save;
 mod link_setup;
 mod oracle;
 mod oracle_cases;
+mod run_badinput;
 mod run_basic;
 mod run_contract;
 mod run_debuggers;

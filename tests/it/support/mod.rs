@@ -3,11 +3,6 @@
 //! Nothing here may skip: a tool or a file that a test needs and that is not
 //! there panics with the Debian package, or the command, that brings it.
 
-#![expect(
-    dead_code,
-    reason = "each helper is for whichever test module needs it"
-)]
-
 pub(crate) mod link;
 pub(crate) mod program;
 
