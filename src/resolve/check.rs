@@ -53,9 +53,17 @@ impl fmt::Display for Unmet {
     }
 }
 
-/// A reference of a library that no library of the closure satisfies: index of
-/// the library in the closure, and the symbol in it.
-pub type Open = (usize, u32, Class, bool);
+/// A reference of a library: index of the library in the closure, index of the
+/// symbol in it, how it is looked up, and whether only late calls use it.
+type LibraryReference = (usize, u32, Class, bool);
+
+/// What the libraries of a closure lack among themselves. The same for every
+/// executable with these libraries, which can only add definitions.
+#[derive(Clone, Debug, Default)]
+pub struct Open {
+    references: Vec<LibraryReference>,
+    versions: bool,
+}
 
 /// Everything that the closure of `exe` lacks, the executable's needs first,
 /// then in ld.so's order.
@@ -68,9 +76,30 @@ pub fn unmet(
     exe: &Library,
     closure: &Closure,
 ) -> Result<Vec<Unmet>, (PathBuf, String)> {
-    let versions = versions(exe_path, exe, closure);
-    let mut all = symbols(store, exe_path, exe, closure)?;
-    let fatal: HashSet<(PathBuf, String)> = versions
+    let load =
+        |path: &Path, library: &Library| library.loaded().map_err(|why| (path.to_owned(), why));
+    let mut objects = vec![load(exe_path, exe)?];
+    for node in &closure.nodes {
+        objects.push(load(&node.path, &node.library)?);
+    }
+    let key: Vec<_> = closure
+        .nodes
+        .iter()
+        .map(|node| node.library.file_id)
+        .collect();
+    let open = store.open(&key, || Open {
+        references: open_references(objects.get(1..).unwrap_or(&[])),
+        versions: !versions(libraries(closure), closure).is_empty(),
+    });
+    let mut versions_unmet = versions(std::iter::once((exe_path, exe)), closure);
+    if open.versions {
+        versions_unmet.extend(versions(libraries(closure), closure));
+    }
+    let mut all = symbols(exe_path, closure, &Scope::new(objects), &open);
+    if all.is_empty() && versions_unmet.is_empty() {
+        return Ok(all);
+    }
+    let fatal: HashSet<(PathBuf, String)> = versions_unmet
         .iter()
         .map(|unmet| (unmet.needed_by.clone(), unmet.version.clone()))
         .collect();
@@ -79,16 +108,12 @@ pub fn unmet(
         unmet.lazy &= !fatal.contains(&key(unmet));
     }
     let named: HashSet<_> = all.iter().map(key).collect();
-    for unmet in versions
+    for unmet in versions_unmet
         .into_iter()
         .filter(|unmet| !named.contains(&key(unmet)))
     {
-        let libraries = closure
-            .nodes
-            .iter()
-            .map(|node| (&*node.path, &*node.library));
         let user = std::iter::once((exe_path, exe))
-            .chain(libraries)
+            .chain(libraries(closure))
             .find(|(path, _)| *path == unmet.needed_by);
         let symbols = user.map_or_else(Vec::new, |(_, user)| user.users_of(&unmet.version));
         if symbols.is_empty() {
@@ -103,13 +128,18 @@ pub fn unmet(
     Ok(all)
 }
 
-fn versions(exe_path: &Path, exe: &Library, closure: &Closure) -> Vec<Unmet> {
+fn libraries(closure: &Closure) -> impl Iterator<Item = (&Path, &Library)> {
+    let nodes = closure.nodes.iter();
+    nodes.map(|node| (&*node.path, &*node.library))
+}
+
+/// The needed versions of `objects` that the closure does not define.
+fn versions<'a>(
+    objects: impl Iterator<Item = (&'a Path, &'a Library)>,
+    closure: &Closure,
+) -> Vec<Unmet> {
     let mut unmet = Vec::new();
-    let libraries = closure
-        .nodes
-        .iter()
-        .map(|node| (&*node.path, &*node.library));
-    for (path, object) in std::iter::once((exe_path, exe)).chain(libraries) {
+    for (path, object) in objects {
         for need in object.needed_versions.iter().filter(|need| !need.weak) {
             // The executable itself, or a file that nobody asked for: ld.so has
             // an assertion for the latter, and linkers never write it.
@@ -137,30 +167,13 @@ fn versions(exe_path: &Path, exe: &Library, closure: &Closure) -> Vec<Unmet> {
     unmet
 }
 
-fn symbols(
-    store: &Store,
-    exe_path: &Path,
-    exe: &Library,
-    closure: &Closure,
-) -> Result<Vec<Unmet>, (PathBuf, String)> {
-    let load =
-        |path: &Path, library: &Library| library.loaded().map_err(|why| (path.to_owned(), why));
-    let mut objects = vec![load(exe_path, exe)?];
-    for node in &closure.nodes {
-        objects.push(load(&node.path, &node.library)?);
-    }
-    // An executable can only add definitions, so that what its libraries lack
-    // without it is found once for all executables with the same libraries.
-    let key: Vec<_> = closure
-        .nodes
-        .iter()
-        .map(|node| node.library.file_id)
-        .collect();
-    let open = store.open_references(&key, || open(objects.get(1..).unwrap_or(&[])));
-    let scope = Scope::new(objects);
+/// The references of the executable and the open ones of its libraries that
+/// nobody satisfies.
+fn symbols(exe_path: &Path, closure: &Closure, scope: &Scope, open: &Open) -> Vec<Unmet> {
     let own = scope.references(0).into_iter().filter(|r| !r.weak);
     let own = own.map(|r| (0, r.symbol, r.class, r.lazy));
     let libraries = open
+        .references
         .iter()
         .map(|&(index, symbol, class, lazy)| (index + 1, symbol, class, lazy));
     let missing = own.chain(libraries).filter(|&(from, symbol, class, _)| {
@@ -185,11 +198,11 @@ fn symbols(
             lazy,
         })
     };
-    Ok(missing.filter_map(describe).collect())
+    missing.filter_map(describe).collect()
 }
 
 /// What `libraries` lack among themselves.
-fn open(libraries: &[Arc<LoadedObject>]) -> Vec<Open> {
+fn open_references(libraries: &[Arc<LoadedObject>]) -> Vec<LibraryReference> {
     // Position 0 of a scope is the executable's; the first library stands in
     // for it, since an object that is there twice defines nothing new.
     let scope = Scope::new(

@@ -221,8 +221,18 @@ impl<'a> Walk<'a> {
             let id = entry.0;
             // Where the object that asks stands, behind its filters' targets.
             let mut own = at;
-            for (kind, name) in self.needs(id) {
-                let wanted = match (self.load(&name, id), kind) {
+            let loaded = self
+                .loaded
+                .get(id)
+                .and_then(|loaded| loaded.library.clone());
+            // ld.so, which has no library yet, needs nothing.
+            let needs = match &loaded {
+                Some(library) => &library.needs,
+                None if id == 0 => &self.exe.needs,
+                None => continue,
+            };
+            for (kind, name) in needs {
+                let wanted = match (self.load(name, id), kind) {
                     (Ok(wanted), _) => wanted,
                     (Err(_), NeedKind::Auxiliary) => continue,
                     (Err(error), _) => return Err(error),
@@ -247,17 +257,6 @@ impl<'a> Walk<'a> {
             .filter(|&id| id != 0)
             .collect();
         self.finish(order)
-    }
-
-    fn needs(&self, id: Id) -> Vec<(NeedKind, Box<[u8]>)> {
-        let library = match (id, self.loaded.get(id)) {
-            (0, _) => Some(self.exe),
-            (_, Some(loaded)) => loaded.library.as_deref(),
-            _ => None,
-        };
-        library
-            .map(|library| library.needs.clone())
-            .unwrap_or_default()
     }
 
     fn path(&self, id: Id) -> &Path {

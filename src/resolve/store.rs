@@ -110,7 +110,7 @@ pub struct Store {
     /// For a folder: its existing glibc-hwcaps folders.
     variants: Once<PathBuf, Arc<[PathBuf]>>,
     /// For a list of libraries: what they lack among themselves.
-    open: Once<Vec<(u64, u64)>, Arc<Vec<Open>>>,
+    open: Once<Vec<(u64, u64)>, Arc<Open>>,
     cache: LdCache,
     defaults: Arc<SearchList>,
 }
@@ -160,18 +160,14 @@ impl Store {
 
     /// What the libraries with these file ids lack among themselves, computed
     /// by `find` for the first who asks.
-    pub(super) fn open_references(
-        &self,
-        libraries: &[(u64, u64)],
-        find: impl FnOnce() -> Vec<Open>,
-    ) -> Arc<Vec<Open>> {
+    pub(super) fn open(&self, libraries: &[(u64, u64)], find: impl FnOnce() -> Open) -> Arc<Open> {
         self.open.get(libraries, || Arc::new(find()))
     }
 
     /// What is at `path`.
     pub fn probe(&self, path: &Path) -> Probe {
         self.paths.get(path, || match std::fs::metadata(path) {
-            Ok(stat) => self.files.get(&(stat.dev(), stat.ino()), || open(path)),
+            Ok(stat) => self.files.get(&(stat.dev(), stat.ino()), || read(path)),
             Err(error) => unreadable(&error),
         })
     }
@@ -235,7 +231,7 @@ fn unreadable(error: &std::io::Error) -> Probe {
 
 /// ld.so passes over files of another class or machine, and gives up on what
 /// is not ELF at all (`open_verify` in glibc elf/dl-load.c).
-fn open(path: &Path) -> Probe {
+fn read(path: &Path) -> Probe {
     match Library::open(path) {
         Ok(library) => Probe::Found(Arc::new(library)),
         Err(LibraryError::Elf(ElfError::Io(error))) => unreadable(&error),
