@@ -22,6 +22,9 @@ pub const SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ld-indir-x86-6
 /// The binder: the library that applies bindings.
 pub const BINDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libindir-bind.so"));
 
+/// What makes gdb see libraries that are loaded with dlopen.
+pub const GDB_SCRIPT: &[u8] = include_bytes!("../shim/gdb.py");
+
 #[cfg(test)]
 mod tests {
     use indir_shim::note::{Notes, SECTION};

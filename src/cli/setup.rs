@@ -50,6 +50,7 @@ fn files() -> Vec<(&'static str, Vec<u8>, u32)> {
             artefacts::default_note_object(),
             0o644,
         ),
+        ("share/indir/gdb.py", artefacts::GDB_SCRIPT.to_vec(), 0o644),
     ]
 }
 

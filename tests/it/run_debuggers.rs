@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::support::program::{indirect, ordinary, refused_then_updated, shared, update};
-use super::support::{Ran, Scratch, as_users_do, b_flag, need, run};
+use super::support::{Ran, Scratch, as_users_do, b_flag, need, prefix, run};
 
 /// Calls back from libc's qsort and from a library of its own, thrice.
 const CALLBACK: &str = r#"
@@ -156,6 +156,41 @@ fn gdb_breakpoints_set_before_run_hold_in_libraries() {
     let at = |text: &str| out.find(text).unwrap();
     assert!(at("Breakpoint 1, ") < at("Breakpoint 3, "), "{ran}");
     assert!(at("Breakpoint 3, ") < at("Breakpoint 2, "), "{ran}");
+}
+
+#[test]
+fn gdb_with_our_script_sees_what_dlopen_loads() {
+    let dir = Scratch::new();
+    let plugin = shared(
+        &dir.join("libplug.so.c"),
+        "int plug(int n) { return n + 1; }",
+        &[],
+    );
+    let source = "#include <dlfcn.h>\n#include <stdio.h>\nint main(int argc, char **argv) { \
+                  void *h = dlopen(argv[1], RTLD_NOW); int n = ((int (*)(int))dlsym(h, \"plug\"))(41); \
+                  printf(\"%d\\n\", n); return dlclose(h); }";
+    let exe = indirect(&dir.join("open.c"), source, &[]);
+    refused_then_updated(&exe, &[]);
+    let script = format!("source {}", prefix().join("share/indir/gdb.py").display());
+    let run_line = format!("run {}", plugin.display());
+    let ran = gdb(
+        &exe,
+        &[],
+        &[&script, "break plug", &run_line, "bt", "continue"],
+    );
+    let out = ran
+        .success()
+        .out_has("Breakpoint 1, plug (n=41)")
+        .out_has("in main (")
+        .out_has("exited normally")
+        .stdout();
+    assert!(!out.contains("?? ()"), "{ran}");
+    // An ordinary program is debugged as ever.
+    let plain = ordinary(&dir.join("plain/open.c"), source, &[]);
+    gdb(&plain, &[], &[&script, "break plug", &run_line, "continue"])
+        .success()
+        .out_has("Breakpoint 1, plug (n=41)")
+        .out_has("exited normally");
 }
 
 /// A child that is killed when dropped.
