@@ -204,6 +204,10 @@ program_sums() { (cd "$apps" && for program in $programs; do sha256sum "$program
 
 # sizes of FILES… under a folder, summed.
 total() {
+    [ $# -gt 1 ] || {
+        echo 0
+        return
+    }
     (cd "$1" && shift && stat -c %s "$@" | awk '{ n += $1 } END { print n + 0 }')
 }
 

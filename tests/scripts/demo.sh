@@ -87,7 +87,7 @@ for glibc in $glibcs; do
     else
         cmp -s "$demo/sums" "$demo/sums-at-first" || die "a program changed"
         echo "    (as before the upgrade)"
-        echo "What the upgrade changed on disk, in $took s:"
+        echo "What the upgrade changed on disk, in $took s (.bind: derived, may be deleted at any time):"
         (cd "$apps" && xargs -d '\n' stat -c '    %s bytes  %n' <"$demo/changed")
         ! grep -v '/\.indir/' "$demo/changed" || die "the upgrade changed more than tables"
         upgrades=$((upgrades + 1))
@@ -96,6 +96,7 @@ for glibc in $glibcs; do
             # shellcheck disable=SC2046,SC2086 # lists of paths without spaces
             {
                 update_bytes=$(total "$apps" $(cat "$demo/changed"))
+                update_bindings=$(total "$apps" $(grep '\.bind$' "$demo/changed"))
                 update_different=$(different "$demo/apps-before" "$apps" $(cat "$demo/changed"))
                 update_programs=$(differing "$demo/apps-before" "$apps" $programs)
             }
@@ -126,6 +127,7 @@ row "" "indir update" patchelf rebuild
     row "bytes in changed files" "$(commas "$update_bytes")" \
         "$(commas "$(total "$demo/patched" $programs)")" \
         "$(commas "$(total "$demo/rebuilt" $programs)")"
+    row "  of them bindings" "$(commas "$update_bindings")" - -
     row "bytes that differ" "$(commas "$update_different")" \
         "$(commas "$(different "$demo/ordinary" "$demo/patched" $programs)")" \
         "$(commas "$(different "$demo/ordinary" "$demo/rebuilt" $programs)")"
