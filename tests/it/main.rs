@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module a behaviour.
 
+mod bound;
 mod closure;
 mod demo;
 mod generate;
