@@ -19,7 +19,7 @@ use crate::bindings_layout::{OBJECT_KEEPS_JUMP, OBJECT_PROBE, Rela, SUFFIX};
 use crate::bytes::Buffer;
 use crate::elf::{Dyn, Ehdr, Phdr, dt, pf, pt};
 use crate::handover::{Handover, TAG};
-use crate::layout::{IDENTITY_BUILD_ID, Identity};
+use crate::layout::{IDENTITY_BUILD_ID, IDENTITY_SIZE_MTIME, Identity};
 use crate::linkmap::{LinkMap, RDebug};
 use crate::locate::PATH;
 use crate::message::Line;
@@ -73,7 +73,7 @@ fn bind(handover: &Handover, main: &LinkMap) -> Result<(), &'static str> {
     let bases = scratch
         .take::<u64>(bindings.len())
         .ok_or("too many objects")?;
-    let count = expected(&bindings, main, maps, bases);
+    let count = expected(&table, &bindings, main, maps, bases);
     let bases = bases.get(..count).unwrap_or(&[]);
     for index in 0..count {
         let (Some(object), Some(&at)) = (bindings.object(index), maps.get(index)) else {
@@ -133,6 +133,7 @@ fn map_file(handover: &Handover) -> Result<&'static [u8], &'static str> {
 /// The list is in lookup order (elf/rtld.c puts even ld.so in its place), but
 /// for the vDSO, which no lookup sees.
 fn expected(
+    table: &Table<'_>,
     bindings: &Bindings<'_>,
     main: &LinkMap,
     maps: &mut [usize],
@@ -152,7 +153,7 @@ fn expected(
             };
             next = link_map.next;
             // The executable was recognised by the shim.
-            if count == 0 || is_expected(&object, link_map) {
+            if count == 0 || is_expected(&object, table, count, link_map) {
                 break Some(link_map);
             }
             if !is_vdso(link_map) {
@@ -177,14 +178,22 @@ fn is_vdso(link_map: &LinkMap) -> bool {
     name.to_bytes().starts_with(b"linux-vdso")
 }
 
-/// Whether the mapped object has the expected build-id. What identifies a file
-/// only by size and time cannot be recognised in memory.
-fn is_expected(object: &Object<'_>, link_map: &LinkMap) -> bool {
+/// Whether the mapped object is the expected one: by its build-id, in memory.
+/// What has none is identified by its path, size and time of last change, at
+/// the price of a system call.
+fn is_expected(object: &Object<'_>, table: &Table<'_>, index: usize, link_map: &LinkMap) -> bool {
     let raw = object.raw;
     let dynamic = (link_map.dynamic as usize).wrapping_sub(link_map.addr) as u64;
     // A different place of the dynamic section: another file, whose header may
     // be elsewhere too, so that nothing of it is touched.
-    if dynamic != raw.dynamic.get() || raw.identity.kind != IDENTITY_BUILD_ID {
+    if dynamic != raw.dynamic.get() {
+        return false;
+    }
+    if raw.identity.kind == IDENTITY_SIZE_MTIME {
+        let path = index.checked_sub(1).and_then(|at| table.object(at));
+        return path.is_some_and(|named| is_unchanged(&raw.identity, named.path, link_map));
+    }
+    if raw.identity.kind != IDENTITY_BUILD_ID {
         return false;
     }
     // SAFETY: a file with this layout has its header at `start`.
@@ -203,6 +212,24 @@ fn is_expected(object: &Object<'_>, link_map: &LinkMap) -> bool {
         }
     }
     has_build_id(&raw.identity, notes.build_id)
+}
+
+/// Whether the object was mapped from `path`, and the file there has the size
+/// and the time of last change of `identity`.
+fn is_unchanged(identity: &Identity, path: &CStr, link_map: &LinkMap) -> bool {
+    // SAFETY: ld.so's names end in NUL and stay.
+    let name = unsafe { string(link_map.name.cast()) };
+    if name != path {
+        return false;
+    }
+    let Ok(stat) = sys::stat(path) else {
+        return false;
+    };
+    let size = (stat.size() as u64).to_le_bytes();
+    let changed = stat.changed().to_le_bytes();
+    let [known @ .., _, _, _, _] = &identity.bytes;
+    let (known_size, known_changed) = known.split_at(8);
+    known_size == size && known_changed == changed
 }
 
 fn has_build_id(identity: &Identity, id: Option<&[u8]>) -> bool {

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, one module a behaviour.
 
 mod bound;
+mod bound_identity;
 mod closure;
 mod demo;
 mod generate;

@@ -77,6 +77,14 @@ impl Stat {
     pub const fn size(&self) -> usize {
         self.size.unsigned_abs() as usize
     }
+
+    /// `st_mtim`, in nanoseconds since 1970.
+    pub const fn changed(&self) -> i64 {
+        // st_blksize, st_blocks and st_atim come first.
+        let [_, _, _, _, seconds, nanoseconds, ..] = self.rest;
+        let nanos = (seconds as i64).saturating_mul(1_000_000_000);
+        nanos.saturating_add(nanoseconds as i64)
+    }
 }
 
 const _: () = assert!(size_of::<Stat>() == 144);
