@@ -30,7 +30,8 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// `None` if the plan is to be direct.
+    /// `None` if the plan is to be direct: asked for, better, or the only one
+    /// that is possible.
     ///
     /// # Errors
     /// When an object cannot be read, or a bound plan was asked for and there
@@ -40,7 +41,9 @@ impl Candidate {
         exe: &Library,
         closure: &Closure,
     ) -> Result<Option<Self>, PlanError> {
-        if kind == Kind::Direct {
+        // The binder needs ld.so's `_r_debug`, which is found only if something
+        // in the closure needs ld.so; everything that needs libc does.
+        if kind == Kind::Direct || closure.ldso_index.is_none() {
             return Ok(None);
         }
         let binder = binder_of(exe)?;

@@ -285,6 +285,9 @@ fn a_program_without_libraries_starts() {
         let exe = indirect(&dir.join("bare.c"), BARE, &[&["-nostdlib"], shape].concat());
         refused_then_updated(&exe, &[]);
         run(&mut Command::new(&exe)).success().prints("bare\n");
+        // There is nothing to bind, and no ld.so in the closure to ask.
+        update(&exe, &["--plan", "bound"]);
+        run(&mut Command::new(&exe)).success().prints("bare\n");
     }
 }
 
@@ -302,6 +305,8 @@ fn a_program_without_version_needs_starts() {
         let args = [pie, "-nostdlib", "-DLIBRARY", "-L", folder, "-ltext"];
         let exe = indirect(&dir.join("bare.c"), BARE, &args);
         refused_then_updated(&exe, &["--lib-dir", folder]);
+        run(&mut Command::new(&exe)).success().prints("from\n");
+        update(&exe, &["--plan", "bound"]);
         run(&mut Command::new(&exe)).success().prints("from\n");
     }
 }

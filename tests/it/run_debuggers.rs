@@ -30,7 +30,12 @@ struct Callback {
 }
 
 impl Callback {
+    /// With the plan that `indir update` chooses.
     fn new() -> Self {
+        Self::with_plan("auto")
+    }
+
+    fn with_plan(plan: &str) -> Self {
         let dir = Scratch::new();
         let lib = dir.dir("lib");
         shared(
@@ -46,7 +51,7 @@ impl Callback {
             CALLBACK,
             &["-L", folder, "-lthrough"],
         );
-        refused_then_updated(&exe, &["--lib-dir", folder]);
+        refused_then_updated(&exe, &["--lib-dir", folder, "--plan", plan]);
         Self { dir, exe, lib }
     }
 }
@@ -67,95 +72,101 @@ fn gdb(exe: &Path, more: &[&str], commands: &[&str]) -> Ran {
 
 #[test]
 fn gdb_breaks_in_main_and_lists_libraries() {
-    let program = Callback::new();
-    let ran = gdb(
-        &program.exe,
-        &[],
-        &["break main", "run", "info sharedlibrary", "bt", "continue"],
-    );
-    ran.success()
-        .out_has("Breakpoint 1, main (argc=1")
-        .out_has(&format!("{}/libthrough.so", program.lib.display()))
-        .out_has("libc.so.6")
-        .out_has("ld-linux-x86-64.so.2")
-        .out_has("exited normally");
-    let listed = ran.stdout();
-    let missing = listed
-        .lines()
-        .find(|line| line.contains(".so") && line.contains(" No "));
-    assert!(missing.is_none(), "{ran}");
+    for plan in ["direct", "bound"] {
+        let program = Callback::with_plan(plan);
+        let ran = gdb(
+            &program.exe,
+            &[],
+            &["break main", "run", "info sharedlibrary", "bt", "continue"],
+        );
+        ran.success()
+            .out_has("Breakpoint 1, main (argc=1")
+            .out_has(&format!("{}/libthrough.so", program.lib.display()))
+            .out_has("libc.so.6")
+            .out_has("ld-linux-x86-64.so.2")
+            .out_has("exited normally");
+        let listed = ran.stdout();
+        let missing = listed
+            .lines()
+            .find(|line| line.contains(".so") && line.contains(" No "));
+        assert!(missing.is_none(), "{ran}");
+    }
 }
 
 #[test]
 fn gdb_shows_backtraces_through_libraries() {
-    let program = Callback::new();
-    let ran = gdb(
-        &program.exe,
-        &[],
-        &[
-            "break compare",
-            "run",
-            "bt",
-            "delete",
-            "break back",
-            "continue",
-            "bt",
-        ],
-    );
-    let out = ran.success().out_has("qsort").stdout();
-    assert!(!out.contains("?? ()"), "{ran}");
-    let order = [
-        "compare (",
-        "qsort",
-        "main (",
-        "back (",
-        "inner (",
-        "through (",
-        "main (",
-    ];
-    let mut rest = out.as_str();
-    for name in order {
-        // Only lines of backtraces.
-        let at = rest
-            .match_indices(name)
-            .map(|(at, _)| at)
-            .find(|&at| {
-                rest[..at]
-                    .rfind('\n')
-                    .is_some_and(|line| rest[line + 1..].starts_with('#'))
-            })
-            .unwrap_or_else(|| panic!("no frame of {name}: {ran}"));
-        rest = &rest[at..];
+    for plan in ["direct", "bound"] {
+        let program = Callback::with_plan(plan);
+        let ran = gdb(
+            &program.exe,
+            &[],
+            &[
+                "break compare",
+                "run",
+                "bt",
+                "delete",
+                "break back",
+                "continue",
+                "bt",
+            ],
+        );
+        let out = ran.success().out_has("qsort").stdout();
+        assert!(!out.contains("?? ()"), "{ran}");
+        let order = [
+            "compare (",
+            "qsort",
+            "main (",
+            "back (",
+            "inner (",
+            "through (",
+            "main (",
+        ];
+        let mut rest = out.as_str();
+        for name in order {
+            // Only lines of backtraces.
+            let at = rest
+                .match_indices(name)
+                .map(|(at, _)| at)
+                .find(|&at| {
+                    rest[..at]
+                        .rfind('\n')
+                        .is_some_and(|line| rest[line + 1..].starts_with('#'))
+                })
+                .unwrap_or_else(|| panic!("no frame of {name}: {ran}"));
+            rest = &rest[at..];
+        }
     }
 }
 
 #[test]
 fn gdb_breakpoints_set_before_run_hold_in_libraries() {
-    let program = Callback::new();
-    // One in a constructor, which runs before main.
-    let ran = gdb(
-        &program.exe,
-        &[],
-        &[
-            "break starting",
-            "break through",
-            "break qsort",
-            "run",
-            "bt 1",
-            "continue",
-            "continue",
-            "bt",
-        ],
-    );
-    let out = ran
-        .success()
-        .out_has("Breakpoint 1, starting (")
-        .out_has("Breakpoint 2, through (")
-        .out_has("Breakpoint 3, ")
-        .stdout();
-    let at = |text: &str| out.find(text).unwrap();
-    assert!(at("Breakpoint 1, ") < at("Breakpoint 3, "), "{ran}");
-    assert!(at("Breakpoint 3, ") < at("Breakpoint 2, "), "{ran}");
+    for plan in ["direct", "bound"] {
+        let program = Callback::with_plan(plan);
+        // One in a constructor, which runs before main.
+        let ran = gdb(
+            &program.exe,
+            &[],
+            &[
+                "break starting",
+                "break through",
+                "break qsort",
+                "run",
+                "bt 1",
+                "continue",
+                "continue",
+                "bt",
+            ],
+        );
+        let out = ran
+            .success()
+            .out_has("Breakpoint 1, starting (")
+            .out_has("Breakpoint 2, through (")
+            .out_has("Breakpoint 3, ")
+            .stdout();
+        let at = |text: &str| out.find(text).unwrap();
+        assert!(at("Breakpoint 1, ") < at("Breakpoint 3, "), "{ran}");
+        assert!(at("Breakpoint 3, ") < at("Breakpoint 2, "), "{ran}");
+    }
 }
 
 #[test]
@@ -244,23 +255,25 @@ fn gdb_attaches() {
 
 #[test]
 fn a_core_dump_opens_in_gdb() {
-    let program = Callback::new();
-    // gcore of gdb, from a stopped program: the kernel's own core files go
-    // where kernel.core_pattern says, which may be a program.
-    let core = program.dir.join("core");
-    let generate = format!("generate-core-file {}", core.display());
-    gdb(&program.exe, &[], &["break back", "run", &generate, "kill"]).success();
-    let core = core.to_str().unwrap();
-    let ran = gdb(&program.exe, &[core], &["bt", "info sharedlibrary"]);
-    let out = ran
-        .success()
-        .out_has("back (")
-        .out_has("through (")
-        .out_has("main (")
-        .out_has("libthrough.so")
-        .out_has("libc.so.6")
-        .stdout();
-    assert!(!out.contains("?? ()"), "{ran}");
+    for plan in ["direct", "bound"] {
+        let program = Callback::with_plan(plan);
+        // gcore of gdb, from a stopped program: the kernel's own core files go
+        // where kernel.core_pattern says, which may be a program.
+        let core = program.dir.join("core");
+        let generate = format!("generate-core-file {}", core.display());
+        gdb(&program.exe, &[], &["break back", "run", &generate, "kill"]).success();
+        let core = core.to_str().unwrap();
+        let ran = gdb(&program.exe, &[core], &["bt", "info sharedlibrary"]);
+        let out = ran
+            .success()
+            .out_has("back (")
+            .out_has("through (")
+            .out_has("main (")
+            .out_has("libthrough.so")
+            .out_has("libc.so.6")
+            .stdout();
+        assert!(!out.contains("?? ()"), "{ran}");
+    }
 }
 
 #[test]
@@ -358,10 +371,13 @@ fn valgrind_runs_it_and_finds_what_it_finds() {
             .arg(exe)
             .args(args))
     };
-    grind(&program.exe, &[])
-        .success()
-        .prints("30\n")
-        .err_has("ERROR SUMMARY: 0 errors");
+    let bound = Callback::with_plan("bound");
+    for exe in [&program.exe, &bound.exe] {
+        grind(exe, &[])
+            .success()
+            .prints("30\n")
+            .err_has("ERROR SUMMARY: 0 errors");
+    }
     let source = "#include <stdlib.h>\n#include <string.h>\n\
                   __attribute__((noinline)) static void leaks(void) { volatile char *p = malloc(77); p[0] = 1; p = 0; }\n\
                   int main(int argc, char **argv) { leaks(); char *p = malloc(8); free(p); return argc > 1 ? *p : 0; }";
@@ -397,10 +413,13 @@ fn address_sanitizer(compiler: &str, flags: &[&str]) {
         std::fs::remove_file(table).unwrap();
     }
     refused_then_updated(&exe, &[]);
-    run(&mut Command::new(&exe)).success().prints("ran\n");
-    let caught = run(Command::new(&exe).arg("fault"));
-    assert_ne!(caught.code(), Some(0));
-    caught.err_has("heap-use-after-free").err_has("main");
+    for plan in ["direct", "bound"] {
+        update(&exe, &["--plan", plan]);
+        run(&mut Command::new(&exe)).success().prints("ran\n");
+        let caught = run(Command::new(&exe).arg("fault"));
+        assert_ne!(caught.code(), Some(0));
+        caught.err_has("heap-use-after-free").err_has("main");
+    }
 }
 
 #[test]

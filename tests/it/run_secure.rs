@@ -145,6 +145,12 @@ fn a_setuid_program_runs_for_another_user() {
     as_nobody(&setuid.exe, &["libshade.so"], &[])
         .success()
         .out_has("opened");
+    update(&setuid.exe, &["--plan", "bound"]);
+    as_nobody(&setuid.exe, &[], &[]).success().prints(GOOD);
+    let binder = setuid.ground.join("prefix/lib/indir/libindir-bind.so");
+    mode(&binder, 0o777);
+    let what = format!("not trusted: {}: others than root", binder.display());
+    distrusted(&as_nobody(&setuid.exe, &[], &[]), &setuid.exe, &what);
 }
 
 #[test]

@@ -109,6 +109,8 @@ pub(crate) fn table_line(exe: &Path, what: &str) -> String {
 pub(crate) struct Twins {
     /// Linked through `indir-ld`, its table written.
     pub(crate) indirect: PathBuf,
+    /// A copy of it with a bound plan.
+    pub(crate) bound: PathBuf,
     /// Linked without.
     pub(crate) ordinary: PathBuf,
 }
@@ -137,29 +139,39 @@ impl Twins {
         rpath.extend(folder.iter().map(|folder| format!("-Wl,-rpath,{folder}")));
         let own: Vec<&str> = own.iter().map(String::as_str).collect();
         let rpath: Vec<&str> = rpath.iter().map(String::as_str).collect();
-        let twins = Self {
-            indirect: indirect(&dir.join("indirect").join(name), source, &own),
-            ordinary: ordinary(&dir.join("ordinary").join(name), source, &rpath),
-        };
-        match &folder {
-            Some(folder) => refused_then_updated(&twins.indirect, &["--lib-dir", folder]),
-            None => refused_then_updated(&twins.indirect, &[]),
+        let indirect = indirect(&dir.join("indirect").join(name), source, &own);
+        let bound = dir.dir("bound").join(indirect.file_name().unwrap());
+        std::fs::copy(&indirect, &bound).unwrap();
+        let mut inputs: Vec<&str> = Vec::new();
+        if let Some(folder) = &folder {
+            inputs.extend(["--lib-dir", folder]);
         }
-        twins
+        refused_then_updated(&indirect, &inputs);
+        inputs.extend(["--plan", "bound"]);
+        refused_then_updated(&bound, &inputs);
+        Self {
+            indirect,
+            bound,
+            ordinary: ordinary(&dir.join("ordinary").join(name), source, &rpath),
+        }
     }
 
-    /// Runs both with `args`; they must end alike and print the same. Returns
+    /// Runs all with `args`; they must end alike and print the same. Returns
     /// what the indirect one did.
     #[track_caller]
     pub(crate) fn agree(&self, args: &[&str]) -> Ran {
         let ordinary = run(Command::new(&self.ordinary).args(args));
-        let indirect = run(Command::new(&self.indirect).args(args));
-        assert!(
-            ordinary.code() == indirect.code()
-                && ordinary.stdout() == indirect.stdout()
-                && ordinary.stderr() == indirect.stderr(),
-            "the twins differ\nordinary: {ordinary}\nindirect: {indirect}"
-        );
-        indirect
+        let agrees = |exe: &Path| {
+            let ran = run(Command::new(exe).args(args));
+            assert!(
+                ordinary.code() == ran.code()
+                    && ordinary.stdout() == ran.stdout()
+                    && ordinary.stderr() == ran.stderr(),
+                "the twins differ\nordinary: {ordinary}\nindirect: {ran}"
+            );
+            ran
+        };
+        agrees(&self.bound);
+        agrees(&self.indirect)
     }
 }
