@@ -137,6 +137,9 @@ fn tree(args: Args) -> anyhow::Result<ExitCode> {
     });
     bar.finish_and_clear();
     let tree = tree.context("cannot read the tree")?;
+    for (path, why) in &tree.kept {
+        anstream::eprintln!("warning: {}: kept as it is: {why}", path.display());
+    }
     for (path, why) in &tree.failed {
         anstream::eprintln!("  {}: {why}", path.display());
     }

@@ -19,9 +19,6 @@ pub enum ArchiveError {
     /// It is malformed.
     #[error("malformed archive: {0}")]
     Malformed(#[from] object::read::Error),
-    /// A member is malformed.
-    #[error("member {0}: {1}")]
-    Member(String, objects::ObjectError),
     /// It names its members instead of holding them.
     #[error("a thin archive; its members lie elsewhere")]
     Thin,
@@ -35,32 +32,48 @@ pub fn is_archive(data: &[u8]) -> bool {
     data.starts_with(b"!<arch>\n") || data.starts_with(b"!<thin>\n")
 }
 
+/// A rewritten archive.
+#[derive(Debug)]
+pub struct Archive {
+    /// The new archive.
+    pub bytes: Vec<u8>,
+    /// Members that could not be normalised and are as they were, and why.
+    pub kept: Vec<String>,
+}
+
 /// Rewrites an archive.
 ///
 /// # Errors
-/// When it or a member is malformed.
-pub fn normalise(data: &[u8]) -> Result<Vec<u8>, ArchiveError> {
+/// When it is malformed.
+pub fn normalise(data: &[u8]) -> Result<Archive, ArchiveError> {
     if data.starts_with(b"!<thin>\n") {
         return Err(ArchiveError::Thin);
     }
     let archive = ArchiveFile::parse(data)?;
     let mut members: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut kept = Vec::new();
     for member in archive.members() {
         let member = member?;
         let content = member.data(data)?;
         let name = member.name().to_vec();
-        let content = if objects::is_relocatable(content) {
-            objects::normalise(content)
-                .map_err(|e| ArchiveError::Member(String::from_utf8_lossy(&name).into_owned(), e))?
-        } else {
-            content.to_vec()
+        let normal = match objects::is_relocatable(content) {
+            true => objects::normalise(content),
+            false => Ok(content.to_vec()),
         };
+        let content = normal.unwrap_or_else(|error| {
+            kept.push(format!(
+                "member {}: {error}",
+                String::from_utf8_lossy(&name)
+            ));
+            content.to_vec()
+        });
         if members.len() >= MAX_MEMBERS {
             return Err(ArchiveError::Large);
         }
         members.push((name, content));
     }
-    write(&members).ok_or(ArchiveError::Large)
+    let bytes = write(&members).ok_or(ArchiveError::Large)?;
+    Ok(Archive { bytes, kept })
 }
 
 /// The archive of `members`; `None` when something does not fit.

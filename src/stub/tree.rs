@@ -50,6 +50,8 @@ pub struct Tree {
     pub entries: BTreeMap<OsString, Entry>,
     /// Libraries that do not satisfy their floor, with the reasons.
     pub refused: Vec<(PathBuf, Vec<Change>)>,
+    /// What could not be normalised and is in the tree as it was.
+    pub kept: Vec<(PathBuf, String)>,
     /// Files that look like something to link with and cannot be used.
     pub failed: Vec<(PathBuf, String)>,
 }
@@ -108,6 +110,10 @@ impl Tree {
             match made {
                 Made::Entry(entry) => {
                     tree.entries.insert(name, entry);
+                }
+                Made::Kept(entry, why) => {
+                    tree.entries.insert(name, entry);
+                    tree.kept.push((path, why));
                 }
                 Made::Refused(changes) => tree.refused.push((path, changes)),
                 Made::Failed(why) => tree.failed.push((path, why)),
@@ -266,6 +272,7 @@ fn drop_dangling(sources: &mut BTreeMap<OsString, (PathBuf, Source)>) {
 
 enum Made {
     Entry(Entry),
+    Kept(Entry, String),
     Refused(Vec<Change>),
     Failed(String),
 }
@@ -275,7 +282,11 @@ fn make(name: &OsStr, path: &Path, source: Source, options: &Options) -> Made {
         Source::Link(target) => return Made::Entry(Entry::Link(target)),
         Source::Script(script) => Ok(script.text.into_bytes()),
         Source::Object(file) => objects::normalise(file.bytes()).map_err(|e| e.to_string()),
-        Source::Archive(file) => archive::normalise(file.bytes()).map_err(|e| e.to_string()),
+        Source::Archive(file) => match archive::normalise(file.bytes()) {
+            Ok(made) if made.kept.is_empty() => Ok(made.bytes),
+            Ok(made) => return Made::Kept(Entry::File(made.bytes), made.kept.join(", ")),
+            Err(error) => Err(error.to_string()),
+        },
         Source::Library => return library(name, path, options),
     };
     match bytes {

@@ -23,6 +23,7 @@ mod run_process;
 mod run_secure;
 mod stub_basics;
 mod stub_floor;
+mod stub_link;
 mod stub_tree;
 mod support;
 mod swap;
