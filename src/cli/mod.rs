@@ -9,6 +9,7 @@ pub mod show;
 pub mod stub;
 pub mod update;
 pub mod verify;
+pub mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ enum Command {
     Update(update::Args),
     Show(show::Args),
     Verify(verify::Args),
+    Why(why::Args),
     Generate(generate::Args),
     Abi(abi::Args),
     Stub(stub::Args),
@@ -72,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Update(args) => update::run(args),
         Command::Show(args) => show::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Why(args) => why::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Abi(args) => abi::run(args),
         Command::Stub(args) => stub::run(args),

@@ -12,6 +12,7 @@ mod collect;
 mod plan;
 mod run;
 mod verify;
+mod why;
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,7 @@ pub use collect::{Collected, collect};
 pub use plan::{Kind, Options, Plan, PlanError, Planner, State};
 pub use run::{Counts, Entry, Outcome, Report, run};
 pub use verify::{Finding, Verified, verify};
+pub use why::{Offer, Want, Why, why};
 
 use crate::resolve::Store;
 

@@ -153,3 +153,21 @@ fn a_folder_is_verified_whole_and_json_says_the_same() {
         .exits(1)
         .out_has("not an ELF file");
 }
+
+#[test]
+fn why_names_who_provides_a_symbol_to_whom() {
+    let tree = Tree::new();
+    let why = |symbol: &str| run(indir().arg("why").arg(&tree.program).arg(symbol));
+    let (program, library) = (text(&tree.program), text(&tree.library));
+    let ran = why("foo");
+    ran.exits(0).prints(&format!(
+        "foo wanted by {program} => {library}\nfoo offered by {library}\n"
+    ));
+    let ran = why("__libc_start_main@GLIBC_2.34");
+    ran.exits(0).out_has(&format!(
+        "__libc_start_main@GLIBC_2.34 wanted by {program} => "
+    ));
+    ran.out_has("__libc_start_main@@GLIBC_2.34 offered by ");
+    assert!(!ran.stdout().contains("GLIBC_2.2.5"), "{ran}");
+    why("no_such_symbol").exits(1).err_is_one_line();
+}

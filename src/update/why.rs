@@ -1,0 +1,153 @@
+//! Who provides a symbol to whom. Reads only.
+
+use std::path::{Path, PathBuf};
+
+use object::elf::{SHN_UNDEF, STB_LOCAL};
+
+use super::plan::PlanError;
+use crate::elf::VERSYM_HIDDEN;
+use crate::resolve::library::LibraryError;
+use crate::resolve::lookup::{Resolution, Scope};
+use crate::resolve::{Library, Resolver, Store};
+use crate::table::{Inputs, Place, TableFile};
+
+/// A definition of the symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The object that defines it.
+    pub file: PathBuf,
+    /// `name`, `name@VERSION` or, for the default version, `name@@VERSION`.
+    pub symbol: String,
+}
+
+/// A reference to the symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The object that refers to it.
+    pub file: PathBuf,
+    /// `name` or `name@VERSION`.
+    pub symbol: String,
+    /// Who provides it; `None` if nobody does.
+    pub provider: Option<PathBuf>,
+    /// The reference is weak: without a provider its address is 0.
+    pub weak: bool,
+}
+
+/// What the closure of an executable says about a symbol.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Why {
+    /// Every reference, in ld.so's order of objects.
+    pub wants: Vec<Want>,
+    /// Every definition, in the same order: the first that fits is used.
+    pub offers: Vec<Offer>,
+}
+
+/// Looks `name` up in the closure of the executable at `exe`, with the folders
+/// of its table if it has one; with `version`, only what has that version.
+///
+/// # Errors
+/// When the closure cannot be found.
+pub fn why(exe: &Path, name: &str, version: Option<&str>) -> Result<Why, PlanError> {
+    let exe = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
+    let library = Library::open(&exe)?;
+    let store = Store::default();
+    let inputs = inputs(&exe, &library)?;
+    let closure = Resolver::new(&store, &inputs.lib_dirs).resolve(&exe, &library)?;
+    let mut paths = vec![exe];
+    paths.extend(closure.nodes.iter().map(|node| node.path.clone()));
+    let libraries = closure.nodes.iter().map(|node| &*node.library);
+    let objects = std::iter::once(&library).chain(libraries).zip(&paths);
+    let objects = objects
+        .map(|(object, path)| {
+            object
+                .loaded()
+                .map_err(|why| PlanError::Object(path.clone(), why))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let scope = Scope::new(objects);
+    let mut why = Why::default();
+    for (index, path) in paths.iter().enumerate() {
+        wants(&scope, index, path, &paths, (name, version), &mut why);
+        offers(&scope, index, path, (name, version), &mut why);
+    }
+    Ok(why)
+}
+
+/// The folders of the executable's table; none if it is not indirect.
+fn inputs(exe: &Path, library: &Library) -> Result<Inputs, PlanError> {
+    let elf = library.map().elf().map_err(LibraryError::from)?;
+    let Ok(place) = Place::of(exe, &elf.notes()) else {
+        return Ok(Inputs::default());
+    };
+    let file = TableFile::load(&place.path).map_err(PlanError::Load)?;
+    let table = file.as_ref().and_then(|file| file.table().ok());
+    Ok(table.map(|table| Inputs::of(&table)).unwrap_or_default())
+}
+
+fn wants(
+    scope: &Scope,
+    index: usize,
+    path: &Path,
+    paths: &[PathBuf],
+    (name, version): (&str, Option<&str>),
+    why: &mut Why,
+) {
+    for reference in scope.references(index) {
+        let wanted = reference.version.map(|version| version.name);
+        let asked = version.is_none() || version.map(str::as_bytes) == wanted;
+        if reference.name != name.as_bytes() || !asked {
+            continue;
+        }
+        let provider = match scope.resolve(index, reference.symbol, reference.class) {
+            Resolution::Found(definition) => paths.get(definition.object).cloned(),
+            Resolution::Zero | Resolution::Missing => None,
+        };
+        why.wants.push(Want {
+            file: path.to_owned(),
+            symbol: full_name(name, "@", wanted),
+            provider,
+            weak: reference.weak,
+        });
+    }
+}
+
+fn offers(
+    scope: &Scope,
+    index: usize,
+    path: &Path,
+    (name, version): (&str, Option<&str>),
+    why: &mut Why,
+) {
+    let Some(object) = scope.objects().get(index) else {
+        return;
+    };
+    let count = u32::try_from(object.symbol_count()).unwrap_or(u32::MAX);
+    for symbol in 1..count {
+        let Some(raw) = object.symbol(symbol) else {
+            continue;
+        };
+        let undefined = raw.shndx == SHN_UNDEF;
+        let local = raw.binding() == STB_LOCAL;
+        if undefined || local || object.symbol_name(symbol) != Some(name.as_bytes()) {
+            continue;
+        }
+        let has = object.symbol_version(symbol).map(|version| version.name);
+        if version.is_some() && version.map(str::as_bytes) != has {
+            continue;
+        }
+        let hidden = object
+            .version_index(symbol)
+            .is_some_and(|i| i & VERSYM_HIDDEN != 0);
+        why.offers.push(Offer {
+            file: path.to_owned(),
+            symbol: full_name(name, if hidden { "@" } else { "@@" }, has),
+        });
+    }
+}
+
+fn full_name(name: &str, at: &str, version: Option<&[u8]>) -> String {
+    match version {
+        Some(version) => format!("{name}{at}{}", String::from_utf8_lossy(version)),
+        None => name.to_owned(),
+    }
+}
