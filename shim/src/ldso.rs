@@ -41,12 +41,19 @@ pub type Reason = &'static str;
 struct Head(Buffer<HEAD>);
 
 /// Opens `path` and maps it; `identity` is told its build-id, if it has one
-/// among the first bytes of the file.
+/// among the first bytes of the file. `whole` asks whether the file is as long
+/// as its headers say, which costs a system call: using what lies beyond its end
+/// would raise SIGBUS.
 ///
 /// # Errors
 /// Says what is wrong with the file; what was mapped by then stays mapped,
 /// because the process ends.
-pub fn map(path: &CStr, page: usize, identity: impl FnOnce(&[u8])) -> Result<Mapped, Reason> {
+pub fn map(
+    path: &CStr,
+    page: usize,
+    whole: bool,
+    identity: impl FnOnce(&[u8]),
+) -> Result<Mapped, Reason> {
     let fd = sys::open(path).map_err(Errno::message)?;
     let mut head = Head(Buffer::empty());
     // SAFETY: read(2) writes as many bytes as it returns.
@@ -66,7 +73,12 @@ pub fn map(path: &CStr, page: usize, identity: impl FnOnce(&[u8])) -> Result<Map
     if let Some(id) = notes.build_id {
         identity(id);
     }
-    let base = map_segments(phdrs, fd, page)?;
+    let len = if whole {
+        sys::length(fd).map_err(Errno::message)?
+    } else {
+        usize::MAX
+    };
+    let base = map_segments(phdrs, fd, len as u64, page)?;
     Ok(Mapped {
         base,
         entry: base.wrapping_add(header.entry as usize),
@@ -111,7 +123,7 @@ fn protection(flags: u32) -> usize {
 }
 
 /// Maps all PT_LOAD segments in one reservation. Returns the load bias.
-fn map_segments(phdrs: &[Phdr], fd: usize, page: usize) -> Result<usize, Reason> {
+fn map_segments(phdrs: &[Phdr], fd: usize, file_len: u64, page: usize) -> Result<usize, Reason> {
     let page = page as u64;
     let down = |address: u64| address & !(page - 1);
     let up = |address: u64| down(address.wrapping_add(page - 1));
@@ -125,6 +137,9 @@ fn map_segments(phdrs: &[Phdr], fd: usize, page: usize) -> Result<usize, Reason>
             || last > MAX_SPAN
         {
             return Err(MALFORMED);
+        }
+        if load.offset.saturating_add(load.filesz) > file_len {
+            return Err("it is truncated");
         }
         start = start.or(Some(down(load.vaddr)));
         end = up(last);

@@ -4,7 +4,8 @@
 //! System calls in an ordinary start: readlink; open and read of the table;
 //! open and read of ld.so; one mmap for each of its segments (four in glibc's
 //! usual layout); one close_range. What is left of twelve goes into checking
-//! libraries, see `check_libraries`.
+//! libraries, see `check_libraries`, and if they need less than two, into
+//! ld.so's length.
 #![expect(unsafe_code, reason = "follows addresses that the kernel gave")]
 
 use core::ffi::CStr;
@@ -129,12 +130,13 @@ pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
     let mut trust = aux.secure.then(Trust::nothing);
     let (table, table_fd) = open_table(&mut context, &exe, &options, &mut arena, &mut trust);
 
+    let mut checked = 0;
     if let Some(trust) = &mut trust {
         check_trust(&context, &table, trust);
     } else if options.library_path.is_none() {
-        check_libraries(&context, &table);
+        checked = check_libraries(&context, &table);
     }
-    let (ldso, known) = map_ldso(&context, &table, aux.page);
+    let (ldso, known) = map_ldso(&context, &table, aux.page, checked < CHECKED);
     sys::close_both(table_fd, ldso.fd);
 
     let r_debug = table.header().ldso_r_debug.get() as usize;
@@ -263,8 +265,9 @@ fn check_trust(context: &Context, table: &Table<'_>, trust: &mut Trust) {
 
 /// Small closures are checked here, because ld.so cannot name the table and the
 /// command that mends it. For larger ones each check would be one more system
-/// call on every start, so that ld.so's own message must do.
-fn check_libraries(context: &Context, table: &Table<'_>) {
+/// call on every start, so that ld.so's own message must do. Returns how many
+/// were checked.
+fn check_libraries(context: &Context, table: &Table<'_>) -> usize {
     // What lies beside ld.so goes with it, and ld.so itself is opened here.
     let home = folder(table.ldso());
     let mut others = [c""; CHECKED];
@@ -273,7 +276,7 @@ fn check_libraries(context: &Context, table: &Table<'_>) {
     while let Some(object) = table.object(index) {
         if object.raw.flags & OBJECT_LDSO == 0 && folder(object.path) != home {
             let Some(slot) = others.get_mut(count) else {
-                return;
+                return 0;
             };
             *slot = object.path;
             count += 1;
@@ -285,14 +288,17 @@ fn check_libraries(context: &Context, table: &Table<'_>) {
             context.fail("library ", path, error.message());
         }
     }
+    count
 }
 
 /// Maps ld.so; the flag tells whether it is the build that the table was made
 /// with.
-fn map_ldso(context: &Context, table: &Table<'_>, page: usize) -> (Mapped, bool) {
+fn map_ldso(context: &Context, table: &Table<'_>, page: usize, whole: bool) -> (Mapped, bool) {
     let mut known = false;
     let expected = &table.header().ldso_identity;
-    let result = ldso::map(table.ldso(), page, |id| known = is_build_id(expected, id));
+    let result = ldso::map(table.ldso(), page, whole, |id| {
+        known = is_build_id(expected, id)
+    });
     match result {
         Ok(mapped) => (mapped, known),
         Err(reason) => context.fail("ld.so ", table.ldso(), reason),

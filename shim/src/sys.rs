@@ -60,6 +60,13 @@ pub unsafe fn read_raw(fd: usize, to: *mut u8, len: usize) -> Result<usize, Errn
     check(unsafe { syscall3(nr::READ, fd, to as usize, len) })
 }
 
+/// Length in bytes of an open file, whose offset is at its end then.
+pub fn length(fd: usize) -> Result<usize, Errno> {
+    const SEEK_END: usize = 2;
+    // SAFETY: takes no pointer.
+    check(unsafe { syscall3(nr::LSEEK, fd, 0, SEEK_END) })
+}
+
 /// Closes `fd`; there is nothing to be done about an error.
 pub fn close(fd: usize) {
     // SAFETY: the descriptor is ours.

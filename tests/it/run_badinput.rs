@@ -367,8 +367,22 @@ fn an_ld_so_that_is_missing_or_none() {
         std::fs::write(&ldso, bytes).unwrap();
         refused(&program.with_ldso(&ldso), &line(reason));
     }
-    std::fs::write(&ldso, &real).unwrap();
-    program.with_ldso(&ldso).success().prints("hello\n");
+    let mapped = MappedElf::open(system_lib().join("ld-linux-x86-64.so.2")).unwrap();
+    let elf = mapped.elf().unwrap();
+    let used = elf
+        .segments()
+        .iter()
+        .map(|s| (s.offset + s.filesz) as usize)
+        .max()
+        .unwrap();
+    for len in [headers, 1024, 4096, 100_000, used / 2, used - 1] {
+        std::fs::write(&ldso, &real[..len]).unwrap();
+        refused(&program.with_ldso(&ldso), &line("it is truncated"));
+    }
+    for len in [used, real.len()] {
+        std::fs::write(&ldso, &real[..len]).unwrap();
+        program.with_ldso(&ldso).success().prints("hello\n");
+    }
     std::fs::remove_file(&ldso).unwrap();
     std::fs::create_dir(&ldso).unwrap();
     refused(&program.with_ldso(&ldso), &line("it is a folder"));

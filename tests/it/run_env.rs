@@ -26,14 +26,24 @@ struct Shaded {
 }
 
 impl Shaded {
+    /// With the plan that `indir update` chooses.
     fn new() -> Self {
+        Self::with_plan("auto")
+    }
+
+    /// One of each plan.
+    fn both() -> [Self; 2] {
+        ["direct", "bound"].map(Self::with_plan)
+    }
+
+    fn with_plan(plan: &str) -> Self {
         let dir = Scratch::new();
         let (lib, other) = (dir.dir("lib"), dir.dir("other"));
         shade(&lib, "table");
         shade(&other, "other");
         let folder = lib.to_str().unwrap();
         let exe = indirect(&dir.join("show.c"), SHOW, &["-L", folder, "-lshade"]);
-        refused_then_updated(&exe, &["--lib-dir", folder]);
+        refused_then_updated(&exe, &["--lib-dir", folder, "--plan", plan]);
         Self {
             dir,
             exe,
@@ -51,65 +61,67 @@ impl Shaded {
 
 #[test]
 fn ld_library_path_overrides_the_table() {
-    let shaded = Shaded::new();
-    shaded
-        .with("LD_LIBRARY_PATH", "")
-        .success()
-        .prints("table\n");
-    shaded
-        .with("LD_LIBRARY_PATH", "/nonexistent")
-        .success()
-        .prints("table\n");
-    shaded
-        .with("LD_LIBRARY_PATH", &shaded.other)
-        .success()
-        .prints("other\n");
-    let (lib, other) = (shaded.lib.display(), shaded.other.display());
-    for (value, expected) in [
-        (format!("{lib}:{other}"), "table\n"),
-        (format!("{other}:{lib}"), "other\n"),
-        (format!("/nonexistent;{other}"), "other\n"),
-        (format!("{other};"), "other\n"),
-        (format!(":{other}:"), "other\n"),
-        (format!("{other}/"), "other\n"),
-        ("other".into(), "other\n"),
-        ("./other".into(), "other\n"),
-        ("$ORIGIN/other".into(), "other\n"),
-        ("${ORIGIN}/other".into(), "other\n"),
-        ("$ORIGIN/nonexistent".into(), "table\n"),
-    ] {
+    for shaded in Shaded::both() {
         shaded
-            .with("LD_LIBRARY_PATH", value)
+            .with("LD_LIBRARY_PATH", "")
             .success()
-            .prints(expected);
-    }
-    // An empty element is the working directory (elf/dl-load.c, fillin_rpath).
-    for value in [":/nonexistent", "/nonexistent:", "/nonexistent::/", ";"] {
-        run(Command::new(&shaded.exe)
-            .current_dir(&shaded.other)
-            .env("LD_LIBRARY_PATH", value))
-        .success()
-        .prints("other\n");
+            .prints("table\n");
+        shaded
+            .with("LD_LIBRARY_PATH", "/nonexistent")
+            .success()
+            .prints("table\n");
+        shaded
+            .with("LD_LIBRARY_PATH", &shaded.other)
+            .success()
+            .prints("other\n");
+        let (lib, other) = (shaded.lib.display(), shaded.other.display());
+        for (value, expected) in [
+            (format!("{lib}:{other}"), "table\n"),
+            (format!("{other}:{lib}"), "other\n"),
+            (format!("/nonexistent;{other}"), "other\n"),
+            (format!("{other};"), "other\n"),
+            (format!(":{other}:"), "other\n"),
+            (format!("{other}/"), "other\n"),
+            ("other".into(), "other\n"),
+            ("./other".into(), "other\n"),
+            ("$ORIGIN/other".into(), "other\n"),
+            ("${ORIGIN}/other".into(), "other\n"),
+            ("$ORIGIN/nonexistent".into(), "table\n"),
+        ] {
+            shaded
+                .with("LD_LIBRARY_PATH", value)
+                .success()
+                .prints(expected);
+        }
+        // An empty element is the working directory (elf/dl-load.c, fillin_rpath).
+        for value in [":/nonexistent", "/nonexistent:", "/nonexistent::/", ";"] {
+            run(Command::new(&shaded.exe)
+                .current_dir(&shaded.other)
+                .env("LD_LIBRARY_PATH", value))
+            .success()
+            .prints("other\n");
+        }
     }
 }
 
 #[test]
 fn ld_library_path_takes_effect_for_libc_and_hwcaps_folders() {
-    let shaded = Shaded::new();
-    let v2 = shaded.dir.dir("capable/glibc-hwcaps/x86-64-v2");
-    shade(&v2, "second level");
-    shaded
-        .with("LD_LIBRARY_PATH", shaded.dir.join("capable"))
-        .success()
-        .prints("second level\n");
-    // The system's own libraries, given by another path, are still found.
-    shaded
-        .with(
-            "LD_LIBRARY_PATH",
-            format!("{}:{}", system_lib().display(), shaded.other.display()),
-        )
-        .success()
-        .prints("other\n");
+    for shaded in Shaded::both() {
+        let v2 = shaded.dir.dir("capable/glibc-hwcaps/x86-64-v2");
+        shade(&v2, "second level");
+        shaded
+            .with("LD_LIBRARY_PATH", shaded.dir.join("capable"))
+            .success()
+            .prints("second level\n");
+        // The system's own libraries, given by another path, are still found.
+        shaded
+            .with(
+                "LD_LIBRARY_PATH",
+                format!("{}:{}", system_lib().display(), shaded.other.display()),
+            )
+            .success()
+            .prints("other\n");
+    }
 }
 
 #[test]
@@ -153,25 +165,26 @@ fn ld_library_path_serves_dlopen_and_what_plugins_need() {
 
 #[test]
 fn ld_preload_interposes() {
-    let shaded = Shaded::new();
-    let path = shared(
-        &shaded.dir.join("preload/libpre.so.c"),
-        "const char *shade(void) { return \"preloaded\"; }",
-        &["-Wl,-soname,libpre.so"],
-    );
-    shaded
-        .with("LD_PRELOAD", &path)
-        .success()
-        .prints("preloaded\n");
-    shaded
-        .with("LD_PRELOAD", shaded.other.join("libshade.so"))
-        .success()
-        .prints("other\n");
-    let absent = shaded.with("LD_PRELOAD", "/nonexistent.so");
-    absent
-        .success()
-        .prints("table\n")
-        .err_has("cannot be preloaded");
+    for shaded in Shaded::both() {
+        let path = shared(
+            &shaded.dir.join("preload/libpre.so.c"),
+            "const char *shade(void) { return \"preloaded\"; }",
+            &["-Wl,-soname,libpre.so"],
+        );
+        shaded
+            .with("LD_PRELOAD", &path)
+            .success()
+            .prints("preloaded\n");
+        shaded
+            .with("LD_PRELOAD", shaded.other.join("libshade.so"))
+            .success()
+            .prints("other\n");
+        let absent = shaded.with("LD_PRELOAD", "/nonexistent.so");
+        absent
+            .success()
+            .prints("table\n")
+            .err_has("cannot be preloaded");
+    }
 }
 
 #[test]
@@ -208,29 +221,30 @@ fn ld_debug_and_ld_bind_now_reach_ld_so() {
 
 #[test]
 fn the_loaded_objects_can_be_listed() {
-    let shaded = Shaded::new();
-    let listed = shaded.with("LD_TRACE_LOADED_OBJECTS", "1");
-    for path in [
-        shaded.lib.join("libshade.so"),
-        system_lib().join("libc.so.6"),
-    ] {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        let line = listed
-            .stdout()
-            .lines()
-            .find(|line| line.contains(name))
-            .map(str::to_owned);
-        let line = line.unwrap_or_else(|| panic!("no {name}: {listed}"));
-        let shown = line
-            .split_whitespace()
-            .find(|word| word.starts_with('/'))
-            .unwrap();
-        assert_eq!(
-            std::fs::canonicalize(shown).unwrap(),
-            std::fs::canonicalize(&path).unwrap()
-        );
+    for shaded in Shaded::both() {
+        let listed = shaded.with("LD_TRACE_LOADED_OBJECTS", "1");
+        for path in [
+            shaded.lib.join("libshade.so"),
+            system_lib().join("libc.so.6"),
+        ] {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let line = listed
+                .stdout()
+                .lines()
+                .find(|line| line.contains(name))
+                .map(str::to_owned);
+            let line = line.unwrap_or_else(|| panic!("no {name}: {listed}"));
+            let shown = line
+                .split_whitespace()
+                .find(|word| word.starts_with('/'))
+                .unwrap();
+            assert_eq!(
+                std::fs::canonicalize(shown).unwrap(),
+                std::fs::canonicalize(&path).unwrap()
+            );
+        }
+        assert!(!listed.success().stdout().contains("not found"), "{listed}");
     }
-    assert!(!listed.success().stdout().contains("not found"), "{listed}");
 }
 
 #[test]
@@ -289,8 +303,18 @@ fn indir_debug_explains() {
         let ran = shaded.with("INDIR_DEBUG", off);
         assert!(ran.success().stderr().is_empty(), "{ran}");
     }
+    // In a bound plan the binder adds a line, unless it is switched off.
+    let shaded = Shaded::with_plan("bound");
     shaded
-        .with("INDIR_DISABLE_BINDINGS", "1")
+        .with("INDIR_DEBUG", "1")
         .success()
-        .prints("table\n");
+        .err_has("indir: plan bound, ")
+        .err_has("indir: bindings applied");
+    run(Command::new(&shaded.exe)
+        .env("INDIR_DEBUG", "1")
+        .env("INDIR_DISABLE_BINDINGS", "1"))
+    .success()
+    .prints("table\n")
+    .err_is_one_line()
+    .err_has("indir: plan direct, ");
 }

@@ -20,6 +20,8 @@ pub mod nr {
     pub const STAT: usize = 4;
     /// fstat(2).
     pub const FSTAT: usize = 5;
+    /// lseek(2).
+    pub const LSEEK: usize = 8;
     /// mmap(2).
     pub const MMAP: usize = 9;
     /// mprotect(2).
