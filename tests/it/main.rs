@@ -2,6 +2,7 @@
 
 mod bound;
 mod bound_identity;
+mod bound_oracle;
 mod closure;
 mod demo;
 mod generate;

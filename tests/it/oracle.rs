@@ -66,7 +66,7 @@ pub(crate) enum Outcome {
 }
 
 /// A stopped child that dies with its handle.
-struct Traced {
+pub(crate) struct Traced {
     child: Child,
     memory: File,
 }
@@ -79,10 +79,11 @@ impl Drop for Traced {
 }
 
 impl Traced {
-    fn start(program: &Path) -> Self {
+    /// Starts `program` with these variables and stops it at exec.
+    pub(crate) fn start(program: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
         command
-            .env("LD_BIND_NOW", "1")
+            .envs(variables.iter().copied())
             .env_remove("LD_PRELOAD")
             .env_remove("LD_LIBRARY_PATH")
             .stdin(Stdio::null())
@@ -109,8 +110,19 @@ impl Traced {
         traced
     }
 
-    fn pid(&self) -> libc::pid_t {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> libc::pid_t {
         self.child.id() as libc::pid_t
+    }
+
+    /// Runs until the program itself raises SIGTRAP.
+    pub(crate) fn run_to_trap(&self) {
+        assert!(self.request(libc::PTRACE_CONT, std::ptr::null_mut()));
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the result.
+        let pid = unsafe { libc::waitpid(self.pid(), &mut status, libc::__WALL) };
+        let trapped = libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGTRAP;
+        assert!(pid == self.pid() && trapped, "no trap: status {status:#x}");
     }
 
     /// Waits for a stop; false if the process ended.
@@ -140,7 +152,8 @@ impl Traced {
         bytes
     }
 
-    fn word(&self, address: u64) -> u64 {
+    /// The word at `address`.
+    pub(crate) fn word(&self, address: u64) -> u64 {
         u64::from_le_bytes(self.bytes(address, 8).try_into().unwrap())
     }
 
@@ -213,7 +226,7 @@ fn interpreter(traced: &Traced) -> (u64, PathBuf) {
     (base, PathBuf::from(path))
 }
 
-fn library(libraries: &Libraries, path: &Path) -> Arc<LoadedObject> {
+pub(crate) fn library(libraries: &Libraries, path: &Path) -> Arc<LoadedObject> {
     let path = std::fs::canonicalize(path).unwrap();
     let mut known = libraries.lock().unwrap();
     let open = || Arc::new(LoadedObject::open(&path).unwrap());
@@ -221,7 +234,7 @@ fn library(libraries: &Libraries, path: &Path) -> Arc<LoadedObject> {
 }
 
 /// The process's objects in ld.so's order, with their load addresses.
-fn link_map(
+pub(crate) fn link_map(
     traced: &Traced,
     program: &Path,
     r_debug: u64,
@@ -234,10 +247,11 @@ fn link_map(
         let name = traced.string(traced.word(at + 8));
         let path = match name.as_slice() {
             b"" => Some(program.to_owned()),
+            name if name.ends_with(b"/libindir-bind.so") => None,
             name if name.starts_with(b"/") => {
                 Some(PathBuf::from(String::from_utf8(name.to_vec()).unwrap()))
             }
-            // The vDSO is no part of the scope.
+            // The vDSO is no part of the scope, nor is the binder.
             name => {
                 assert!(name.starts_with(b"linux-vdso"), "{name:?}");
                 None
@@ -253,7 +267,7 @@ fn link_map(
 }
 
 /// The bytes of an object's writable segments, by address in the process.
-fn data(traced: &Traced, base: u64, object: &LoadedObject) -> Vec<(u64, Vec<u8>)> {
+pub(crate) fn data(traced: &Traced, base: u64, object: &LoadedObject) -> Vec<(u64, Vec<u8>)> {
     use object::elf::{PF_W, PT_LOAD};
     object
         .segments()
@@ -311,7 +325,7 @@ fn stored(
 
 /// Compares every slot of every object of `program`.
 pub(crate) fn compare(program: &Path, libraries: &Libraries) -> Result<Outcome, String> {
-    let traced = Traced::start(program);
+    let traced = Traced::start(program, &[("LD_BIND_NOW", "1")]);
     let (ldso_base, ldso_path) = interpreter(&traced);
     let ldso = library(libraries, &ldso_path);
     if !traced.run_to_consistent(ldso_base, &ldso) {

@@ -68,6 +68,9 @@ int (*table[])(void) = { interposed, chosen, versioned };
 int (*table[])(void) = { guarded, chosen, versioned };
 #endif
 int main(void) {
+#ifdef STOP
+    __asm__("int3");
+#endif
     return !(&shared_data == address_of_data() && pointer_to_interposed() == 100
              && length("abc") == 3 + 100 + 2 && call_chosen() == 1 && !has_nowhere()
              && tls() == 9 && table[1]() == 1 && table[2] == versioned && versioned() == 20);
@@ -75,7 +78,7 @@ int main(void) {
 "#;
 
 /// Builds library and program with the same linker flags.
-fn build(scratch: &Scratch, name: &str, compile: &[&str], link: &[&str]) -> PathBuf {
+pub(crate) fn build(scratch: &Scratch, name: &str, compile: &[&str], link: &[&str]) -> PathBuf {
     let folder = scratch.dir(name);
     let library = scratch.file(format!("{name}/lib.c"), LIBRARY);
     let script = scratch.file(format!("{name}/lib.map"), SCRIPT);
