@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indir_shim::layout::MAX_OBJECTS;
 
+use super::error::ResolveError;
 use super::library::{LDSO_SONAME, Library, NeedKind};
 use super::search::{Folders, Outcome, Searcher};
 use super::store::{Hit, Probe, SearchList, Store};
@@ -17,77 +17,6 @@ use super::tokens;
 
 /// soname beside which ld.so is looked for first.
 const LIBC_SONAME: &[u8] = b"libc.so.6";
-
-/// Why a closure could not be found.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// A library is nowhere.
-    #[error("{}", missing(.name, .needed_by, .looked, .skipped))]
-    Missing {
-        /// The name that was looked for.
-        name: String,
-        /// Who asks for it.
-        needed_by: PathBuf,
-        /// Where it was looked for, in order.
-        looked: Vec<PathBuf>,
-        /// Files of that name that do not serve, and why.
-        skipped: Vec<(PathBuf, String)>,
-    },
-    /// A library is there but ld.so would stop at it.
-    #[error("`{}`, needed by `{}`, cannot be used: {why}", .path.display(), .needed_by.display())]
-    Bad {
-        /// The file.
-        path: PathBuf,
-        /// Who asks for it.
-        needed_by: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// A name with a slash that is not an absolute path.
-    #[error("`{}` needs `{name}`, which depends on the current folder (give that library a soname with `-Wl,-soname` and link again)", .needed_by.display())]
-    Relative {
-        /// The name.
-        name: String,
-        /// Who asks for it.
-        needed_by: PathBuf,
-    },
-    /// More objects than a table can hold.
-    #[error("more than {MAX_OBJECTS} libraries are needed")]
-    TooMany,
-    /// A file without dynamic section has no closure.
-    #[error("it is statically linked: there is nothing to indirect")]
-    Static,
-}
-
-fn missing(
-    name: &str,
-    needed_by: &Path,
-    looked: &[PathBuf],
-    skipped: &[(PathBuf, String)],
-) -> String {
-    let mut text = format!(
-        "`{name}`, needed by `{}`, is not found; looked in",
-        needed_by.display()
-    );
-    // A Nix-like closure has hundreds of folders; the first tell the story.
-    const SHOWN: usize = 8;
-    for (index, folder) in looked.iter().take(SHOWN).enumerate() {
-        let _ = write!(
-            text,
-            "{} {}",
-            if index == 0 { "" } else { "," },
-            folder.display()
-        );
-    }
-    if looked.len() > SHOWN {
-        let _ = write!(text, " and {} more", looked.len() - SHOWN);
-    }
-    for (path, why) in skipped {
-        let _ = write!(text, "; passed over `{}`: {why}", path.display());
-    }
-    text.push_str(" (give its folder with `--lib-dir`)");
-    text
-}
 
 /// One library of a closure.
 #[derive(Clone, Debug)]

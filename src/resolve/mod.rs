@@ -10,6 +10,7 @@
 pub mod bindings;
 pub mod check;
 pub mod closure;
+pub mod error;
 pub mod hash;
 pub mod ldcache;
 pub mod library;
@@ -21,6 +22,7 @@ pub mod store;
 mod tokens;
 pub mod x86_64;
 
-pub use closure::{Closure, Node, ResolveError, Resolver};
+pub use closure::{Closure, Node, Resolver};
+pub use error::ResolveError;
 pub use library::Library;
 pub use store::Store;
