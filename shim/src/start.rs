@@ -270,25 +270,28 @@ fn check_trust(context: &Context, table: &Table<'_>, trust: &mut Trust) {
 fn check_libraries(context: &Context, table: &Table<'_>) -> usize {
     // What lies beside ld.so goes with it, and ld.so itself is opened here.
     let home = folder(table.ldso());
-    let mut others = [c""; CHECKED];
-    let mut count = 0;
-    let mut index = 0;
-    while let Some(object) = table.object(index) {
-        if object.raw.flags & OBJECT_LDSO == 0 && folder(object.path) != home {
-            let Some(slot) = others.get_mut(count) else {
-                return 0;
-            };
-            *slot = object.path;
+    let mut check = false;
+    loop {
+        let mut count = 0;
+        let mut index = 0;
+        while let Some(object) = table.object(index) {
+            index += 1;
+            if object.raw.flags & OBJECT_LDSO != 0 || folder(object.path) == home {
+                continue;
+            }
             count += 1;
+            if count > CHECKED {
+                return 0;
+            }
+            if check && let Err(error) = sys::exists(object.path) {
+                context.fail("library ", object.path, error.message());
+            }
         }
-        index += 1;
-    }
-    for path in others.iter().take(count) {
-        if let Err(error) = sys::exists(path) {
-            context.fail("library ", path, error.message());
+        if check {
+            return count;
         }
+        check = true;
     }
-    count
 }
 
 /// Maps ld.so; the flag tells whether it is the build that the table was made
