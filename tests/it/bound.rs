@@ -90,11 +90,9 @@ fn relocations(command: &mut Command) -> usize {
     let ran = run(command.env("LD_DEBUG", "statistics"));
     let line = "number of relocations:";
     let text = ran.stderr();
-    let counts = text
+    let count = text
         .lines()
-        .filter(|l| l.contains(line) && !l.contains("final"));
-    let count = counts
-        .last()
+        .rfind(|l| l.contains(line) && !l.contains("final"))
         .and_then(|l| l.rsplit(' ').next()?.parse().ok());
     count.unwrap_or_else(|| panic!("no statistics: {ran}"))
 }

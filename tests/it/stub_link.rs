@@ -175,17 +175,9 @@ fn facts(path: &Path) -> Facts {
     let mut names: BTreeMap<u16, String> = BTreeMap::new();
     let mut needs = BTreeSet::new();
     for need in elf.verneed.iter().flat_map(|v| v.iter()) {
-        let file = elf
-            .dynstrtab
-            .get_at(need.vn_file as usize)
-            .unwrap_or("")
-            .to_owned();
+        let file = elf.dynstrtab.get_at(need.vn_file).unwrap_or("").to_owned();
         for aux in need.iter() {
-            let name = elf
-                .dynstrtab
-                .get_at(aux.vna_name as usize)
-                .unwrap_or("")
-                .to_owned();
+            let name = elf.dynstrtab.get_at(aux.vna_name).unwrap_or("").to_owned();
             names.insert(aux.vna_other, name.clone());
             needs.insert((file.clone(), name));
         }
