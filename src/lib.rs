@@ -3,6 +3,7 @@
 //! `docs/DESIGN.md` describes the architecture; the modules below are its
 //! parts. `cli` is the only module that prints.
 
+pub mod adopt;
 pub mod artefacts;
 pub mod bench;
 pub mod cli;

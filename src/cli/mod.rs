@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr.
 
 pub mod abi;
+pub mod adopt;
 pub mod generate;
 pub mod setup;
 pub mod show;
@@ -39,6 +40,7 @@ pub struct Cli {
 enum Command {
     Setup(setup::Args),
     Update(update::Args),
+    Adopt(adopt::Args),
     Show(show::Args),
     Verify(verify::Args),
     Why(why::Args),
@@ -72,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Setup(args) => setup::run(args),
         Command::Update(args) => update::run(args),
+        Command::Adopt(args) => adopt::run(args),
         Command::Show(args) => show::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Why(args) => why::run(args),

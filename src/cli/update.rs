@@ -98,7 +98,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// `folder` as it will stand in tables: absolute, symlinks kept, since a
 /// symlink may be what the administrator switches.
-fn absolute(folder: &std::path::Path) -> anyhow::Result<PathBuf> {
+pub(super) fn absolute(folder: &std::path::Path) -> anyhow::Result<PathBuf> {
     let context = || format!("`--lib-dir {}`", folder.display());
     if !std::fs::metadata(folder).with_context(context)?.is_dir() {
         anyhow::bail!("`--lib-dir {}`: not a folder", folder.display());

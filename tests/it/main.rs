@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one module a behaviour.
 
+mod adopt;
 mod bound;
 mod bound_identity;
 mod bound_oracle;

@@ -1,0 +1,146 @@
+//! Makes a prebuilt executable indirect.
+//!
+//! `edit` changes the bytes: interpreter and `indir` note, with as little moved
+//! as will do; `place` finds spare room in the file; `sections` keeps section
+//! headers true for strip and objcopy; `save` replaces files and keeps what
+//! belongs to them. The program's own code and data are never touched: its
+//! RPATH stays in the file (the shim leaves it out of what ld.so sees) and is
+//! an input of every update. Nothing here prints.
+
+mod edit;
+mod place;
+mod save;
+mod sections;
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+pub use edit::{AdoptError, Edited, adopt, with_interpreter};
+
+use crate::elf::MappedElf;
+use crate::exit::Refused;
+use crate::update::{Options, Outcome};
+
+/// Where the shim is, from the folder of the real path of our executable.
+const SHIM: &str = "../lib/indir/ld-indir-x86-64.so.1";
+
+/// What was done to an executable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// It is indirect now.
+    Now,
+    /// It was indirect already; its bytes stay as they were.
+    Already,
+}
+
+/// Where the result goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The executable itself is replaced.
+    InPlace,
+    /// A new file.
+    Copy(PathBuf),
+}
+
+/// The shim beside the running `indir`, as `indir setup` lays both out.
+///
+/// # Errors
+/// When there is none: this `indir` was not set up under a prefix.
+pub fn own_shim() -> anyhow::Result<PathBuf> {
+    let exe = std::env::current_exe().context("failed to find this executable's own path")?;
+    let folder = exe.parent().unwrap_or(Path::new("/"));
+    let shim = folder.join(SHIM);
+    shim.canonicalize().with_context(|| {
+        format!(
+            "the shim `{}` is missing; run `indir setup --prefix DIR` and use DIR/bin/indir, or pass --indir-shim PATH",
+            shim.display()
+        )
+    })
+}
+
+/// Makes the executable at `exe` indirect, with a table that is made as
+/// `options` say, and puts it where `target` says.
+///
+/// The table is written before the executable takes its name, so that there is
+/// no moment at which it does not start, and nothing is changed on failure.
+///
+/// # Errors
+/// When it is not a dynamically linked x86-64 executable, when its libraries
+/// cannot be found or do not satisfy it ([`Refused`]), or when a file cannot be
+/// written.
+pub fn adopt_file(
+    exe: &Path,
+    target: &Target,
+    shim: &Path,
+    options: &Options,
+) -> anyhow::Result<Adopted> {
+    let source = open(exe)?;
+    let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes()) {
+        Ok(Edited::Changed(bytes)) => (bytes, Adopted::Now),
+        Ok(Edited::Already) if *target == Target::InPlace => {
+            write_table(exe, exe, options)?;
+            return Ok(Adopted::Already);
+        }
+        Ok(Edited::Already) => (source.bytes().to_vec(), Adopted::Already),
+        Err(error) => bail!("{error}"),
+    };
+    let replacement = match target {
+        Target::InPlace => save::Replacement::of_file(exe, &source, &bytes)?,
+        Target::Copy(out) => save::Replacement::new_file(out, &source, &bytes)?,
+    };
+    write_table(replacement.temporary(), replacement.target(), options)?;
+    replacement.publish()?;
+    Ok(adopted)
+}
+
+/// An indirect copy at `out` of the executable at `exe`, without a table and
+/// not synced: for measurements.
+///
+/// # Errors
+/// When `exe` cannot be read or made indirect, or `out` cannot be written.
+pub fn adopted_copy(exe: &Path, out: &Path, shim: &Path) -> anyhow::Result<Adopted> {
+    let source = open(exe)?;
+    let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes())? {
+        Edited::Changed(bytes) => (bytes, Adopted::Now),
+        Edited::Already => (source.bytes().to_vec(), Adopted::Already),
+    };
+    save::plain(out, &bytes)?;
+    Ok(adopted)
+}
+
+/// A copy at `out` of the executable at `exe` that another interpreter runs;
+/// not synced: for measurements.
+///
+/// # Errors
+/// See [`adopted_copy`].
+pub fn copy_with_interpreter(exe: &Path, out: &Path, interpreter: &Path) -> anyhow::Result<()> {
+    let source = open(exe)?;
+    let bytes = with_interpreter(source.bytes(), interpreter.as_os_str().as_bytes())?;
+    save::plain(out, &bytes)
+}
+
+/// The error alone: its source would say the same again.
+fn open(exe: &Path) -> anyhow::Result<MappedElf> {
+    MappedElf::open(exe).map_err(|error| anyhow!("{error}"))
+}
+
+/// Writes the table of the executable at `exe`, which messages call `name`.
+/// Both are in the same folder, so that the table is the same.
+fn write_table(exe: &Path, name: &Path, options: &Options) -> anyhow::Result<()> {
+    let report = crate::update::run(&[exe.to_owned()], options, false, &|_, _| {});
+    let real_name = |why: &str| {
+        why.replace(
+            &*exe.as_os_str().to_string_lossy(),
+            &name.as_os_str().to_string_lossy(),
+        )
+    };
+    for entry in &report.entries {
+        match &entry.outcome {
+            Outcome::Updated | Outcome::Current => {}
+            Outcome::Refused(why) => return Err(Refused(real_name(why)).into()),
+            Outcome::Failed(why) => bail!("{}", real_name(why)),
+        }
+    }
+    Ok(())
+}
