@@ -213,6 +213,10 @@ fn a_table_that_the_user_may_not_read() {
     let line = table_line(&exe, "the table cannot be read: permission denied");
     refused(&as_nobody(), &line);
     run(&mut Command::new(&exe)).success();
+    // The program itself may be for execution only.
+    mode(&table_of(&exe), 0o644);
+    mode(&exe, 0o711);
+    as_nobody().success().prints("hello\n");
 }
 
 /// A program of `count` libraries in lib/.
