@@ -19,6 +19,7 @@ pub mod object;
 pub mod relocations;
 pub mod search;
 pub mod store;
+mod tables;
 mod tokens;
 pub mod x86_64;
 

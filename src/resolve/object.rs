@@ -10,24 +10,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use object::elf::{self, DynamicTag, FileType, RelocationType, SymbolSection};
+use object::elf::{self, FileType, RelocationType, SymbolSection};
 
-use super::hash::{self, HashTable, NameHash};
+use super::hash::{HashTable, NameHash};
 use super::relocations::RelocationPlan;
-use crate::elf::{Dynamic, ElfError, ElfFile, MappedElf, Segment, Versions};
+use super::tables::{VersionEntry, range_of, sized_table, table_at, versions_by_index};
+use crate::elf::{ElfError, MappedElf, Segment};
 
 const SYMBOL_LEN: usize = 24;
 const RELA_LEN: usize = 24;
 const VERSION_INDEX: u16 = 0x7fff;
-
-/// A version by its index, as ld.so's `l_versions` holds it.
-#[derive(Clone, Debug)]
-struct VersionEntry {
-    name: Range<usize>,
-    hash: u32,
-    hidden: bool,
-    file: Option<Range<usize>>,
-}
 
 /// A version that a symbol carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -397,87 +389,4 @@ impl LoadedObject {
             .copy_from_slice(self.file.bytes().get(at..at.checked_add(backed)?)?);
         Some(u64::from_le_bytes(word))
     }
-}
-
-/// Where `inner`, a part of `outer`, lies in it.
-fn range_of(outer: &[u8], inner: &[u8]) -> Range<usize> {
-    let start = (inner.as_ptr() as usize).wrapping_sub(outer.as_ptr() as usize);
-    if inner.is_empty() || start >= outer.len() {
-        return 0..0;
-    }
-    start..start + inner.len()
-}
-
-/// From the address that `tag` holds to the end of the file-backed segment.
-fn table_at(
-    elf: &ElfFile<'_>,
-    dynamic: &Dynamic<'_>,
-    tag: DynamicTag,
-) -> Result<Option<Range<usize>>, ElfError> {
-    let Some(address) = dynamic.value(tag) else {
-        return Ok(None);
-    };
-    let bytes = elf.bytes_at(address).ok_or(ElfError::Malformed(
-        "a dynamic table lies outside of the file",
-    ))?;
-    Ok(Some(range_of(elf.data(), bytes)))
-}
-
-/// The table at `tag` with the length in `size`; a zero address or length is
-/// an empty table (DT_RELA may be zero beside DT_RELR).
-fn sized_table(
-    elf: &ElfFile<'_>,
-    dynamic: &Dynamic<'_>,
-    tag: DynamicTag,
-    size: DynamicTag,
-) -> Result<Range<usize>, ElfError> {
-    let len = dynamic.value(size).unwrap_or(0);
-    if len == 0 || dynamic.value(tag).unwrap_or(0) == 0 {
-        return Ok(0..0);
-    }
-    let all = table_at(elf, dynamic, tag)?.unwrap_or(0..0);
-    match usize::try_from(len).ok().filter(|len| *len <= all.len()) {
-        Some(len) => Ok(all.start..all.start + len),
-        None => Err(ElfError::Malformed(
-            "a relocation table goes beyond the file",
-        )),
-    }
-}
-
-/// ld.so's `l_versions`: needs first, then definitions over them, without the
-/// base version (glibc elf/dl-version.c).
-fn versions_by_index(bytes: &[u8], versions: &Versions<'_>) -> Vec<Option<VersionEntry>> {
-    let needs = versions.needs.iter().map(|n| n.index);
-    let Some(highest) = needs.chain(versions.defs.iter().map(|d| d.index)).max() else {
-        return Vec::new();
-    };
-    if highest == 0 {
-        return Vec::new();
-    }
-    let mut entries = vec![None; usize::from(highest) + 1];
-    for need in &versions.needs {
-        if let Some(entry) = entries.get_mut(usize::from(need.index)) {
-            *entry = Some(VersionEntry {
-                name: range_of(bytes, need.name),
-                hash: hash::sysv(need.name),
-                hidden: need.hidden,
-                file: Some(range_of(bytes, need.file)),
-            });
-        }
-    }
-    for def in &versions.defs {
-        if def.flags & elf::VER_FLG_BASE.0 != 0 {
-            continue;
-        }
-        if let Some(entry) = entries.get_mut(usize::from(def.index)) {
-            let hidden = entry.as_ref().is_some_and(|e: &VersionEntry| e.hidden);
-            *entry = Some(VersionEntry {
-                name: range_of(bytes, def.name),
-                hash: hash::sysv(def.name),
-                hidden,
-                file: None,
-            });
-        }
-    }
-    entries
 }

@@ -227,14 +227,51 @@ fn writable(object: &LoadedObject) -> Vec<(u64, u64)> {
 }
 
 /// A slot that tells whether ld.so has relocated the object: what the file has
-/// there is not what it will hold. A zero is best, since lazy binding changes
-/// any other value of a JUMP_SLOT by the load address only, which may be 0.
+/// there is not what it will hold. A zero is best: late binding changes another
+/// value of a JUMP_SLOT by the load address only, which is 0 for fixed-address
+/// executables (but these are relocated last).
 fn probe(object: &LoadedObject, computed: &Computed) -> Option<(u32, u64)> {
     let relocated = computed
         .bound
         .iter()
         .filter(|b| matches!(b.target, Target::Object { .. }));
-    relocated
-        .filter_map(|b| Some((b.slot, object.initial_word(u64::from(b.slot))?)))
-        .find(|(_, value)| *value == 0)
+    let mut slots =
+        relocated.filter_map(|b| Some((b.slot, object.initial_word(u64::from(b.slot))?)));
+    let first = slots.next()?;
+    let zero = |probe: &(u32, u64)| probe.1 == 0;
+    Some(if zero(&first) {
+        first
+    } else {
+        slots.find(zero).unwrap_or(first)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The header's bytes in format version 1. A change here is a new version.
+    #[test]
+    fn golden_header() {
+        let scope = Scope::new(Vec::new());
+        let spec = BindingsSpec {
+            scope: &scope,
+            bindings: &Bindings::default(),
+            identities: &[],
+            ldso: None,
+            digest: *b"0123456789abcdef",
+        };
+        let mut golden = b"INDIRBND".to_vec();
+        golden.extend([1, 0, 48, 0, 94, 0, 62, 0, 56, 0, 0, 0, 0, 0, 0, 0]);
+        golden.extend(b"0123456789abcdef");
+        golden.extend([0; 8 + TAIL]);
+        assert_eq!(spec.to_bytes().unwrap(), golden);
+        let read = indir_shim::bindings::Bindings::parse(&golden, &spec.digest);
+        assert!(read.unwrap().is_empty());
+        let other = indir_shim::bindings::Bindings::parse(&golden, &[0; 16]);
+        assert_eq!(
+            other.err(),
+            Some(indir_shim::bindings::BindingsError::OtherTable)
+        );
+    }
 }
