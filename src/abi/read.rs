@@ -6,6 +6,7 @@
 //! the file, so memory stays a small multiple of it. This module must not
 //! search for other files; `closure` does.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use indir_shim::note;
@@ -153,12 +154,15 @@ impl<'a> Reader<'_, 'a> {
             if raw.is_undefined() {
                 self.undefined(index, &raw, abi);
             } else if let Some((key, symbol)) = self.defined(index, &raw)? {
+                // The first one of its name and version is what ld.so finds.
+                let Entry::Vacant(free) = abi.symbols.entry(key) else {
+                    continue;
+                };
                 if symbol.size > 0 && symbol.align > 0 {
                     let at = self.groups.entry((symbol.place, raw.value)).or_default();
-                    at.push(key.clone());
+                    at.push(free.key().clone());
                 }
-                // The first one of its name and version is what ld.so finds.
-                abi.symbols.entry(key).or_insert(symbol);
+                free.insert(symbol);
             }
         }
         for mut keys in self.groups.into_values() {
@@ -311,11 +315,8 @@ impl<'a> Reader<'_, 'a> {
             return address;
         }
         let canonical = canonical_align(raw.size);
-        let proven = match self.sections.align_at(raw.value) {
-            Some(align) => address.min(align.max(1).next_power_of_two()),
-            None if self.sections.present() => 1,
-            None => address,
-        };
+        let section = self.sections.align_at(raw.value).unwrap_or(1);
+        let proven = address.min(section.max(1).checked_next_power_of_two().unwrap_or(1));
         if proven > ORDINARY_ALIGN && raw.size > 0 {
             proven.min(MAX_ALIGN)
         } else {

@@ -33,7 +33,6 @@ pub struct Sections<'a> {
     spans: Vec<Span>,
     /// (symbol, text) of every `.gnu.warning.` section, in file order.
     pub warnings: Vec<(&'a [u8], &'a [u8])>,
-    present: bool,
 }
 
 impl<'a> Sections<'a> {
@@ -49,7 +48,6 @@ impl<'a> Sections<'a> {
         for section in table.iter() {
             let flags = section.sh_flags(LE);
             if flags.0 & elf::SHF_ALLOC.0 != 0 {
-                found.present = true;
                 found.spans.push(Span {
                     start: section.sh_addr(LE),
                     end: section.sh_addr(LE).saturating_add(section.sh_size(LE)),
@@ -74,11 +72,6 @@ impl<'a> Sections<'a> {
         }
         found.spans.sort_by_key(|s| s.start);
         found
-    }
-
-    /// Whether the file has section headers for what is loaded.
-    pub fn present(&self) -> bool {
-        self.present
     }
 
     /// `sh_addralign` of the non-TLS section that holds `address`.

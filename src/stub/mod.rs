@@ -7,6 +7,7 @@
 
 pub mod archive;
 mod file;
+mod harness;
 mod layout;
 pub mod objects;
 pub mod script;
@@ -15,4 +16,5 @@ pub mod tree;
 mod write;
 
 pub use file::replace;
+pub use harness::exercise;
 pub use write::{NOT_LOADABLE, StubError, stub};

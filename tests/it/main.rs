@@ -23,6 +23,7 @@ mod run_dlopen;
 mod run_env;
 mod run_process;
 mod run_secure;
+mod stub_bad_input;
 mod stub_basics;
 mod stub_floor;
 mod stub_link;
