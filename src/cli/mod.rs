@@ -4,6 +4,7 @@
 
 pub mod abi;
 pub mod adopt;
+pub mod bench;
 pub mod generate;
 pub mod setup;
 pub mod show;
@@ -41,6 +42,7 @@ enum Command {
     Setup(setup::Args),
     Update(update::Args),
     Adopt(adopt::Args),
+    Bench(bench::Args),
     Show(show::Args),
     Verify(verify::Args),
     Why(why::Args),
@@ -75,6 +77,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup(args) => setup::run(args),
         Command::Update(args) => update::run(args),
         Command::Adopt(args) => adopt::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Show(args) => show::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Why(args) => why::run(args),

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, one module a behaviour.
 
 mod adopt;
+mod bench;
 mod bound;
 mod bound_identity;
 mod bound_oracle;
