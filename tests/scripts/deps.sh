@@ -4,7 +4,7 @@
 #
 # usage: deps.sh build|lint|test|demo…
 #
-# Rust itself is not among them: cargo has to be there (Rust 1.88 or later,
+# Rust itself is not among them: cargo has to be there (Rust 1.90 or later,
 # which is newer than Debian 12's own).
 set -eu
 # shellcheck source=tests/scripts/lib.sh
