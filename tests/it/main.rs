@@ -28,6 +28,7 @@ mod stub_bad_input;
 mod stub_basics;
 mod stub_floor;
 mod stub_link;
+mod stub_oracle;
 mod stub_tree;
 mod support;
 mod swap;
