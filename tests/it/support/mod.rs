@@ -116,10 +116,19 @@ pub(crate) fn as_users_do(command: &mut Command) -> &mut Command {
 
 /// Runs a command with empty stdin, capturing what it prints; panics if it cannot start.
 pub(crate) fn run(command: &mut Command) -> Ran {
-    let output = as_users_do(command)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    as_users_do(command).stdin(Stdio::null());
+    let mut output = command.output();
+    // An executable that this process wrote is busy for as long as a child that
+    // another test started meanwhile has not come to its exec.
+    for _ in 0..500 {
+        let Err(error) = &output else { break };
+        if error.kind() != std::io::ErrorKind::ExecutableFileBusy {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        output = command.output();
+    }
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     Ran::new(command, output)
 }
 
