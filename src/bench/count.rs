@@ -54,10 +54,11 @@ impl Counts {
 }
 
 fn number_after(text: &str, key: &str) -> Option<u64> {
-    let lines = text.lines().filter(|line| line.contains(key));
-    let line = lines
-        .filter(|line| key.starts_with("final") || !line.contains("final"))
-        .next_back()?;
+    // The last line holds the other number as well.
+    let is_final = key.starts_with("final");
+    let line = text
+        .lines()
+        .rfind(|line| line.contains(key) && line.contains("final") == is_final)?;
     line.split_once(key)?.1.trim().parse().ok()
 }
 
