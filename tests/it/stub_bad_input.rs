@@ -215,9 +215,9 @@ fn four_hundred_thousand_symbols() {
     let mut text = String::from("asm(\".text\\n\"\n");
     for at in 0..400_000 {
         use std::fmt::Write as _;
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "\".globl s{at}; .type s{at},@function; s{at}: nop\\n\"\n"
+            "\".globl s{at}; .type s{at},@function; s{at}: nop\\n\""
         );
     }
     text.push_str(");\n");
