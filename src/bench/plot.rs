@@ -106,23 +106,18 @@ fn draw(out: &mut String, row: &Row, colour: &str, y: f64, end: f64, x: &dyn Fn(
     }
     out.push_str("</g>\n");
     let (low, high) = (x(summary.lower_quartile), x(summary.upper_quartile));
-    let half = ROW * 0.34;
+    let (box_width, half) = ((high - low).max(1.0), ROW * 0.34);
+    let (top, box_height) = (y - half, half * 2.0);
+    let (middle, median) = (x(summary.median), summary.median);
+    let (line_top, line_end) = (top - 3.0, y + half + 3.0);
+    let (text, text_y, remark_y) = (RIGHT + 14.0, y - 1.0, y + 16.0);
+    let remark = escape(&row.remark);
     let _ = writeln!(
         out,
-        r##"<rect x="{low:.1}" y="{:.1}" width="{:.1}" height="{:.1}" rx="3" fill="{colour}" fill-opacity="0.15" stroke="{colour}"/>
-<line x1="{2:.1}" x2="{2:.1}" y1="{3:.1}" y2="{4:.1}" stroke="{colour}" stroke-width="3"/>
-<text x="{5:.1}" y="{6:.1}" font-size="14" font-weight="600" fill="#1f2430">{7:.2} ms</text>
-<text x="{5:.1}" y="{8:.1}" font-size="12" fill="#6b7280">{9}</text>"##,
-        (high - low).max(1.0),
-        half * 2.0,
-        x(summary.median),
-        y - half - 3.0,
-        y + half + 3.0,
-        RIGHT + 14.0,
-        y - 1.0,
-        summary.median,
-        y + 16.0,
-        escape(&row.remark),
+        r##"<rect x="{low:.1}" y="{top:.1}" width="{box_width:.1}" height="{box_height:.1}" rx="3" fill="{colour}" fill-opacity="0.15" stroke="{colour}"/>
+<line x1="{middle:.1}" x2="{middle:.1}" y1="{line_top:.1}" y2="{line_end:.1}" stroke="{colour}" stroke-width="3"/>
+<text x="{text:.1}" y="{text_y:.1}" font-size="14" font-weight="600" fill="#1f2430">{median:.2} ms</text>
+<text x="{text:.1}" y="{remark_y:.1}" font-size="12" fill="#6b7280">{remark}</text>"##
     );
 }
 
