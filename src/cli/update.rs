@@ -117,7 +117,11 @@ fn progress_bar() -> ProgressBar {
 fn summary(report: &Report, dry_run: bool) -> ExitCode {
     for entry in &report.entries {
         for unmet in &entry.missing {
-            anstream::eprintln!("warning: the first call stops the program: {unmet}");
+            if unmet.grown.is_some() {
+                anstream::eprintln!("warning: {unmet}");
+            } else {
+                anstream::eprintln!("warning: the first call stops the program: {unmet}");
+            }
         }
         if let Outcome::Refused(why) | Outcome::Failed(why) = &entry.outcome {
             anstream::eprintln!("indir: `{}`: {why}", entry.path.display());

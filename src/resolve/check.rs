@@ -5,7 +5,8 @@
 //! must be defined by the object that provides its file. An object that defines
 //! no versions satisfies every need, and a weak need may stay open.
 //! `symbols` is what ld.so does under LD_BIND_NOW: each reference that is not
-//! weak must have a definition. What a miss means is `update`'s decision.
+//! weak must have a definition; `copies` adds what a program has copies of. What
+//! a miss means is `update`'s decision.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::closure::Closure;
+use super::copies::{self, Grown};
 use super::library::Library;
 use super::lookup::{Class, Resolution, Scope};
 use super::object::LoadedObject;
@@ -32,6 +34,8 @@ pub struct Unmet {
     /// ld.so starts the program all the same, and stops it when the function is
     /// first called.
     pub lazy: bool,
+    /// The provider has it, but larger than the copy in `needed_by`.
+    pub grown: Option<Grown>,
 }
 
 impl fmt::Display for Unmet {
@@ -40,6 +44,16 @@ impl fmt::Display for Unmet {
             (Some(symbol), "") => write!(f, "{symbol}")?,
             (Some(symbol), version) => write!(f, "{symbol}@{version}")?,
             (None, version) => write!(f, "version {version}")?,
+        }
+        if let (Some(grown), Some(provider)) = (&self.grown, &self.provider) {
+            return write!(
+                f,
+                " is {} bytes in {}, the copy in {} has room for {}: link the program again",
+                grown.size,
+                provider.display(),
+                self.needed_by.display(),
+                grown.room
+            );
         }
         write!(
             f,
@@ -62,6 +76,8 @@ type LibraryReference = (usize, u32, Class, bool);
 #[derive(Clone, Debug, Default)]
 pub struct Open {
     references: Vec<LibraryReference>,
+    /// Index of a library in the closure, and a symbol that it has a copy of.
+    copies: Vec<(usize, u32)>,
     versions: bool,
 }
 
@@ -89,13 +105,27 @@ pub fn unmet(
         .collect();
     let open = store.open(&key, || Open {
         references: open_references(objects.get(1..).unwrap_or(&[])),
+        copies: library_copies(objects.get(1..).unwrap_or(&[])),
         versions: !versions(libraries(closure), closure).is_empty(),
     });
     let mut versions_unmet = versions(std::iter::once((exe_path, exe)), closure);
     if open.versions {
         versions_unmet.extend(versions(libraries(closure), closure));
     }
-    let mut all = symbols(exe_path, closure, &Scope::new(objects), &open);
+    let scope = Scope::new(objects);
+    let mut all = symbols(exe_path, closure, &scope, &open);
+    let own = scope.objects().first().map(|exe| copies::copied(exe));
+    let own = own.into_iter().flatten().map(|symbol| (0, symbol));
+    let of_libraries = open
+        .copies
+        .iter()
+        .map(|&(index, symbol)| (index + 1, symbol));
+    all.extend(copies::unfit(
+        exe_path,
+        closure,
+        &scope,
+        own.chain(of_libraries),
+    ));
     if all.is_empty() && versions_unmet.is_empty() {
         return Ok(all);
     }
@@ -160,6 +190,7 @@ fn versions<'a>(
                     needed_by: path.to_owned(),
                     provider: Some(provider.path.clone()),
                     lazy: false,
+                    grown: None,
                 });
             }
         }
@@ -179,26 +210,48 @@ fn symbols(exe_path: &Path, closure: &Closure, scope: &Scope, open: &Open) -> Ve
     let missing = own.chain(libraries).filter(|&(from, symbol, class, _)| {
         scope.resolve(from, symbol, class) == Resolution::Missing
     });
-    let describe = |(from, symbol, _, lazy): (usize, u32, Class, bool)| {
-        let object = scope.objects().get(from)?;
-        let version = object.symbol_version(symbol);
-        let provider = version.and_then(|version| closure.provider(version.file?));
-        let path = match from.checked_sub(1) {
-            Some(index) => &closure.nodes.get(index)?.path,
-            None => exe_path,
-        };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Some(Unmet {
-            symbol: Some(text(object.symbol_name(symbol)?)),
-            version: version
-                .map(|version| text(version.name))
-                .unwrap_or_default(),
-            needed_by: path.to_owned(),
-            provider: provider.map(|node| node.path.clone()),
-            lazy,
-        })
+    let unmet = missing.filter_map(|(from, symbol, _, lazy)| {
+        let unmet = describe(exe_path, closure, scope, (from, symbol))?;
+        Some(Unmet { lazy, ..unmet })
+    });
+    unmet.collect()
+}
+
+/// The miss of a symbol of an object of the scope, a fatal one.
+pub(super) fn describe(
+    exe_path: &Path,
+    closure: &Closure,
+    scope: &Scope,
+    (from, symbol): (usize, u32),
+) -> Option<Unmet> {
+    let object = scope.objects().get(from)?;
+    let version = object.symbol_version(symbol);
+    let provider = version.and_then(|version| closure.provider(version.file?));
+    let path = match from.checked_sub(1) {
+        Some(index) => &closure.nodes.get(index)?.path,
+        None => exe_path,
     };
-    missing.filter_map(describe).collect()
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some(Unmet {
+        symbol: Some(text(object.symbol_name(symbol)?)),
+        version: version
+            .map(|version| text(version.name))
+            .unwrap_or_default(),
+        needed_by: path.to_owned(),
+        provider: provider.map(|node| node.path.clone()),
+        lazy: false,
+        grown: None,
+    })
+}
+
+/// What each of `libraries` has copies of.
+fn library_copies(libraries: &[Arc<LoadedObject>]) -> Vec<(usize, u32)> {
+    let numbered = libraries.iter().enumerate();
+    let copies = numbered.flat_map(|(index, library)| {
+        let symbols = copies::copied(library).into_iter();
+        symbols.map(move |symbol| (index, symbol))
+    });
+    copies.collect()
 }
 
 /// What `libraries` lack among themselves.

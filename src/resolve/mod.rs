@@ -10,6 +10,7 @@
 pub mod bindings;
 pub mod check;
 pub mod closure;
+pub mod copies;
 pub mod error;
 pub mod hash;
 pub mod ldcache;

@@ -1,6 +1,6 @@
 //! The table that an executable should have, computed from files alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -137,7 +137,8 @@ pub struct Plan {
     pub state: State,
     /// Number of libraries in its closure.
     pub libraries: usize,
-    /// Functions that nobody provides, which the program may never call.
+    /// Functions that nobody provides, which the program may never call, and
+    /// copies that were too small before.
     pub tolerated: Vec<Unmet>,
 }
 
@@ -204,7 +205,9 @@ impl<'a> Planner<'a> {
     /// not keep ld.so from starting the program. Such a miss is tolerated, and
     /// returned, if it is no loss: the ordinary resolution, without any
     /// `--lib-dir`, lacks it as well, and, where that is the very closure in
-    /// question, no library has changed since the last table.
+    /// question, no library has changed since the last table. Likewise a copy
+    /// that is too small for its original, which ld.so warns of: in the ordinary
+    /// resolution the original must be as large, or else its library unchanged.
     fn check(
         &self,
         exe_path: &Path,
@@ -221,20 +224,27 @@ impl<'a> Planner<'a> {
         if unmet.is_empty() {
             return Ok(unmet);
         }
-        let is_loss = if !unmet.iter().all(|unmet| unmet.lazy) {
+        let is_loss = if !unmet.iter().all(|u| u.lazy || u.grown.is_some()) {
             true
         } else if inputs.lib_dirs.is_empty() {
-            matches!(old, Ok(Some(old)) if has_changed(old, closure))
+            let is_new = |old: &TableFile, unmet: &Unmet| match (&unmet.grown, &unmet.provider) {
+                (Some(_), Some(provider)) => is_another(old, closure, provider),
+                _ => has_changed(old, closure),
+            };
+            matches!(old, Ok(Some(old)) if unmet.iter().any(|unmet| is_new(old, unmet)))
         } else {
             let ordinary = Resolver::new(self.store, &[]).resolve(exe_path, exe);
             let lacks_too = |lacking: Vec<Unmet>| {
                 // The library that lacks it may be another file.
                 let key = |unmet: &Unmet| {
                     let name = unmet.needed_by.file_name().map(ToOwned::to_owned);
-                    (unmet.symbol.clone(), unmet.version.clone(), name)
+                    let names = (unmet.symbol.clone(), unmet.version.clone());
+                    (names, name, unmet.grown.is_some())
                 };
-                let lacking: HashSet<_> = lacking.iter().map(key).collect();
-                unmet.iter().all(|unmet| lacking.contains(&key(unmet)))
+                let size = |unmet: &Unmet| unmet.grown.map_or(0, |grown| grown.size);
+                let lacking: HashMap<_, _> = lacking.iter().map(|u| (key(u), size(u))).collect();
+                let was_there = |u: &Unmet| lacking.get(&key(u)).is_some_and(|&was| size(u) <= was);
+                unmet.iter().all(was_there)
             };
             !ordinary.is_ok_and(|closure| find(&closure).is_ok_and(lacks_too))
         };
@@ -342,6 +352,21 @@ fn has_changed(old: &TableFile, closure: &Closure) -> bool {
         )
     });
     !then.eq(now)
+}
+
+/// Whether `old` does not name the file at `path` of `closure`, with its content.
+fn is_another(old: &TableFile, closure: &Closure, path: &Path) -> bool {
+    let (Ok(table), Some(now)) = (
+        old.table(),
+        closure.nodes.iter().find(|node| node.path == path),
+    ) else {
+        return true;
+    };
+    let is_same = |object: indir_shim::table::ObjectRef<'_>| {
+        object.path.to_bytes() == path.as_os_str().as_bytes()
+            && Identity::from_raw(&object.raw.identity) == now.library.identity
+    };
+    !table.objects().any(is_same)
 }
 
 /// Where the table of the executable at `exe` lies.

@@ -33,7 +33,8 @@ pub struct Entry {
     pub table: Option<PathBuf>,
     /// Number of libraries in its closure, if it is known.
     pub libraries: Option<usize>,
-    /// Functions that nobody provides, which it may never call.
+    /// Functions that nobody provides, which it may never call, and copies that
+    /// were too small before.
     pub missing: Vec<Unmet>,
     /// What became of it.
     pub outcome: Outcome,

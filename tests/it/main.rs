@@ -34,6 +34,7 @@ mod support;
 mod swap;
 mod table;
 mod toolchain;
+mod update_copy;
 mod update_files;
 mod update_refuse;
 mod update_verify;
