@@ -1,9 +1,9 @@
 //! Start-up of small and middling programs, exec to exit, in three ways:
 //!
 //! - *cache*: the ordinary loader, which finds libraries in ld.so.cache;
-//! - *runpath*: the ordinary loader and one RUNPATH folder a library, as in a
-//!   Nix-like store (ld.so tries the folders in order);
-//! - *direct*: the shim and a table without bindings.
+//! - *runpath*: the ordinary loader and one RUNPATH folder a library, glibc's
+//!   among them, as in a Nix-like store (ld.so tries the folders in order);
+//! - *direct*: the shim and a table without bindings, for the same files.
 //!
 //! One program needs libc alone, the other forty libraries besides. The three
 //! are run in turn, so that whatever else the machine does hits all alike.
@@ -34,6 +34,7 @@ fn main() {
         .arg(store.join("prefix")));
 
     let libraries = libraries(store);
+    let glibc = glibc(store);
     let cached = private_cache(store, &libraries);
     if !cached {
         println!("(no private mount namespace here: forty libraries without the cache row)");
@@ -42,16 +43,32 @@ fn main() {
     for count in [0, LIBRARIES] {
         let needed = &libraries[..count];
         let source = program(store, count);
+        let folders: Vec<_> = needed.iter().map(|l| &l.folder).chain([&glibc]).collect();
         let ordinary = link(store, &source, needed, "cache", &[]);
-        let folders: Vec<_> = needed.iter().map(|l| l.folder.clone()).collect();
-        let runpath = link(store, &source, needed, "runpath", &folders);
-        let direct = indirect(store, indir, &source, needed);
+        let loader = format!("--dynamic-linker={}/{LOADER}", glibc.display());
+        let folder_options = folders.iter().map(|f| format!("-rpath={}", f.display()));
+        let options: Vec<_> = folder_options.chain([loader]).collect();
+        let runpath = link(store, &source, needed, "runpath", &options);
+        let direct = indirect(store, indir, &source, needed, &folders);
         let mut ways = vec![("runpath", runpath), ("direct", direct)];
         if cached || count == 0 {
             ways.insert(0, ("cache", ordinary));
         }
         report(&format!("{} libs", count + 1), &ways, runs);
     }
+}
+
+const LOADER: &str = "ld-linux-x86-64.so.2";
+
+/// A store path with the machine's own glibc, as far as the programs need it.
+fn glibc(store: &Path) -> PathBuf {
+    let folder = store.join(format!("{:032x}-glibc-2.0/lib", 99));
+    fs::create_dir_all(&folder).expect("a store path");
+    for name in ["libc.so.6", LOADER] {
+        let from = Path::new("/lib/x86_64-linux-gnu").join(name);
+        fs::copy(from, folder.join(name)).expect("the machine's glibc");
+    }
+    folder
 }
 
 struct Library {
@@ -127,18 +144,24 @@ fn link(
     source: &Path,
     needed: &[Library],
     kind: &str,
-    runpath: &[PathBuf],
+    options: &[String],
 ) -> PathBuf {
     let output = store.join(format!("{}-{kind}", needed.len()));
     let mut command = cc(needed, source, &output);
-    for folder in runpath {
-        command.arg(format!("-Wl,-rpath,{}", folder.display()));
+    for option in options {
+        command.arg(format!("-Wl,{option}"));
     }
     run(&mut command);
     output
 }
 
-fn indirect(store: &Path, indir: &str, source: &Path, needed: &[Library]) -> PathBuf {
+fn indirect(
+    store: &Path,
+    indir: &str,
+    source: &Path,
+    needed: &[Library],
+    folders: &[&PathBuf],
+) -> PathBuf {
     let output = store.join(format!("{}-direct", needed.len()));
     let mut command = cc(needed, source, &output);
     run(command.arg(format!(
@@ -147,8 +170,8 @@ fn indirect(store: &Path, indir: &str, source: &Path, needed: &[Library]) -> Pat
     )));
     let mut update = Command::new(indir);
     update.args(["update", "--plan", "direct"]).arg(&output);
-    for library in needed {
-        update.arg("--lib-dir").arg(&library.folder);
+    for folder in folders {
+        update.arg("--lib-dir").arg(folder);
     }
     run(&mut update);
     output
