@@ -1,6 +1,7 @@
 //! An ELF file: header, program headers, and addresses to bytes.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -250,11 +251,23 @@ fn looks_like_linker_script(data: &[u8]) -> bool {
         .any(|word| head.windows(word.len()).any(|w| w == *word))
 }
 
-/// A file that is kept mapped, with its path.
+/// Largest file that is read instead of mapped, in bytes. Unmapping interrupts
+/// every processor that runs one of our threads, which costs more than copying
+/// a small file; of a large one only a part is looked at.
+const READ_UP_TO: u64 = 128 * 1024;
+
+/// A file's content, mapped or read.
+#[derive(Clone, Debug)]
+enum Content {
+    Mapped(Arc<Mmap>),
+    Read(Arc<[u8]>),
+}
+
+/// A file whose content is at hand, with its path.
 #[derive(Clone, Debug)]
 pub struct MappedElf {
     path: PathBuf,
-    map: Arc<Mmap>,
+    content: Content,
     metadata: std::fs::Metadata,
 }
 
@@ -276,13 +289,21 @@ impl MappedElf {
         if metadata.len() > MAX_FILE {
             return Err(ElfError::Malformed("the file is too large"));
         }
-        #[expect(unsafe_code, reason = "memmap2 cannot know who else writes the file")]
-        // SAFETY: as for every linker, a file truncated while it is read raises
-        // SIGBUS; store files are immutable and ours are replaced by rename.
-        let map = unsafe { Mmap::map(&file)? };
+        let content = if metadata.len() <= READ_UP_TO {
+            let mut bytes = Vec::with_capacity(metadata.len() as usize);
+            file.take(READ_UP_TO).read_to_end(&mut bytes)?;
+            Content::Read(bytes.into())
+        } else {
+            #[expect(unsafe_code, reason = "memmap2 cannot know who else writes the file")]
+            // SAFETY: as for every linker, a file truncated while it is read
+            // raises SIGBUS; store files are immutable and ours are replaced by
+            // rename.
+            let map = unsafe { Mmap::map(&file)? };
+            Content::Mapped(Arc::new(map))
+        };
         Ok(Self {
             path,
-            map: Arc::new(map),
+            content,
             metadata,
         })
     }
@@ -294,7 +315,10 @@ impl MappedElf {
 
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.map
+        match &self.content {
+            Content::Mapped(map) => map,
+            Content::Read(bytes) => bytes,
+        }
     }
 
     /// `stat` of the open file.

@@ -113,7 +113,8 @@ impl Written {
             bindings.publish()?;
         }
         self.table.publish()?;
-        if !bound {
+        // Without a table there were no bindings that anybody would use.
+        if !bound && plan.state != State::New {
             match fs::remove_file(plan.place.bindings()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
