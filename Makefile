@@ -12,9 +12,11 @@ help: ## this list
 demo: ## move real programs from one real glibc to another, byte-identical
 	@tests/scripts/demo.sh
 
-test: ## install what the tests need, fetch real glibc builds, run every test
+test: ## install what the tests need, fetch real builds of glibc and others, run every test
 	tests/scripts/deps.sh build test
 	tests/scripts/fetch-glibc.sh
+	tests/scripts/fetch-libs.sh
+	tests/scripts/fetch-source.sh hello
 	$(CARGO) test --workspace --locked --doc
 	$(CARGO) test --workspace --locked --lib --bins --tests
 

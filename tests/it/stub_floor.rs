@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{Scratch, cc, glibc_lib, indir, run};
+use crate::support::{Scratch, cc, debian_lib, glibc_lib, indir, run};
 
 fn lib(version: &str, name: &str) -> PathBuf {
     glibc_lib(version).join(name)
@@ -188,4 +188,92 @@ fn a_floor_that_lost_something_names_it() {
         .arg("--floor")
         .arg(&floor))
     .success();
+}
+
+/// Two builds of a library, an update apart, that `fetch-libs.sh` fetches.
+fn pair(package: &str, soname: &str) -> (PathBuf, PathBuf) {
+    let (old, new) = (
+        debian_lib(package, "old", soname),
+        debian_lib(package, "new", soname),
+    );
+    assert_ne!(std::fs::read(&old).unwrap(), std::fs::read(&new).unwrap());
+    (old, new)
+}
+
+/// The stub of `library`, cut from `floor` if there is one.
+fn stub(scratch: &Scratch, library: &Path, floor: Option<&Path>) -> Vec<u8> {
+    let out = scratch.join("out.so");
+    let mut command = indir();
+    command.arg("stub").arg(library).arg("-o").arg(&out);
+    if let Some(floor) = floor {
+        command.arg("--floor").arg(floor);
+    }
+    run(&mut command).success();
+    std::fs::read(out).unwrap()
+}
+
+#[test]
+fn security_updates_of_openssl_and_curl_have_equal_stubs() {
+    let scratch = Scratch::new();
+    for (package, soname) in [
+        ("libssl3", "libcrypto.so.3"),
+        ("libssl3", "libssl.so.3"),
+        ("libcurl4", "libcurl.so.4"),
+    ] {
+        let (old, new) = pair(package, soname);
+        diff(&old, &new).exits(0).prints("");
+        assert!(
+            stub(&scratch, &old, None) == stub(&scratch, &new, None),
+            "{soname}"
+        );
+    }
+}
+
+#[test]
+fn libexpat_and_libxml2_grew_and_keep_the_stub_of_their_floor() {
+    let scratch = Scratch::new();
+    for (package, soname) in [("libexpat1", "libexpat.so.1"), ("libxml2", "libxml2.so.2")] {
+        let (old, new) = pair(package, soname);
+        let grown = diff(&old, &new);
+        let added = grown.exits(4).out_has("added: symbol-added").stdout();
+        let names = added.lines().filter(|l| l.starts_with("  ")).count();
+        assert_eq!(names, 2, "{soname}: {added}");
+        assert!(
+            stub(&scratch, &old, None) != stub(&scratch, &new, None),
+            "{soname}"
+        );
+
+        let floor = scratch.join(format!("{soname}.abi"));
+        run(indir()
+            .args(["abi", "floor"])
+            .args([&new, &old])
+            .arg("-o")
+            .arg(&floor))
+        .success();
+        let first = stub(&scratch, &old, Some(&floor));
+        assert!(first == stub(&scratch, &new, Some(&floor)), "{soname}");
+        // The common floor of both is what the older one has.
+        assert!(first == stub(&scratch, &old, None), "{soname}");
+
+        // The other way round: the list of what is gone, and exit code 3.
+        diff(&new, &old)
+            .exits(12)
+            .out_has("incompatible: symbol-removed");
+        let dumped = run(indir().args(["abi", "dump"]).arg(&new));
+        std::fs::write(&floor, dumped.success().stdout()).unwrap();
+        let refused = run(indir()
+            .arg("stub")
+            .arg(&old)
+            .arg("-o")
+            .arg(scratch.join("never.so"))
+            .arg("--floor")
+            .arg(&floor));
+        let refused = refused.exits(3);
+        assert_eq!(
+            refused.stderr().matches("[symbol-removed]").count(),
+            2,
+            "{refused}"
+        );
+        assert!(!scratch.join("never.so").exists());
+    }
 }

@@ -72,17 +72,6 @@ release() {
     grep -aom 1 'GNU C Library ([^)]*)' "$1/libc.so.6" | sed 's/.*(\(.*\))/\1/'
 }
 
-# fetch_source PACKAGE: downloads bookworm's upstream tarball into the cache.
-fetch_source() {
-    mkdir -p "$cache/src"
-    [ -z "$(find "$cache/src" -name "$1_*.orig.tar.*")" ] || return 0
-    (
-        exec 9>"$cache/.lock" && flock 9 &&
-            own_apt bookworm bookworm:src && cd "$cache/src" &&
-            own_apt_get source --download-only --tar-only "$1"
-    )
-}
-
 # --- building ------------------------------------------------------------------
 
 # build_package PACKAGE VARIABLE COMPILER: unpack, configure, make.

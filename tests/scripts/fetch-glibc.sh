@@ -35,31 +35,23 @@ suites_of() {
 version_of() {
     case $1 in
     old)
-        listed=$(own_apt_cache madison libc6 | awk '$6 ~ /^bookworm/ { print $3 }')
+        listed=$(versions libc6 'bookworm.*')
         if echo "$listed" | grep -qxF "2.36-9+deb12u7"; then
             echo "2.36-9+deb12u7"
         else
             # The earliest build that the archive still has.
-            echo "$listed" | sort -V | head -n 1
+            echo "$listed" | head -n 1
         fi
         ;;
-    *)
-        own_apt_cache madison libc6 |
-            awk -v suite="$1/main" '$6 == suite { print $3 }' |
-            sort -V | tail -n 1
-        ;;
+    *) versions libc6 "$1/main" | tail -n 1 ;;
     esac
 }
 
 # fetch_dev NAME VERSION: crt objects, linker scripts, libc_nonshared.a.
 fetch_dev() {
     if [ ! -d "$glibc_dev/$2" ]; then
-        rm -rf "$glibc_dev/.new"
-        mkdir -p "$glibc_dev/.new/deb"
-        (cd "$glibc_dev/.new/deb" && own_apt_get download "libc6-dev=$2" >&2)
-        dpkg-deb -x "$glibc_dev"/.new/deb/libc6-dev_*.deb "$glibc_dev/.new/root"
-        mv "$glibc_dev/.new/root" "$glibc_dev/$2"
-        rm -rf "$glibc_dev/.new"
+        unpack libc6-dev "$2" "$glibc_dev/.new"
+        mv "$glibc_dev/.new" "$glibc_dev/$2"
     fi
     ln -sfn "$2" "$glibc_dev/$1"
 }
@@ -77,16 +69,12 @@ fetch() {
     version=$(version_of "$name")
     [ -n "$version" ] || die "no libc6 for $name in the archive's index"
     if [ ! -d "$glibc/$version" ]; then
-        rm -rf "$glibc/.new"
-        mkdir -p "$glibc/.new/deb"
-        (cd "$glibc/.new/deb" && own_apt_get download "libc6=$version" >&2)
-        dpkg-deb -x "$glibc"/.new/deb/libc6_*.deb "$glibc/.new/root"
+        unpack libc6 "$version" "$glibc/.new"
         # trixie's package has /usr/lib only: give it the /lib that bookworm's has.
-        [ -e "$glibc/.new/root/lib" ] || ln -s usr/lib "$glibc/.new/root/lib"
-        [ -e "$glibc/.new/root/lib/x86_64-linux-gnu/libc.so.6" ] ||
+        [ -e "$glibc/.new/lib" ] || ln -s usr/lib "$glibc/.new/lib"
+        [ -e "$glibc/.new/lib/x86_64-linux-gnu/libc.so.6" ] ||
             die "libc6 $version has no lib/x86_64-linux-gnu/libc.so.6"
-        mv "$glibc/.new/root" "$glibc/$version"
-        rm -rf "$glibc/.new"
+        mv "$glibc/.new" "$glibc/$version"
     fi
     ln -sfn "$version" "$glibc/$name"
     case $name in old | bookworm) fetch_dev "$name" "$version" ;; esac
@@ -98,9 +86,8 @@ glibc=$cache/glibc
 glibc_dev=$cache/glibc-dev
 mkdir -p "$glibc" "$glibc_dev"
 
-# One run at a time: a second one waits and then finds everything there.
-exec 9>"$cache/.lock"
-flock 9
+# A second run then finds everything there.
+one_at_a_time
 
 missing='' suites=''
 for name in "$@"; do

@@ -51,6 +51,37 @@ own_apt() {
     own_apt_get update >&2
 }
 
+# one_at_a_time: a second run waits here until the first has ended.
+one_at_a_time() {
+    mkdir -p "$cache"
+    exec 9>"$cache/.lock"
+    flock 9
+}
+
+# versions PACKAGE PATTERN: the builds that the indices have in the suites that
+# match, earliest first; a suite is called `bookworm/main`.
+versions() {
+    own_apt_cache madison "$1" | awk -v suite="^$2\$" '$6 ~ suite { print $3 }' | sort -Vu
+}
+
+# unpack PACKAGE VERSION FOLDER: downloads that build and unpacks it as a new folder.
+unpack() {
+    rm -rf "$3" "$3.deb"
+    mkdir -p "$3.deb"
+    (cd "$3.deb" && own_apt_get download "$1=$2" >&2) || die "cannot download $1 $2"
+    dpkg-deb -x "$3.deb/$1"_*.deb "$3"
+    rm -rf "$3.deb"
+}
+
+# fetch_source PACKAGE: downloads bookworm's upstream tarball into the cache.
+fetch_source() {
+    [ -z "$(find "$cache/src" -name "$1_*.orig.tar.*" 2>/dev/null)" ] || return 0
+    (
+        one_at_a_time && mkdir -p "$cache/src" && own_apt bookworm bookworm:src &&
+            cd "$cache/src" && own_apt_get source --download-only --tar-only "$1"
+    )
+}
+
 own_apt_get() { LC_ALL=C apt-get -q -c "$cache/apt/apt.conf" "$@"; }
 own_apt_cache() { LC_ALL=C apt-cache -c "$cache/apt/apt.conf" "$@"; }
 

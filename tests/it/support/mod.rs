@@ -241,17 +241,38 @@ impl std::fmt::Display for Ran {
     }
 }
 
+/// Where the scripts under `tests/scripts` keep what they download.
+pub(crate) fn cache() -> PathBuf {
+    std::env::var_os("INDIR_CACHE").map_or_else(
+        || Path::new(env!("CARGO_TARGET_TMPDIR")).join("../cache"),
+        PathBuf::from,
+    )
+}
+
+/// A shared library of one of the two Debian builds, `old` and `new`, that
+/// `tests/scripts/fetch-libs.sh` unpacks of `package`; without symlinks.
+pub(crate) fn debian_lib(package: &str, build: &str, soname: &str) -> PathBuf {
+    let root = cache().join("libs").join(package).join(build);
+    ["usr/lib", "lib"]
+        .iter()
+        .find_map(|lib| {
+            std::fs::canonicalize(root.join(lib).join("x86_64-linux-gnu").join(soname)).ok()
+        })
+        .unwrap_or_else(|| {
+            panic!(
+                "{soname} is not in {}: run tests/scripts/fetch-libs.sh (`make test` does)",
+                root.display()
+            )
+        })
+}
+
 /// The root of an unpacked Debian glibc: `lib/x86_64-linux-gnu/libc.so.6` is below it.
 ///
 /// `version` is a full Debian version, or one of the names that
 /// `tests/scripts/fetch-glibc.sh` gives: `old` (bookworm's earlier build, 2.36),
 /// `bookworm` (2.36), `trixie` (2.41), `sid` (2.43 or later).
 pub(crate) fn glibc(version: &str) -> PathBuf {
-    let cache = std::env::var_os("INDIR_CACHE").map_or_else(
-        || Path::new(env!("CARGO_TARGET_TMPDIR")).join("../cache"),
-        PathBuf::from,
-    );
-    let root = cache.join("glibc").join(version);
+    let root = cache().join("glibc").join(version);
     std::fs::canonicalize(&root).unwrap_or_else(|error| {
         panic!(
             "glibc {version} is not in {}: {error}; run tests/scripts/fetch-glibc.sh (`make test` does)",
