@@ -29,6 +29,8 @@ pub struct Args {
     /// Search this folder for libraries before all others
     #[arg(long = "lib-dir", value_name = "DIR")]
     lib_dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    plugins: super::update::Plugins,
     /// Write the result there: a file, or a folder that exists
     #[arg(short, long, value_name = "OUT", required_unless_present = "in_place")]
     output: Option<PathBuf>,
@@ -60,11 +62,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for folder in &args.lib_dirs {
         lib_dirs.push(super::update::absolute(folder)?);
     }
-    let options = Options {
+    let mut options = Options {
         kind: Kind::Auto,
         lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
         ..Options::default()
     };
+    args.plugins.apply(&mut options)?;
     let mut code = exit::DONE;
     for exe in &args.exes {
         let target = match &args.output {

@@ -114,8 +114,15 @@ fn print(path: &Path, table: &Table<'_>) {
     if let Some(binder) = table.binder() {
         anstream::println!("binder      {}", text(binder));
     }
-    for folder in Inputs::of(table).lib_dirs {
+    let inputs = Inputs::of(table);
+    for folder in &inputs.lib_dirs {
         anstream::println!("lib-dir     {}", folder.display());
+    }
+    for folder in &inputs.plugin_dirs {
+        anstream::println!("plugin-dir  {}", folder.display());
+    }
+    if inputs.scan_plugins {
+        anstream::println!("plugin-dir  (below `lib` of the packages of the closure)");
     }
     for folder in folders(table.search()) {
         anstream::println!("search      {folder}");
@@ -156,11 +163,12 @@ fn to_json(path: &Path, table: &Table<'_>) -> serde_json::Value {
         })
         .collect();
     let inputs = Inputs::of(table);
-    let lib_dirs: Vec<_> = inputs
-        .lib_dirs
-        .iter()
-        .map(|folder| folder.to_string_lossy())
-        .collect();
+    let paths = |folders: &[PathBuf]| -> Vec<String> {
+        let folders = folders.iter();
+        folders
+            .map(|folder| folder.to_string_lossy().into_owned())
+            .collect()
+    };
     json!({
         "version": JSON_VERSION,
         "table": path.to_string_lossy(),
@@ -176,7 +184,9 @@ fn to_json(path: &Path, table: &Table<'_>) -> serde_json::Value {
             "r_debug": header.ldso_r_debug.get(),
         },
         "binder": table.binder().map(text),
-        "lib_dirs": lib_dirs,
+        "lib_dirs": paths(&inputs.lib_dirs),
+        "plugin_dirs": paths(&inputs.plugin_dirs),
+        "scan_plugins": inputs.scan_plugins,
         "search": folders(table.search()),
         "objects": objects,
     })

@@ -1,6 +1,6 @@
 //! `indir update`: write or refresh the tables of executables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -34,6 +34,8 @@ pub struct Args {
     /// Rewrite the folders of the last update that lie in OLD
     #[arg(long, value_name = "OLD=NEW")]
     replace: Vec<Replacement>,
+    #[command(flatten)]
+    plugins: Plugins,
     /// What the tables hold: paths only (direct), or bindings too (bound)
     #[arg(long, value_enum, default_value_t = PlanKind::Auto)]
     plan: PlanKind,
@@ -46,6 +48,34 @@ pub struct Args {
     /// Number of threads [default: one a processor]
     #[arg(short, long, value_name = "N")]
     jobs: Option<std::num::NonZeroUsize>,
+}
+
+/// Where the plugins of the executables are.
+#[derive(Debug, clap::Args)]
+pub(super) struct Plugins {
+    /// The programs open what is in this folder and below: search for what it
+    /// needs, and check it; replaces such folders of the last update
+    #[arg(long = "plugin-dir", value_name = "DIR")]
+    plugin_dirs: Vec<PathBuf>,
+    /// Look for plugins below `lib` of the executables' own packages and of
+    /// their libraries' (not of /usr)
+    #[arg(long)]
+    scan_plugins: bool,
+    /// Forget the `--plugin-dir` and `--scan-plugins` of the last update
+    #[arg(long, conflicts_with_all = ["plugin_dirs", "scan_plugins"])]
+    no_plugins: bool,
+}
+
+impl Plugins {
+    /// Writes what was given into `options`.
+    pub(super) fn apply(&self, options: &mut Options) -> anyhow::Result<()> {
+        let given = self.plugin_dirs.iter();
+        let folders = given.map(|folder| existing("--plugin-dir", folder));
+        let folders = folders.collect::<anyhow::Result<Vec<_>>>()?;
+        options.plugin_dirs = (self.no_plugins || !folders.is_empty()).then_some(folders);
+        options.scan_plugins = (self.no_plugins || self.scan_plugins).then_some(self.scan_plugins);
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -68,7 +98,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for folder in &args.lib_dirs {
         lib_dirs.push(absolute(folder)?);
     }
-    let options = Options {
+    let mut options = Options {
         kind: match args.plan {
             PlanKind::Auto => Kind::Auto,
             PlanKind::Direct => Kind::Direct,
@@ -76,7 +106,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         },
         lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
         replacements: args.replace,
+        ..Options::default()
     };
+    args.plugins.apply(&mut options)?;
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(jobs) = args.jobs {
         pool = pool.num_threads(jobs.get());
@@ -98,10 +130,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// `folder` as it will stand in tables: absolute, symlinks kept, since a
 /// symlink may be what the administrator switches.
-pub(super) fn absolute(folder: &std::path::Path) -> anyhow::Result<PathBuf> {
-    let context = || format!("`--lib-dir {}`", folder.display());
+pub(super) fn absolute(folder: &Path) -> anyhow::Result<PathBuf> {
+    existing("--lib-dir", folder)
+}
+
+fn existing(option: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+    let context = || format!("`{option} {}`", folder.display());
     if !std::fs::metadata(folder).with_context(context)?.is_dir() {
-        anyhow::bail!("`--lib-dir {}`: not a folder", folder.display());
+        anyhow::bail!("`{option} {}`: not a folder", folder.display());
     }
     let folder = std::path::absolute(folder).with_context(context)?;
     Ok(folder.components().collect())
@@ -121,6 +157,12 @@ fn summary(report: &Report, dry_run: bool) -> ExitCode {
                 anstream::eprintln!("warning: {unmet}");
             } else {
                 anstream::eprintln!("warning: the first call stops the program: {unmet}");
+            }
+        }
+        for plugin in entry.plugins.iter().flatten() {
+            for why in &plugin.missing {
+                let path = plugin.path.display();
+                anstream::eprintln!("warning: the plugin `{path}` is not complete: {why}");
             }
         }
         if let Outcome::Refused(why) | Outcome::Failed(why) = &entry.outcome {
@@ -143,6 +185,18 @@ fn summary(report: &Report, dry_run: bool) -> ExitCode {
     })
 }
 
+fn plugins_json(all: &[update::Plugin]) -> Vec<serde_json::Value> {
+    let plugins = all.iter().map(|plugin| {
+        let libraries = plugin.libraries.iter();
+        json!({
+            "path": plugin.path.to_string_lossy(),
+            "libraries": libraries.map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
+            "missing": plugin.missing,
+        })
+    });
+    plugins.collect()
+}
+
 fn to_json(report: &Report, dry_run: bool) -> serde_json::Value {
     let counts = report.counts();
     let executables: Vec<_> = report
@@ -163,6 +217,7 @@ fn to_json(report: &Report, dry_run: bool) -> serde_json::Value {
                 "state": state,
                 "missing": missing,
                 "message": message,
+                "plugins": entry.plugins.as_ref().map(|all| plugins_json(all)),
             })
         })
         .collect();

@@ -126,25 +126,64 @@ pub fn unmet(
         &scope,
         own.chain(of_libraries),
     ));
-    if all.is_empty() && versions_unmet.is_empty() {
-        return Ok(all);
+    let users = std::iter::once((exe_path, exe)).chain(libraries(closure));
+    Ok(with_versions(all, versions_unmet, users))
+}
+
+/// What the nodes from `first` on lack, which came into the running program with
+/// an object that was opened: missing versions, and references that are not weak.
+///
+/// # Errors
+/// Path and reason when an object's tables cannot be read.
+pub fn unmet_by_opened(
+    exe_path: &Path,
+    exe: &Library,
+    closure: &Closure,
+    first: usize,
+) -> Result<Vec<Unmet>, (PathBuf, String)> {
+    let all = std::iter::once((exe_path, exe)).chain(libraries(closure));
+    let load =
+        |(path, library): (&Path, &Library)| library.loaded().map_err(|why| (path.to_owned(), why));
+    let scope = Scope::new(all.map(load).collect::<Result<_, _>>()?);
+    let mut missing = Vec::new();
+    for from in first + 1..scope.objects().len() {
+        for reference in scope.references(from) {
+            let resolve = || scope.resolve(from, reference.symbol, reference.class);
+            if !reference.weak
+                && resolve() == Resolution::Missing
+                && let Some(unmet) = describe(exe_path, closure, &scope, (from, reference.symbol))
+            {
+                let lazy = reference.lazy;
+                missing.push(Unmet { lazy, ..unmet });
+            }
+        }
     }
-    let fatal: HashSet<(PathBuf, String)> = versions_unmet
-        .iter()
-        .map(|unmet| (unmet.needed_by.clone(), unmet.version.clone()))
-        .collect();
+    let opened = || libraries(closure).skip(first);
+    Ok(with_versions(
+        missing,
+        versions(opened(), closure),
+        opened(),
+    ))
+}
+
+/// Missing symbols and missing versions as one list: a version is told by the
+/// symbols that are needed with it.
+fn with_versions<'a>(
+    mut all: Vec<Unmet>,
+    versions: Vec<Unmet>,
+    users: impl Iterator<Item = (&'a Path, &'a Library)> + Clone,
+) -> Vec<Unmet> {
     let key = |unmet: &Unmet| (unmet.needed_by.clone(), unmet.version.clone());
+    let fatal: HashSet<(PathBuf, String)> = versions.iter().map(key).collect();
     for unmet in &mut all {
         unmet.lazy &= !fatal.contains(&key(unmet));
     }
     let named: HashSet<_> = all.iter().map(key).collect();
-    for unmet in versions_unmet
+    for unmet in versions
         .into_iter()
         .filter(|unmet| !named.contains(&key(unmet)))
     {
-        let user = std::iter::once((exe_path, exe))
-            .chain(libraries(closure))
-            .find(|(path, _)| *path == unmet.needed_by);
+        let user = users.clone().find(|(path, _)| *path == unmet.needed_by);
         let symbols = user.map_or_else(Vec::new, |(_, user)| user.users_of(&unmet.version));
         if symbols.is_empty() {
             all.push(unmet);
@@ -155,10 +194,10 @@ pub fn unmet(
             ..unmet.clone()
         }));
     }
-    Ok(all)
+    all
 }
 
-fn libraries(closure: &Closure) -> impl Iterator<Item = (&Path, &Library)> {
+fn libraries(closure: &Closure) -> impl Iterator<Item = (&Path, &Library)> + Clone {
     let nodes = closure.nodes.iter();
     nodes.map(|node| (&*node.path, &*node.library))
 }

@@ -17,6 +17,7 @@ pub mod ldcache;
 pub mod library;
 pub mod lookup;
 pub mod object;
+pub mod plugins;
 pub mod relocations;
 pub mod search;
 pub mod store;

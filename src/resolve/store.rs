@@ -4,7 +4,7 @@
 //! What was seen first stays for the whole run, so that all tables of a run
 //! agree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::hash::Hash;
 use std::os::unix::ffi::OsStrExt as _;
@@ -29,6 +29,13 @@ const DEFAULT_FOLDERS: [&str; 6] = [
 ];
 /// Folders under `glibc-hwcaps` (glibc sysdeps/x86_64/dl-hwcaps_subdirs.c).
 const VARIANTS: [&str; 3] = ["x86-64-v4", "x86-64-v3", "x86-64-v2"];
+
+/// Most entries of one folder of plugins that are looked at.
+const MAX_ENTRIES: usize = 1_000_000;
+/// Most plugins of one folder.
+const MAX_PLUGINS: usize = 20_000;
+/// How deep a folder of plugins may be.
+const MAX_DEPTH: usize = 40;
 
 /// A map of values that are computed once, by whoever asks first.
 #[derive(Debug)]
@@ -111,6 +118,8 @@ pub struct Store {
     variants: Once<PathBuf, Arc<[PathBuf]>>,
     /// For a list of libraries: what they lack among themselves.
     open: Once<Vec<(u64, u64)>, Arc<Open>>,
+    /// For a folder: the shared objects in it and below.
+    objects: Once<PathBuf, Result<Arc<[PathBuf]>, Arc<str>>>,
     cache: LdCache,
     defaults: Arc<SearchList>,
 }
@@ -130,6 +139,7 @@ impl Store {
             lists: Once::new(),
             variants: Once::new(),
             open: Once::new(),
+            objects: Once::new(),
             cache,
             defaults: Arc::new(SearchList {
                 folders: DEFAULT_FOLDERS.map(PathBuf::from).to_vec(),
@@ -162,6 +172,53 @@ impl Store {
     /// by `find` for the first who asks.
     pub(super) fn open(&self, libraries: &[(u64, u64)], find: impl FnOnce() -> Open) -> Arc<Open> {
         self.open.get(libraries, || Arc::new(find()))
+    }
+
+    /// The dynamic shared objects in `folder` and below that a program could
+    /// open, sorted by path; links are followed, each file is there once.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or has too many.
+    pub fn objects_in(&self, folder: &Path) -> Result<Arc<[PathBuf]>, Arc<str>> {
+        self.objects.get(folder, || self.find_objects(folder))
+    }
+
+    fn find_objects(&self, folder: &Path) -> Result<Arc<[PathBuf]>, Arc<str>> {
+        if let Err(error) = std::fs::read_dir(folder) {
+            return Err(error.to_string().into());
+        }
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        let walk = walkdir::WalkDir::new(folder).follow_links(true);
+        let entries = walk.max_depth(MAX_DEPTH).sort_by_file_name().into_iter();
+        // What cannot be read, or is a loop of links, no program can open.
+        for entry in entries.take(MAX_ENTRIES).flatten() {
+            let is_elf = || {
+                use std::io::Read as _;
+                let mut magic = [0; 4];
+                let read =
+                    std::fs::File::open(entry.path()).and_then(|mut f| f.read_exact(&mut magic));
+                read.is_ok() && magic == *b"\x7fELF"
+            };
+            if !entry.file_type().is_file() || !is_elf() {
+                continue;
+            }
+            if let Probe::Found(library) = self.probe(entry.path())
+                && library.dynamic
+                && !library.fixed_address
+                && library
+                    .map()
+                    .elf()
+                    .is_ok_and(|elf| elf.interpreter().is_none())
+                && seen.insert(library.file_id)
+            {
+                found.push(entry.into_path());
+            }
+            if found.len() > MAX_PLUGINS {
+                return Err(format!("more than {MAX_PLUGINS} shared objects").into());
+            }
+        }
+        Ok(found.into())
     }
 
     /// What is at `path`.

@@ -1,7 +1,8 @@
 //! The search inputs of a table, so that an update can be repeated.
 //!
 //! Text, one fact a line: `lib-dirs N` says that the first N folders of the
-//! table's `search` were given with `--lib-dir`. Lines that this version does
+//! table's `search` were given with `--lib-dir`; `plugin-dir PATH` and
+//! `scan-plugins` say where plugins are. Lines that this version does
 //! not know are dropped when the table is rewritten; a newer tool that needs
 //! them kept raises the table's version. Storing a count instead of the folders
 //! keeps a table of 20 Nix-length paths under 4 KiB.
@@ -79,6 +80,10 @@ impl Replacement {
 pub struct Inputs {
     /// The `--lib-dir` folders, in order, without repetition.
     pub lib_dirs: Vec<PathBuf>,
+    /// The `--plugin-dir` folders, in order, without repetition.
+    pub plugin_dirs: Vec<PathBuf>,
+    /// Plugins are also looked for in the packages of the closure.
+    pub scan_plugins: bool,
 }
 
 impl Inputs {
@@ -97,48 +102,81 @@ impl Inputs {
         Ok(inputs)
     }
 
+    /// Sets the folders of plugins.
+    ///
+    /// # Errors
+    /// When one of them cannot stand in a line of the table, or could not be
+    /// searched.
+    pub fn set_plugin_dirs(
+        &mut self,
+        folders: impl IntoIterator<Item = PathBuf>,
+    ) -> Result<(), InputsError> {
+        self.plugin_dirs.clear();
+        for folder in folders {
+            check_folder(&folder)?;
+            if !self.plugin_dirs.contains(&folder) {
+                self.plugin_dirs.push(folder);
+            }
+        }
+        Ok(())
+    }
+
     /// The inputs that `table` was made from.
     pub fn of(table: &Table<'_>) -> Self {
-        let count = table
-            .inputs()
-            .to_bytes()
-            .split(|&b| b == b'\n')
+        let lines = || table.inputs().to_bytes().split(|&b| b == b'\n');
+        let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+        let count = lines()
             .find_map(|line| line.strip_prefix(b"lib-dirs "))
             .and_then(|number| std::str::from_utf8(number).ok()?.parse::<usize>().ok())
             .unwrap_or(0);
         let folders = table.search().to_bytes().split(|&b| b == SEPARATOR);
-        let lib_dirs = folders
-            .take(count)
-            .filter(|folder| !folder.is_empty())
-            .map(|folder| PathBuf::from(OsStr::from_bytes(folder)))
-            .collect();
-        Self { lib_dirs }
+        let lib_dirs = folders.take(count).filter(|folder| !folder.is_empty());
+        let plugin_dirs = lines().filter_map(|line| line.strip_prefix(b"plugin-dir "));
+        Self {
+            lib_dirs: lib_dirs.map(path).collect(),
+            plugin_dirs: plugin_dirs
+                .map(path)
+                .filter(|folder| folder.is_absolute())
+                .collect(),
+            scan_plugins: lines().any(|line| line == b"scan-plugins"),
+        }
     }
 
     /// The text that is stored in the table.
-    pub fn to_text(&self) -> String {
-        match self.lib_dirs.len() {
-            0 => String::new(),
-            count => format!("lib-dirs {count}\n"),
+    pub fn to_text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if !self.lib_dirs.is_empty() {
+            text.extend(format!("lib-dirs {}\n", self.lib_dirs.len()).into_bytes());
         }
+        for folder in &self.plugin_dirs {
+            text.extend(b"plugin-dir ");
+            text.extend(folder.as_os_str().as_bytes());
+            text.push(b'\n');
+        }
+        if self.scan_plugins {
+            text.extend(b"scan-plugins\n");
+        }
+        text
     }
 
     /// Rewrites the folders; the first matching replacement of each is used.
     /// Returns whether any folder changed.
     pub fn replace(&mut self, replacements: &[Replacement]) -> bool {
         let mut changed = false;
-        let mut lib_dirs = Vec::with_capacity(self.lib_dirs.len());
-        for folder in self.lib_dirs.drain(..) {
-            let new = replacements
-                .iter()
-                .find_map(|r| r.apply(&folder))
-                .unwrap_or_else(|| folder.clone());
-            changed |= new != folder;
-            if !lib_dirs.contains(&new) {
-                lib_dirs.push(new);
+        for folders in [&mut self.lib_dirs, &mut self.plugin_dirs] {
+            let mut replaced = Vec::with_capacity(folders.len());
+            for folder in folders.drain(..) {
+                let new = replacements
+                    .iter()
+                    .find_map(|r| r.apply(&folder))
+                    .unwrap_or_else(|| folder.clone());
+                changed |= new != folder;
+                if !replaced.contains(&new) {
+                    replaced.push(new);
+                }
             }
+            *folders = replaced;
         }
-        self.lib_dirs = lib_dirs;
         changed
     }
 }

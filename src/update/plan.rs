@@ -1,6 +1,6 @@
 //! The table that an executable should have, computed from files alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,18 +9,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::bindings::ClosureBindingsError;
 use super::bound;
+use super::folders;
+use super::plugins::{self, Plugin};
 use crate::exit::Refused;
 use crate::resolve::check::{self, Unmet};
 use crate::resolve::library::LibraryError;
 use crate::resolve::{Closure, Library, Node, ResolveError, Resolver, Store};
 use crate::table::{
     BuildError, Identity, Inputs, InputsError, LoadError, ObjectSpec, Place, PlaceError,
-    Replacement, SEPARATOR, TableFile, TableSpec,
+    Replacement, TableFile, TableSpec,
 };
-
-/// Longest `search` string, in bytes; what comes later is left out. A string's
-/// length field allows 65,535.
-const MAX_SEARCH: usize = 60_000;
 
 /// Which of the two plans tables are to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +41,11 @@ pub struct Options {
     pub lib_dirs: Option<Vec<PathBuf>>,
     /// Rewrites the folders.
     pub replacements: Vec<Replacement>,
+    /// Folders of plugins; `None` repeats the table's own.
+    pub plugin_dirs: Option<Vec<PathBuf>>,
+    /// Whether to look for plugins in the packages of the closure; `None`
+    /// repeats what the table says.
+    pub scan_plugins: Option<bool>,
 }
 
 /// Why no table can be made.
@@ -77,6 +80,12 @@ pub enum PlanError {
     /// The libraries lack what is needed.
     #[error("the libraries do not satisfy it; its table stays as it was{}", list(.0))]
     Unmet(Vec<Unmet>),
+    /// A folder of plugins cannot be searched.
+    #[error("`--plugin-dir {}`: {} (give the folders of plugins again, or use `--no-plugins`)", .0.display(), .1)]
+    PluginDir(PathBuf, String),
+    /// A plugin would lose a library that it had.
+    #[error("the libraries do not satisfy its plugins; its table stays as it was{}", lines(.0))]
+    Plugins(Vec<String>),
     /// The table would not fit.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -94,11 +103,15 @@ fn list(unmet: &[Unmet]) -> String {
     unmet.iter().map(|unmet| format!("\n  {unmet}")).collect()
 }
 
+fn lines(all: &[String]) -> String {
+    all.iter().map(|line| format!("\n  {line}")).collect()
+}
+
 impl PlanError {
     /// Whether this is a refusal (exit code 3): the files are there and sound,
     /// but the libraries do not satisfy the binaries.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Unmet(_))
+        matches!(self, Self::Unmet(_) | Self::Plugins(_))
     }
 
     /// As an error of one command, with the exit code that belongs to it.
@@ -140,6 +153,8 @@ pub struct Plan {
     /// Functions that nobody provides, which the program may never call, and
     /// copies that were too small before.
     pub tolerated: Vec<Unmet>,
+    /// The plugins that were looked at; `None` if there is no folder of any.
+    pub plugins: Option<Vec<Plugin>>,
 }
 
 /// Makes plans that share what was read of libraries.
@@ -168,7 +183,18 @@ impl<'a> Planner<'a> {
         let inputs = self.inputs(&old)?;
         let closure = Resolver::new(self.store, &inputs.lib_dirs).resolve(&exe, &library)?;
         let tolerated = self.check(&exe, &library, &closure, &inputs, &old)?;
-        let mut spec = self.spec(&place, &library, &inputs, &closure)?;
+        let plugins = plugins::Question {
+            store: self.store,
+            exe: &exe,
+            library: &library,
+            inputs: &inputs,
+            closure: &closure,
+            old: old.as_ref().ok().and_then(Option::as_ref),
+        };
+        let plugins = plugins.answer()?;
+        let added = plugins.as_ref().map_or(&[][..], |found| &found.folders);
+        let search = folders::of_table(&inputs, &closure, added);
+        let mut spec = self.spec(&place, &library, &inputs, &closure, &search)?;
         let bound = bound::Candidate::new(self.options.kind, &library, &closure)?;
         spec.binder = bound.as_ref().map(|bound| bound.binder.clone());
         let bytes = spec.to_bytes()?;
@@ -196,6 +222,7 @@ impl<'a> Planner<'a> {
             state,
             libraries: closure.nodes.len(),
             tolerated,
+            plugins: plugins.map(|found| found.plugins),
         })
     }
 
@@ -258,7 +285,15 @@ impl<'a> Planner<'a> {
     /// The folders to search: those given, or those of the old table.
     fn inputs(&self, old: &Result<Option<TableFile>, LoadError>) -> Result<Inputs, PlanError> {
         let mut inputs = match (&self.options.lib_dirs, old) {
-            (Some(lib_dirs), _) => Inputs::new(lib_dirs.iter().cloned())?,
+            (Some(lib_dirs), old) => {
+                let given = Inputs::new(lib_dirs.iter().cloned())?;
+                let old = old.as_ref().ok().and_then(Option::as_ref);
+                let old = old.and_then(|old| Some(Inputs::of(&old.table().ok()?)));
+                Inputs {
+                    lib_dirs: given.lib_dirs,
+                    ..old.unwrap_or_default()
+                }
+            }
             (None, Ok(Some(old))) => old
                 .table()
                 .map(|table| Inputs::of(&table))
@@ -271,6 +306,10 @@ impl<'a> Planner<'a> {
                 return Err(PlanError::Load(LoadError::Table(path.clone(), *error)));
             }
         };
+        if let Some(folders) = &self.options.plugin_dirs {
+            inputs.set_plugin_dirs(folders.iter().cloned())?;
+        }
+        inputs.scan_plugins = self.options.scan_plugins.unwrap_or(inputs.scan_plugins);
         inputs.replace(&self.options.replacements);
         Ok(inputs)
     }
@@ -281,12 +320,12 @@ impl<'a> Planner<'a> {
         exe: &Library,
         inputs: &Inputs,
         closure: &Closure,
+        search: &[PathBuf],
     ) -> Result<TableSpec, PlanError> {
         let (ldso_path, ldso) = &closure.ldso;
         let facts = ldso
             .ldso_facts()
             .map_err(|why| PlanError::Ldso(ldso_path.clone(), why))?;
-        let folders = search_folders(inputs, closure);
         let objects = closure
             .nodes
             .iter()
@@ -297,7 +336,7 @@ impl<'a> Planner<'a> {
                 identity: node.library.identity.clone(),
                 flags: if closure.ldso_index == Some(index) {
                     OBJECT_LDSO
-                } else if self.may_search(node, &folders) {
+                } else if self.may_search(node, search) {
                     OBJECT_SEARCH
                 } else {
                     0
@@ -310,8 +349,8 @@ impl<'a> Planner<'a> {
             ldso_span: facts.span,
             ldso_r_debug: facts.r_debug,
             objects: objects.collect(),
-            search: join(&folders),
-            inputs: inputs.to_text().into_bytes(),
+            search: folders::join(search),
+            inputs: inputs.to_text(),
             abi_digest: abi_digest(exe, closure),
             binder: None,
         })
@@ -339,7 +378,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Whether `closure` has other files, or files of other content, than `old`.
-fn has_changed(old: &TableFile, closure: &Closure) -> bool {
+pub(super) fn has_changed(old: &TableFile, closure: &Closure) -> bool {
     let Ok(table) = old.table() else { return true };
     let then = table.objects().map(|object| {
         let identity = Identity::from_raw(&object.raw.identity);
@@ -376,43 +415,6 @@ fn place(exe: &Path, library: &Library) -> Result<Place, PlanError> {
         return Err(PlanError::NoInterpreter);
     }
     Ok(Place::of(exe, &elf.notes())?)
-}
-
-/// The folders for what is asked for later: in the order in which an update
-/// searches them, so that dlopen and update agree.
-fn search_folders(inputs: &Inputs, closure: &Closure) -> Vec<PathBuf> {
-    let mut seen = HashSet::new();
-    let mut size = 0;
-    let of_closure = closure.nodes.iter().flat_map(|node| {
-        let own = node.path.parent().map(Path::to_owned);
-        node.variants.iter().cloned().chain(own)
-    });
-    let of_exe = closure
-        .exe_folders
-        .iter()
-        .filter(|folder| folder.is_dir())
-        .cloned();
-    let all = inputs
-        .lib_dirs
-        .iter()
-        .cloned()
-        .chain(of_closure)
-        .chain(of_exe);
-    all.filter(|folder| crate::table::check_folder(folder).is_ok())
-        .filter(|folder| seen.insert(folder.clone()))
-        .take_while(|folder| {
-            size += folder.as_os_str().len() + 1;
-            size <= MAX_SEARCH
-        })
-        .collect()
-}
-
-fn join(folders: &[PathBuf]) -> Vec<u8> {
-    let folders: Vec<&[u8]> = folders
-        .iter()
-        .map(|folder| folder.as_os_str().as_bytes())
-        .collect();
-    folders.join(&SEPARATOR)
 }
 
 /// SHA-256 over the sorted digests of what each object needs.

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::apply::{self, Mode};
 use super::collect;
 use super::plan::{Options, Plan, PlanError, Planner, State};
+use super::plugins::Plugin;
 use crate::resolve::Store;
 use crate::resolve::check::Unmet;
 
@@ -36,6 +37,8 @@ pub struct Entry {
     /// Functions that nobody provides, which it may never call, and copies that
     /// were too small before.
     pub missing: Vec<Unmet>,
+    /// The plugins that were looked at; `None` if there is no folder of any.
+    pub plugins: Option<Vec<Plugin>>,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -107,6 +110,7 @@ pub fn run(
             table: None,
             libraries: None,
             missing: Vec::new(),
+            plugins: None,
             outcome: Outcome::Failed(why),
         });
     }
@@ -119,6 +123,7 @@ pub fn run(
             table: None,
             libraries: None,
             missing: Vec::new(),
+            plugins: None,
             outcome: Outcome::Current,
         };
         match planned {
@@ -126,6 +131,7 @@ pub fn run(
                 entry.table = Some(plan.place.path.clone());
                 entry.libraries = Some(plan.libraries);
                 entry.missing.clone_from(&plan.tolerated);
+                entry.plugins.clone_from(&plan.plugins);
                 if plan.state != State::Current {
                     entry.outcome = Outcome::Updated;
                 }

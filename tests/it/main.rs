@@ -36,5 +36,6 @@ mod table;
 mod toolchain;
 mod update_copy;
 mod update_files;
+mod update_plugins;
 mod update_refuse;
 mod update_verify;
