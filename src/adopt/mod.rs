@@ -20,6 +20,7 @@ pub use edit::{AdoptError, Edited, adopt, with_interpreter};
 
 use crate::elf::MappedElf;
 use crate::exit::Refused;
+use crate::resolve::Library;
 use crate::update::{Options, Outcome};
 
 /// Where the shim is, from the folder of the real path of our executable.
@@ -89,9 +90,22 @@ pub fn adopt_file(
         Target::InPlace => save::Replacement::of_file(exe, &source, &bytes)?,
         Target::Copy(out) => save::Replacement::new_file(out, &source, &bytes)?,
     };
-    write_table(replacement.temporary(), replacement.target(), options)?;
+    let mut options = options.clone();
+    let moved = left_behind(exe, replacement.target())?;
+    if !moved.is_empty() {
+        options.lib_dirs.get_or_insert_default().extend(moved);
+    }
+    write_table(replacement.temporary(), replacement.target(), &options)?;
     replacement.publish()?;
     Ok(adopted)
+}
+
+/// The folders that the executable at `exe` finds relative to itself and that a
+/// copy at `target` would not find: its table must name them.
+fn left_behind(exe: &Path, target: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let from = std::fs::canonicalize(exe)?;
+    let library = Library::open(&from).map_err(|error| anyhow!("{error}"))?;
+    Ok(crate::resolve::search::left_behind(&library, &from, target))
 }
 
 /// An indirect copy at `out` of the executable at `exe`, without a table and

@@ -1,10 +1,11 @@
 //! What one start costs besides time: system calls, private memory, lookups.
 //!
-//! Counted in runs of their own, since being watched takes time. Unsafe because
-//! a child asks for ptrace(2) between fork and exec. Only the program's first
-//! thread is counted.
+//! Counted in runs of their own, since being watched takes time. All threads of
+//! the program are counted; processes that it starts are not. Unsafe because a
+//! child asks for ptrace(2) between fork and exec.
 #![expect(unsafe_code, reason = "PTRACE_TRACEME between fork and exec")]
 
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -12,13 +13,13 @@ use std::process::{Command, Stdio};
 
 use nix::sys::ptrace::{self, Event, Options};
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// System calls from exec to exit.
+    /// System calls of all threads from exec to exit.
     pub system_calls: u64,
     /// Private_Dirty of /proc/PID/smaps_rollup at exit, in KiB.
     pub private_dirty_kib: Option<u64>,
@@ -35,8 +36,7 @@ impl Counts {
     /// # Errors
     /// When it cannot be started or watched.
     pub fn of(mut command: impl FnMut() -> Command, scratch: &Path) -> io::Result<Self> {
-        let mut counts = Self::default();
-        watch(&mut command(), &mut counts)?;
+        let mut counts = watch(command())?;
         let output = scratch.join("statistics");
         let mut child = silent(&mut command())
             .env("LD_DEBUG", "statistics")
@@ -69,37 +69,68 @@ fn silent(command: &mut Command) -> &mut Command {
         .stderr(Stdio::null())
 }
 
-fn watch(command: &mut Command, counts: &mut Counts) -> io::Result<()> {
+/// In a thread of its own, which has no other children: one that waits for any
+/// thread of the program must not take away somebody else's process.
+fn watch(mut command: Command) -> io::Result<Counts> {
     let trace = || ptrace::traceme().map_err(io::Error::from);
     // SAFETY: a single system call, which is async-signal-safe.
-    unsafe { silent(command).pre_exec(trace) };
+    unsafe { silent(&mut command).pre_exec(trace) };
+    let watcher = std::thread::spawn(move || follow(&mut command));
+    let result = watcher.join();
+    result.unwrap_or_else(|_| Err(io::Error::other("the watching thread failed")))
+}
+
+fn follow(command: &mut Command) -> io::Result<Counts> {
+    let mut counts = Counts::default();
     let child = command.spawn()?;
-    let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
-    let mut stops = 0u64;
-    let mut started = false;
+    let program = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let mut inside = HashSet::new();
+    let mut known = HashSet::new();
+    let ours = Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD);
     loop {
+        let status = waitpid(Pid::from_raw(-1), ours)?;
+        let Some(thread) = status.pid() else { continue };
+        let is_new = known.insert(thread);
         let mut pass_on = None;
-        match waitpid(pid, None)? {
-            WaitStatus::Exited(..) | WaitStatus::Signaled(..) => break,
-            WaitStatus::PtraceSyscall(_) => stops += 1,
-            WaitStatus::PtraceEvent(_, _, event) if event == Event::PTRACE_EVENT_EXIT as i32 => {
-                counts.private_dirty_kib = private_dirty(pid);
+        match status {
+            WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) => {
+                if pid == program {
+                    return Ok(counts);
+                }
+                continue;
             }
-            WaitStatus::Stopped(_, Signal::SIGTRAP) if !started => {
-                started = true;
+            // Every call stops twice, but for one that does not return.
+            WaitStatus::PtraceSyscall(_) => {
+                let is_entry = !inside.remove(&thread);
+                if is_entry {
+                    inside.insert(thread);
+                }
+                counts.system_calls += u64::from(is_entry);
+            }
+            WaitStatus::PtraceEvent(_, _, event) if event == Event::PTRACE_EVENT_EXIT as i32 => {
+                // The last thread to go sees what all of them left.
+                if let Some(dirty) = private_dirty(thread) {
+                    counts.private_dirty_kib = Some(dirty);
+                }
+            }
+            WaitStatus::Stopped(_, Signal::SIGTRAP) if is_new => {
                 let options = Options::PTRACE_O_TRACESYSGOOD
+                    | Options::PTRACE_O_TRACECLONE
                     | Options::PTRACE_O_TRACEEXIT
                     | Options::PTRACE_O_EXITKILL;
-                ptrace::setoptions(pid, options)?;
+                ptrace::setoptions(thread, options)?;
             }
+            // A new thread begins with a stop.
+            WaitStatus::Stopped(_, Signal::SIGSTOP) if is_new => {}
             WaitStatus::Stopped(_, signal) if signal != Signal::SIGTRAP => pass_on = Some(signal),
             _ => {}
         }
-        ptrace::syscall(pid, pass_on)?;
+        match ptrace::syscall(thread, pass_on) {
+            // Killed meanwhile, by a thread that ended the program.
+            Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    // Each call stops twice, but for the last, which does not return.
-    counts.system_calls = stops.div_ceil(2);
-    Ok(())
 }
 
 fn private_dirty(pid: Pid) -> Option<u64> {

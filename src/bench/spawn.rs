@@ -12,13 +12,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
+use nix::unistd::Pid;
 
 /// A program with its arguments and its whole environment.
 #[derive(Debug)]
 pub struct Program {
-    path: CString,
-    args: Vec<CString>,
-    env: Vec<CString>,
+    pub(super) path: CString,
+    pub(super) args: Vec<CString>,
+    pub(super) env: Vec<CString>,
 }
 
 /// One run of a program.
@@ -84,20 +85,7 @@ impl Program {
             &self.args,
             &self.env,
         )?;
-        let mut status = 0;
-        // SAFETY: all-zero bytes are a value of this structure of integers.
-        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-        loop {
-            // SAFETY: both point to live variables of the right types.
-            let result = unsafe { libc::wait4(pid.as_raw(), &raw mut status, 0, &raw mut usage) };
-            if result == pid.as_raw() {
-                break;
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
+        let (status, usage) = wait4(pid)?;
         let time = |t: libc::timeval| {
             Duration::from_secs(t.tv_sec.unsigned_abs())
                 + Duration::from_micros(t.tv_usec.unsigned_abs())
@@ -108,5 +96,24 @@ impl Program {
             minor_faults: usage.ru_minflt.unsigned_abs(),
             status,
         })
+    }
+}
+
+/// Waits until the state of the child `pid` changes: its raw status and what it
+/// has used.
+pub(super) fn wait4(pid: Pid) -> io::Result<(i32, libc::rusage)> {
+    let mut status = 0;
+    // SAFETY: all-zero bytes are a value of this structure of integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both point to live variables of the right types.
+        let result = unsafe { libc::wait4(pid.as_raw(), &raw mut status, 0, &raw mut usage) };
+        if result == pid.as_raw() {
+            return Ok((status, usage));
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
     }
 }

@@ -76,6 +76,29 @@ fn split(text: &[u8], object: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Folders of the search path of `library` that exist beside the executable at
+/// `from`, but not beside a copy of it at `to`: what `$ORIGIN` would lose.
+pub fn left_behind(library: &Library, from: &Path, to: &Path) -> Vec<PathBuf> {
+    let Some((_, text)) = &library.search else {
+        return Vec::new();
+    };
+    let expand = |folder: &[u8], object: &Path| {
+        let origin = object.parent().unwrap_or(Path::new("/"));
+        let folder = tokens::expand(folder, origin.as_os_str().as_bytes());
+        PathBuf::from(OsStr::from_bytes(&folder))
+    };
+    text.split(|&b| b == b':')
+        .take(MAX_FOLDERS)
+        .map(|folder| (expand(folder, from), expand(folder, to)))
+        .filter(|(here, there)| here != there && here.is_absolute() && !there.is_dir())
+        .filter_map(|(here, _)| {
+            std::fs::canonicalize(here)
+                .ok()
+                .filter(|here| here.is_dir())
+        })
+        .collect()
+}
+
 /// Outcome of a search, with what to tell if it failed.
 #[derive(Debug)]
 pub(super) enum Outcome {

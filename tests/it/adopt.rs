@@ -412,3 +412,42 @@ fn programs_of_the_system_print_what_they_printed() {
         same(original, &ours, &["--version"]);
     }
 }
+
+/// A copy elsewhere keeps finding what the original finds by `$ORIGIN`, also
+/// after a later update; what lies beside the copy comes first.
+#[test]
+fn a_copy_elsewhere_finds_what_the_original_finds_beside_itself() {
+    let dir = Scratch::new();
+    let answer = |folder: &str, value: i32| {
+        let source = format!("int answer(void) {{ return {value}; }}");
+        let plain = shared(&dir.join(folder).join("libanswer.c"), &source, &[]);
+        std::fs::rename(&plain, plain.with_extension("so")).unwrap();
+    };
+    answer("tree/lib", 7);
+    let source = "int answer(void); int main(void) { return answer(); }";
+    let link = format!("-L{}", dir.join("tree/lib").display());
+    for (tags, name) in [("--enable", "runpath"), ("--disable", "rpath")] {
+        let args = [
+            &link,
+            "-lanswer",
+            "-Wl,-rpath,/nonexistent:${ORIGIN}/../lib",
+            &format!("-Wl,{tags}-new-dtags"),
+        ];
+        let source_path = dir.join("tree/bin").join(format!("{name}.c"));
+        let exe = ordinary(&source_path, source, &args);
+        run(&mut Command::new(&exe)).exits(7);
+        let out = dir.dir("elsewhere").join(name);
+        adopt([OsStr::new("-o"), out.as_os_str(), exe.as_os_str()]).success();
+        run(&mut Command::new(&out)).exits(7);
+        run(Command::new(prefix().join("bin/indir"))
+            .arg("update")
+            .arg(&out))
+        .success();
+        run(&mut Command::new(&out)).exits(7);
+
+        answer("other/lib", 9);
+        let beside = dir.dir("other/bin").join(name);
+        adopt([OsStr::new("-o"), beside.as_os_str(), exe.as_os_str()]).success();
+        run(&mut Command::new(&beside)).exits(9);
+    }
+}

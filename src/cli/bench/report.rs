@@ -1,0 +1,212 @@
+//! What `indir bench` shows: a table, a JSON document, a picture.
+
+use std::path::Path;
+
+use clap::builder::styling::{AnsiColor, Style};
+use serde_json::{Value, json};
+
+use crate::bench::plot::{Panel, Picture, Row};
+use crate::bench::{Comparison, Measured, Ratio, Summary, Until, WARM_UP, WayKind};
+
+/// `version` of the JSON document.
+const JSON_VERSION: u32 = 1;
+
+/// Everything that was measured of a program.
+pub(super) struct Report<'a> {
+    pub(super) exe: &'a Path,
+    pub(super) args: &'a [String],
+    pub(super) runs: usize,
+    pub(super) cold: bool,
+    pub(super) measured: Vec<Measured>,
+    pub(super) comparisons: Vec<Comparison>,
+    pub(super) missing: &'a [(WayKind, String)],
+}
+
+fn verdict(ratio: &Ratio) -> &'static str {
+    match ratio.is_real() {
+        true if ratio.value < 1.0 => "faster",
+        true => "slower",
+        false => "no difference shown",
+    }
+}
+
+fn key(until: Until) -> &'static str {
+    match until {
+        Until::Entry => "entry",
+        Until::Exit => "exit",
+    }
+}
+
+fn heading(until: Until) -> &'static str {
+    match until {
+        Until::Entry => "from exec to the program's entry point",
+        Until::Exit => "from posix_spawn to its exit",
+    }
+}
+
+const BOTH: [Until; 2] = [Until::Entry, Until::Exit];
+
+impl Report<'_> {
+    fn cache(&self) -> &'static str {
+        if self.cold { ", cold caches" } else { "" }
+    }
+
+    pub(super) fn print(&self) {
+        let bold = Style::new().bold();
+        let command = format!("{} {}", self.exe.display(), self.args.join(" "));
+        anstream::println!(
+            "{bold}{}{bold:#}: {} runs of each way, by turns{}",
+            command.trim_end(),
+            self.runs,
+            self.cache()
+        );
+        for until in BOTH {
+            anstream::println!(
+                "\n{bold}{:42}{bold:#}{:>10}{:>18}{:>18}{:>9}",
+                heading(until),
+                "median ms",
+                "95 % interval",
+                "quartiles",
+                "faults"
+            );
+            for way in &self.measured {
+                let Some(s) = Summary::of(&way.wall_ms(until)) else {
+                    continue;
+                };
+                let range = |low: f64, high: f64| format!("{low:.2} - {high:.2}");
+                anstream::println!(
+                    "  {:40}{:>10.3}{:>18}{:>18}{:>9}",
+                    way.kind.name(),
+                    s.median,
+                    range(s.interval.0, s.interval.1),
+                    range(s.lower_quartile, s.upper_quartile),
+                    way.faults(until).unwrap_or(0.0),
+                );
+            }
+            for comparison in self.comparisons.iter().filter(|c| c.until == until) {
+                print_ratio(comparison);
+            }
+        }
+        anstream::println!(
+            "\n{bold}{:42}{bold:#}{:>10}{:>18}{:>18}",
+            "the whole run",
+            "syscalls",
+            "dirty KiB",
+            "symbol lookups"
+        );
+        for way in &self.measured {
+            let count = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
+            anstream::println!(
+                "  {:40}{:>10}{:>18}{:>18}",
+                way.kind.name(),
+                way.counts.system_calls,
+                count(way.counts.private_dirty_kib),
+                count(way.counts.lookups),
+            );
+        }
+    }
+
+    pub(super) fn picture(&self) -> Picture {
+        let panel = |until| Panel {
+            heading: heading(until).to_owned(),
+            rows: self
+                .measured
+                .iter()
+                .map(|way| self.row(way, until))
+                .collect(),
+        };
+        let name = self.exe.file_name().unwrap_or_default().to_string_lossy();
+        let title = format!("{name} {}", self.args.join(" "));
+        let subtitle = format!(
+            "{} runs of each way, by turns{}; box: quartiles, line: median",
+            self.runs,
+            self.cache()
+        );
+        Picture::new(title.trim_end(), &subtitle, &BOTH.map(panel))
+    }
+
+    fn row(&self, way: &Measured, until: Until) -> Row {
+        let comparison = self
+            .comparisons
+            .iter()
+            .find(|c| (c.way, c.over, c.until) == (way.kind, WayKind::Eager, until));
+        let remark = match comparison.map(|c| c.ratio) {
+            Some(ratio) if ratio.is_real() => format!("× {:.2} of eager", ratio.value),
+            Some(_) => "no difference shown".to_owned(),
+            None => String::new(),
+        };
+        Row {
+            label: way.kind.name().to_owned(),
+            remark,
+            samples: way.wall_ms(until),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let summary = |samples: &[f64]| {
+            Summary::of(samples).map(|s| {
+                json!({
+                    "median": s.median,
+                    "interval": [s.interval.0, s.interval.1],
+                    "lower_quartile": s.lower_quartile,
+                    "upper_quartile": s.upper_quartile,
+                })
+            })
+        };
+        let way = |way: &Measured| {
+            json!({
+                "name": way.kind.name(),
+                "entry_ms": summary(&way.wall_ms(Until::Entry)),
+                "entry_ms_samples": way.wall_ms(Until::Entry),
+                "entry_page_faults": way.faults(Until::Entry),
+                "wall_ms": summary(&way.wall_ms(Until::Exit)),
+                "wall_ms_samples": way.wall_ms(Until::Exit),
+                "cpu_ms": summary(&way.cpu_ms()),
+                "page_faults": way.faults(Until::Exit),
+                "system_calls": way.counts.system_calls,
+                "private_dirty_kib": way.counts.private_dirty_kib,
+                "symbol_lookups_at_start": way.counts.lookups_at_start,
+                "symbol_lookups": way.counts.lookups,
+            })
+        };
+        let ratio = |c: &Comparison| {
+            json!({
+                "way": c.way.name(),
+                "over": c.over.name(),
+                "until": key(c.until),
+                "value": c.ratio.value,
+                "interval": [c.ratio.interval.0, c.ratio.interval.1],
+                "real": c.ratio.is_real(),
+            })
+        };
+        let missing = |(kind, why): &(WayKind, String)| json!({"name": kind.name(), "reason": why});
+        json!({
+            "version": JSON_VERSION,
+            "program": self.exe.to_string_lossy(),
+            "arguments": self.args,
+            "runs": self.runs,
+            "warm_up": if self.cold { 0 } else { WARM_UP },
+            "cold": self.cold,
+            "ways": self.measured.iter().map(way).collect::<Vec<_>>(),
+            "ratios": self.comparisons.iter().map(ratio).collect::<Vec<_>>(),
+            "missing": self.missing.iter().map(missing).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn print_ratio(comparison: &Comparison) {
+    let bold = Style::new().bold();
+    let ratio = comparison.ratio;
+    let verdict = verdict(&ratio);
+    let colour = match verdict {
+        "faster" => Style::new().fg_color(Some(AnsiColor::Green.into())),
+        "slower" => Style::new().fg_color(Some(AnsiColor::Red.into())),
+        _ => Style::new(),
+    };
+    anstream::println!(
+        "  {:42}{bold}{:>8.3}{bold:#}{:>18}  {colour}{verdict}{colour:#}",
+        format!("{} / {}", comparison.way.name(), comparison.over.name()),
+        ratio.value,
+        format!("{:.3} - {:.3}", ratio.interval.0, ratio.interval.1),
+    );
+}
