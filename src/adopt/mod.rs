@@ -1,16 +1,20 @@
 //! Makes a prebuilt executable indirect.
 //!
-//! `edit` changes the bytes: interpreter and `indir` note, with as little moved
-//! as will do; `place` finds spare room in the file; `sections` keeps section
-//! headers true for strip and objcopy; `save` replaces files and keeps what
-//! belongs to them. The program's own code and data are never touched: its
+//! `edit` changes the bytes: interpreter and `indir` note (`block`), with as
+//! little moved as will do; `place` finds spare room in the file, `append` makes
+//! some; `sections` keeps section headers true for strip, objcopy and patchelf;
+//! `undo` turns the bytes back; `save` replaces files and keeps what belongs to
+//! them. The program's own code and data are never touched: its
 //! RPATH stays in the file (the shim leaves it out of what ld.so sees) and is
 //! an input of every update. Nothing here prints.
 
+mod append;
+mod block;
 mod edit;
 mod place;
 mod save;
 mod sections;
+mod undo;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -18,10 +22,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 pub use edit::{AdoptError, Edited, adopt, with_interpreter};
 
-use crate::elf::MappedElf;
+use crate::elf::{ElfFile, MappedElf};
 use crate::exit::Refused;
 use crate::resolve::Library;
+use crate::table::{Place, PlaceError};
 use crate::update::{Options, Outcome};
+
+pub(crate) use undo::SUFFIX as UNDO_SUFFIX;
 
 /// Where the shim is, from the folder of the real path of our executable.
 const SHIM: &str = "../lib/indir/ld-indir-x86-64.so.1";
@@ -30,7 +37,11 @@ const SHIM: &str = "../lib/indir/ld-indir-x86-64.so.1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adopted {
     /// It is indirect now.
-    Now,
+    Now {
+        /// Its program headers had to move: strip and objcopy do not expect
+        /// that, and damage it.
+        headers_moved: bool,
+    },
     /// It was indirect already; its bytes stay as they were.
     Already,
 }
@@ -78,7 +89,10 @@ pub fn adopt_file(
 ) -> anyhow::Result<Adopted> {
     let source = open(exe)?;
     let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes()) {
-        Ok(Edited::Changed(bytes)) => (bytes, Adopted::Now),
+        Ok(Edited::Changed {
+            bytes,
+            headers_moved,
+        }) => (bytes, Adopted::Now { headers_moved }),
         Ok(Edited::Already) if *target == Target::InPlace => {
             write_table(exe, exe, options)?;
             return Ok(Adopted::Already);
@@ -96,6 +110,10 @@ pub fn adopt_file(
         options.lib_dirs.get_or_insert_default().extend(moved);
     }
     write_table(replacement.temporary(), replacement.target(), &options)?;
+    if adopted != Adopted::Already {
+        let place = place_of(replacement.target(), &bytes)?;
+        undo::save(&place, source.bytes(), &bytes)?;
+    }
     replacement.publish()?;
     Ok(adopted)
 }
@@ -108,6 +126,42 @@ fn left_behind(exe: &Path, target: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(crate::resolve::search::left_behind(&library, &from, target))
 }
 
+/// What was done to undo an adoption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// The original bytes are back; the table that is of no use any more, if
+    /// nobody else has that id.
+    Now(PathBuf),
+    /// It is not indirect, so that there is nothing to undo.
+    NotIndirect,
+}
+
+/// Gives the executable at `exe` the bytes back that it had before
+/// [`adopt_file`], or writes them where `target` says.
+///
+/// # Errors
+/// When the file was changed since, or what restores it is missing, or a file
+/// cannot be written.
+pub fn undo_file(exe: &Path, target: &Target) -> anyhow::Result<Undone> {
+    let source = open(exe)?;
+    let real = exe.canonicalize()?;
+    let place = match Place::of(&real, &source.elf()?.notes()) {
+        Err(PlaceError::NoNote) => return Ok(Undone::NotIndirect),
+        other => other?,
+    };
+    let bytes = undo::load(&place, source.bytes())?;
+    let replacement = match target {
+        Target::InPlace => save::Replacement::of_file(exe, &source, &bytes)?,
+        Target::Copy(out) => save::Replacement::new_file(out, &source, &bytes)?,
+    };
+    replacement.publish()?;
+    Ok(Undone::Now(place.path))
+}
+
+fn place_of(exe: &Path, bytes: &[u8]) -> anyhow::Result<Place> {
+    Ok(Place::of(exe, &ElfFile::parse(bytes)?.notes())?)
+}
+
 /// An indirect copy at `out` of the executable at `exe`, without a table and
 /// not synced: for measurements.
 ///
@@ -116,7 +170,10 @@ fn left_behind(exe: &Path, target: &Path) -> anyhow::Result<Vec<PathBuf>> {
 pub fn adopted_copy(exe: &Path, out: &Path, shim: &Path) -> anyhow::Result<Adopted> {
     let source = open(exe)?;
     let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes())? {
-        Edited::Changed(bytes) => (bytes, Adopted::Now),
+        Edited::Changed {
+            bytes,
+            headers_moved,
+        } => (bytes, Adopted::Now { headers_moved }),
         Edited::Already => (source.bytes().to_vec(), Adopted::Already),
     };
     save::plain(out, &bytes)?;

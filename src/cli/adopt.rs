@@ -1,13 +1,13 @@
-//! `indir adopt`: make prebuilt executables indirect.
+//! `indir adopt`: make prebuilt executables indirect, or undo that.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::adopt::{self, Adopted, Target};
+use crate::adopt::{self, Adopted, Target, Undone};
 use crate::exit::{self, Refused};
-use crate::update::{Kind, Options};
+use crate::update::{self, Kind, Options};
 
 /// Make prebuilt executables indirect
 #[derive(Debug, clap::Args)]
@@ -15,8 +15,10 @@ use crate::update::{Kind, Options};
 Examples:
   indir adopt -o ./ffmpeg /usr/bin/ffmpeg
   indir adopt --in-place --lib-dir /opt/glibc/lib /srv/programs/bin/*
+  indir adopt --undo /srv/programs/bin/*
 
-The program's own RPATH keeps being searched. A file that checks its own bytes
+--undo needs the `.indir` folder and the very bytes that were written; after
+`strip` or `patchelf` it refuses. The program's own RPATH keeps being searched. A file that checks its own bytes
 (a signature, a checksum) will notice the change.
 
 Exit codes: 0 done; 1 something failed; 2 wrong usage; 3 refused, because the
@@ -32,11 +34,14 @@ pub struct Args {
     #[command(flatten)]
     plugins: super::update::Plugins,
     /// Write the result there: a file, or a folder that exists
-    #[arg(short, long, value_name = "OUT", required_unless_present = "in_place")]
+    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["in_place", "undo"])]
     output: Option<PathBuf>,
     /// Replace the executables; mode, owner, time and capabilities stay
     #[arg(long, conflicts_with = "output")]
     in_place: bool,
+    /// Give executables the bytes back that they had before they were adopted
+    #[arg(long, conflicts_with_all = ["lib_dirs", "shim"])]
+    undo: bool,
     /// The shim to refer to [default: that of the prefix of this executable]
     #[arg(long = "indir-shim", value_name = "PATH")]
     shim: Option<PathBuf>,
@@ -48,16 +53,30 @@ pub struct Args {
 /// When the command line asks for what cannot be done; what happens to single
 /// executables is printed and decides the exit code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let to_folder = args.output.as_deref().is_some_and(Path::is_dir);
+    if args.exes.len() > 1 && args.output.is_some() && !to_folder {
+        bail!("`-o` with several executables must be a folder that exists");
+    }
+    let targets: Vec<Target> = args
+        .exes
+        .iter()
+        .map(|exe| match &args.output {
+            None => Target::InPlace,
+            Some(folder) if to_folder => {
+                Target::Copy(folder.join(exe.file_name().unwrap_or_default()))
+            }
+            Some(file) => Target::Copy(file.clone()),
+        })
+        .collect();
+    if args.undo {
+        return Ok(undo(&args.exes, &targets));
+    }
     let shim = match &args.shim {
         Some(path) => std::path::absolute(path)
             .and_then(|path| std::fs::metadata(&path).map(|_| path))
             .with_context(|| format!("`--indir-shim {}`", path.display()))?,
         None => adopt::own_shim()?,
     };
-    let to_folder = args.output.as_deref().is_some_and(Path::is_dir);
-    if args.exes.len() > 1 && args.output.is_some() && !to_folder {
-        bail!("`-o` with several executables must be a folder that exists");
-    }
     let mut lib_dirs = Vec::with_capacity(args.lib_dirs.len());
     for folder in &args.lib_dirs {
         lib_dirs.push(super::update::absolute(folder)?);
@@ -69,25 +88,58 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     args.plugins.apply(&mut options)?;
     let mut code = exit::DONE;
-    for exe in &args.exes {
-        let target = match &args.output {
-            None => Target::InPlace,
-            Some(folder) if to_folder => {
-                Target::Copy(folder.join(exe.file_name().unwrap_or_default()))
+    for (exe, target) in args.exes.iter().zip(&targets) {
+        match adopt::adopt_file(exe, target, &shim, &options) {
+            Ok(Adopted::Now { headers_moved }) => {
+                if headers_moved {
+                    anstream::eprintln!(
+                        "warning: `{}`: its program headers moved, which `strip` and `objcopy` do not expect: strip the original, not the result",
+                        exe.display()
+                    );
+                }
             }
-            Some(file) => Target::Copy(file.clone()),
-        };
-        match adopt::adopt_file(exe, &target, &shim, &options) {
-            Ok(Adopted::Now) => {}
             Ok(Adopted::Already) => {
                 anstream::eprintln!("`{}` is indirect already", exe.display());
             }
-            Err(error) => {
-                anstream::eprintln!("indir: `{}`: {error:#}", exe.display());
-                let refused = error.chain().any(|cause| cause.is::<Refused>());
-                code = code.max(if refused { exit::REFUSED } else { exit::FAILED });
-            }
+            Err(error) => code = code.max(failed(exe, &error)),
         }
     }
     Ok(ExitCode::from(code))
+}
+
+/// Undoes adoptions; tables that are of no use any more go, too.
+fn undo(exes: &[PathBuf], targets: &[Target]) -> ExitCode {
+    let mut code = exit::DONE;
+    let mut tables = Vec::new();
+    for (exe, target) in exes.iter().zip(targets) {
+        match adopt::undo_file(exe, target) {
+            Ok(Undone::Now(table)) => {
+                if *target == Target::InPlace {
+                    tables.push(table);
+                }
+            }
+            Ok(Undone::NotIndirect) => {
+                anstream::eprintln!(
+                    "`{}` is not indirect: there is nothing to undo",
+                    exe.display()
+                );
+            }
+            Err(error) => code = code.max(failed(exe, &error)),
+        }
+    }
+    for (file, error) in update::forget(&tables) {
+        anstream::eprintln!("indir: failed to remove `{}`: {error}", file.display());
+        code = exit::FAILED;
+    }
+    ExitCode::from(code)
+}
+
+/// Prints why it failed; returns the exit code for it.
+fn failed(exe: &Path, error: &anyhow::Error) -> u8 {
+    anstream::eprintln!("indir: `{}`: {error:#}", exe.display());
+    if error.chain().any(|cause| cause.is::<Refused>()) {
+        exit::REFUSED
+    } else {
+        exit::FAILED
+    }
 }

@@ -10,6 +10,7 @@ pub mod bindings;
 mod bound;
 mod collect;
 mod folders;
+mod orphans;
 mod plan;
 mod plugins;
 mod run;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use apply::{Mode, apply};
 pub use collect::{Collected, collect};
+pub use orphans::{forget, orphans};
 pub use plan::{Kind, Options, Plan, PlanError, Planner, State};
 pub use plugins::Plugin;
 pub use run::{Counts, Entry, Outcome, Report, run};

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, one module a behaviour.
 
 mod adopt;
+mod adopt_undo;
 mod bench;
 mod bound;
 mod bound_identity;

@@ -1,0 +1,182 @@
+//! Ways 2 and 3: a new segment at the end of the file.
+//!
+//! What follows the ELF file itself (the payload of a self-extracting program)
+//! is found by its offset from the start or from the end. So it stays where it
+//! is, and is repeated behind the new segment.
+
+use object::elf;
+
+use super::block::{ALIGN, Block, Move};
+use super::edit::{AdoptError, EHDR, PHDR, write_headers};
+use super::place::PAGE;
+use super::sections::{NewNote, SectionTable, put};
+use crate::elf::{ElfFile, Segment};
+
+const TOO_LARGE: AdoptError = AdoptError::Layout("its addresses leave no room");
+
+/// A file with a new segment.
+pub(super) struct Appended {
+    pub(super) bytes: Vec<u8>,
+    /// Way 3: the program headers are in the new segment.
+    pub(super) headers_moved: bool,
+}
+
+pub(super) fn append(
+    file: &ElfFile<'_>,
+    sections: Option<&SectionTable>,
+    block: &Block,
+    phoff: u64,
+) -> Result<Appended, AdoptError> {
+    let data = file.data();
+    let loads = || file.segments().iter().filter(|s| s.kind == elf::PT_LOAD);
+    let first = loads()
+        .next()
+        .ok_or(AdoptError::Layout("it has no segment"))?;
+    let ends = loads().map(|s| s.vaddr.checked_add(s.memsz)?.checked_next_multiple_of(PAGE));
+    let end = ends.collect::<Option<Vec<_>>>().ok_or(TOO_LARGE)?;
+    let end = end.into_iter().max().ok_or(TOO_LARGE)?;
+    let file_end = (data.len() as u64)
+        .checked_next_multiple_of(PAGE)
+        .ok_or(TOO_LARGE)?;
+
+    let added = 1 + usize::from(block.lone_note.is_some());
+    let grown = phoff + ((file.segments().len() + added) * PHDR) as u64;
+    let in_place = headers_can_grow(file, sections, block, phoff, grown);
+    let (offset, vaddr) = if in_place {
+        (file_end, end)
+    } else {
+        // Both sides of the difference are multiples of a page.
+        let difference = first.vaddr.wrapping_sub(first.offset);
+        let vaddr = end.max(file_end.wrapping_add(difference));
+        (vaddr.wrapping_sub(difference), vaddr)
+    };
+    if offset % PAGE != 0 || vaddr % PAGE != 0 || offset < file_end || vaddr < end {
+        return Err(TOO_LARGE);
+    }
+
+    let mut segments = block.follow(file.segments(), offset, vaddr);
+    let with_phdr = segments.iter().any(|s| s.kind == elf::PT_PHDR);
+    let block_at = if in_place {
+        0
+    } else {
+        let count = segments.len() + added + usize::from(!with_phdr);
+        ((count * PHDR) as u64).next_multiple_of(ALIGN)
+    };
+    // The block's own positions come after the headers, if those are in front.
+    let (block_offset, block_vaddr) = (offset + block_at, vaddr + block_at);
+    if block_at > 0 {
+        segments = block.follow(file.segments(), block_offset, block_vaddr);
+    }
+    let len = block_at + block.len();
+    let own = |kind, offset, vaddr, len, align| Segment {
+        kind,
+        flags: elf::PF_R,
+        offset,
+        vaddr,
+        filesz: len,
+        memsz: len,
+        align,
+    };
+    let behind = segments.iter().rposition(|s| s.kind == elf::PT_LOAD);
+    let behind = behind.map_or(0, |at| at + 1);
+    segments.insert(behind, own(elf::PT_LOAD, offset, vaddr, len, PAGE));
+    let mut note = None;
+    if let Some((at, len)) = block.lone_note {
+        let (offset, vaddr) = (block_offset + at, block_vaddr + at);
+        segments.push(own(elf::PT_NOTE, offset, vaddr, len, 4));
+        note = Some(NewNote { offset, vaddr, len });
+    }
+    if !with_phdr && !in_place {
+        segments.insert(0, own(elf::PT_PHDR, offset, vaddr, 0, 8));
+    }
+    let phoff = if in_place { phoff } else { offset };
+    let size = (segments.len() * PHDR) as u64;
+    for phdr in segments.iter_mut().filter(|s| s.kind == elf::PT_PHDR) {
+        if !in_place {
+            (phdr.offset, phdr.vaddr) = (offset, vaddr);
+        }
+        (phdr.filesz, phdr.memsz) = (size, size);
+    }
+
+    let payload = payload(file, sections);
+    let total = offset
+        .checked_add(len)
+        .and_then(|len| usize::try_from(len).ok());
+    let total = total.ok_or(TOO_LARGE)?;
+    let mut out = Vec::new();
+    // What an address makes of a length is not trusted.
+    out.try_reserve(total.saturating_add(payload.len()))
+        .map_err(|_| TOO_LARGE)?;
+    out.extend_from_slice(data);
+    out.resize(total, 0);
+    // Some find their payload behind the section headers: those stay, then.
+    let note = note.filter(|_| payload.is_empty());
+    block.write(&mut out, sections, block_offset, block_vaddr, note);
+    out.extend_from_slice(payload);
+    put(&mut out, 32, phoff);
+    if let Some(count) = out.get_mut(56..58) {
+        count.copy_from_slice(&(segments.len() as u16).to_le_bytes());
+    }
+    write_headers(&mut out, &segments, phoff);
+    Ok(Appended {
+        bytes: out,
+        headers_moved: !in_place,
+    })
+}
+
+/// What lies behind everything that the ELF headers speak of, if it is more
+/// than padding.
+fn payload<'a>(file: &ElfFile<'a>, sections: Option<&SectionTable>) -> &'a [u8] {
+    let segments = file.segments().iter().map(|s| (s.offset, s.filesz));
+    let in_sections = sections.iter().flat_map(|table| table.file_ranges());
+    let end = segments
+        .chain(in_sections)
+        .map(|(at, len)| at.saturating_add(len))
+        .fold(EHDR, u64::max);
+    let rest = usize::try_from(end)
+        .ok()
+        .and_then(|at| file.data().get(at..));
+    rest.filter(|rest| rest.iter().any(|&byte| byte != 0))
+        .unwrap_or(&[])
+}
+
+/// Whether everything up to `grown` behind the program headers moves away or is
+/// used by nobody, and is mapped with them.
+fn headers_can_grow(
+    file: &ElfFile<'_>,
+    sections: Option<&SectionTable>,
+    block: &Block,
+    phoff: u64,
+    grown: u64,
+) -> bool {
+    let data = file.data();
+    let mut moves: Vec<&Move> = block.moves.iter().collect();
+    moves.sort_by_key(|m| m.old_offset);
+    let mut free = phoff + (file.segments().len() * PHDR) as u64;
+    for moved in moves {
+        let gap = free..moved.old_offset;
+        // Only section headers can tell that a longer gap is one.
+        let longest = if sections.is_some() { PAGE } else { ALIGN };
+        let Some(gap) = usize::try_from(gap.start)
+            .ok()
+            .zip(usize::try_from(gap.end).ok())
+            .filter(|(from, to)| from <= to && to - from < longest as usize)
+            .and_then(|(from, to)| data.get(from..to))
+        else {
+            continue;
+        };
+        let start = free;
+        let in_gap = |(at, len): (u64, u64)| {
+            len > 0 && at < moved.old_offset && at.saturating_add(len) > start
+        };
+        let mut used = sections.iter().flat_map(|table| table.file_ranges());
+        if gap.iter().any(|&byte| byte != 0) || used.any(in_gap) {
+            break;
+        }
+        free = free.max(moved.old_offset + moved.old_len);
+    }
+    let mapped = |s: &Segment| {
+        s.kind == elf::PT_LOAD && s.offset <= phoff && grown <= s.offset.saturating_add(s.filesz)
+    };
+    grown <= free && file.segments().iter().any(mapped)
+}
