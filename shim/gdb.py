@@ -1,14 +1,21 @@
 # For gdb: tells it of libraries that an indirect program loads with dlopen, so
-# that pending breakpoints in them are placed at once.
+# that pending breakpoints in them are placed at once, and where the dynamic
+# linker is, so that `step` goes through it into a library's function.
 #
-# gdb waits for such events in the file that PT_INTERP names, which is the shim;
-# dlopen announces them in the real ld.so. This puts gdb's ear there too. Put
+# gdb takes the file that PT_INTERP names, which is the shim, for the dynamic
+# linker. This puts gdb's ear where the real ld.so announces what it loads, and at
+# the first stop makes gdb look for the dynamic linker again: it then finds the
+# real one through DT_DEBUG. Put
 #     source PREFIX/share/indir/gdb.py
 # into ~/.gdbinit. Programs that are not indirect are left alone.
 
 import gdb
+import struct
 
 SHIM = b"/ld-indir-"
+PT_INTERP = 3
+
+_ears = {}
 
 
 class _Loaded(gdb.Breakpoint):
@@ -24,21 +31,50 @@ class _Loaded(gdb.Breakpoint):
 
 
 def _is_indirect(space):
+    """Whether the shim is the interpreter of the program, a 64-bit ELF file."""
     try:
         with open(space.filename, "rb") as program:
-            return SHIM in program.read(4096)
-    except (OSError, TypeError):
-        return False
+            header = program.read(64)
+            (table,) = struct.unpack_from("<Q", header, 32)
+            size, count = struct.unpack_from("<HH", header, 54)
+            program.seek(table)
+            headers = program.read(size * count)
+            for index in range(count):
+                kind, _, offset = struct.unpack_from("<IIQ", headers, index * size)
+                if kind == PT_INTERP:
+                    program.seek(offset)
+                    return SHIM in program.read(4096).split(b"\0")[0]
+    except (OSError, TypeError, struct.error):
+        pass
+    return False
 
 
 def _new_objfile(event):
     name = event.new_objfile.filename or ""
-    if "/ld-linux" not in name or not _is_indirect(event.new_objfile.progspace):
+    inferior = gdb.selected_inferior()
+    if "/ld-linux" not in name or not inferior.pid:
+        return
+    if not _is_indirect(event.new_objfile.progspace):
         return
     try:
-        _Loaded(int(gdb.parse_and_eval("(long) &'_dl_debug_state'")))
+        _ears[inferior.num] = _Loaded(int(gdb.parse_and_eval("(long) &'_dl_debug_state'")))
     except gdb.error as error:
         gdb.write("indir: dlopen will go unnoticed: %s\n" % error, gdb.STDERR)
 
 
+def _stopped(_event):
+    ear = _ears.pop(gdb.selected_inferior().num, None)
+    if ear is not None:
+        ear.delete()
+        # Setting it, to whatever it is, is what makes gdb look again.
+        path = gdb.parameter("solib-search-path") or ""
+        gdb.execute("set solib-search-path " + path, to_string=True)
+
+
+def _exited(event):
+    _ears.pop(event.inferior.num, None)
+
+
 gdb.events.new_objfile.connect(_new_objfile)
+gdb.events.stop.connect(_stopped)
+gdb.events.exited.connect(_exited)

@@ -1,12 +1,12 @@
 //! gdb, core dumps, valgrind, strace and AddressSanitizer with programs that
 //! start through the shim. gdb is never told to load symbols by hand.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use super::support::program::{indirect, ordinary, refused_then_updated, shared, update};
-use super::support::{Ran, Scratch, as_users_do, b_flag, need, prefix, run};
+use super::support::subject::Waiting;
+use super::support::{Ran, Scratch, b_flag, need, prefix, run};
 
 /// Calls back from libc's qsort and from a library of its own, thrice.
 const CALLBACK: &str = r#"
@@ -57,7 +57,7 @@ impl Callback {
 }
 
 /// Runs gdb in batch mode; nothing of the user's, nothing from the network.
-fn gdb(exe: &Path, more: &[&str], commands: &[&str]) -> Ran {
+pub(super) fn gdb(exe: &Path, more: &[&str], commands: &[&str]) -> Ran {
     let mut command = Command::new(need("gdb", "gdb"));
     command.args(["-nx", "-batch", "-ex", "set pagination off"]);
     command.args(["-ex", "set breakpoint pending on", "-ex", "set width 0"]);
@@ -204,16 +204,6 @@ fn gdb_with_our_script_sees_what_dlopen_loads() {
         .out_has("exited normally");
 }
 
-/// A child that is killed when dropped.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn gdb_attaches() {
     let dir = Scratch::new();
@@ -229,15 +219,8 @@ fn gdb_attaches() {
     let folder = lib.to_str().unwrap();
     let exe = indirect(&dir.join("wait.c"), source, &["-L", folder, "-lwait"]);
     refused_then_updated(&exe, &["--lib-dir", folder]);
-    let mut command = Command::new(&exe);
-    let child = as_users_do(&mut command).stdout(Stdio::piped()).spawn();
-    let mut child = child.unwrap();
-    let mut ready = BufReader::new(child.stdout.take().unwrap());
-    let child = Killed(child);
-    let mut line = String::new();
-    ready.read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    let pid = child.0.id().to_string();
+    let child = Waiting::start(&exe, &[]);
+    let pid = child.pid();
     let ran = gdb(
         Path::new("-p"),
         &[&pid],
@@ -276,33 +259,34 @@ fn a_core_dump_opens_in_gdb() {
     }
 }
 
-#[test]
-fn the_kernels_core_dump_opens_in_gdb() {
+/// The core file that the kernel writes when `exe abort` does; `None` where
+/// kernel.core_pattern gives it to a program, which CI must not.
+pub(super) fn kernels_core(dir: &Scratch, exe: &Path) -> Option<PathBuf> {
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
     let pattern = pattern.trim();
     assert!(
         std::env::var_os("CI").is_none() || pattern == "core",
         "kernel.core_pattern is `{pattern}`: run `sysctl kernel.core_pattern=core`"
     );
-    let program = Callback::new();
+    let folder = tempfile::tempdir_in(dir.path()).unwrap().keep();
     let dumped = run(Command::new("sh")
-        .current_dir(program.dir.path())
+        .current_dir(&folder)
         .arg("-c")
         .arg("ulimit -c unlimited; \"$0\" abort; exit 0")
-        .arg(&program.exe));
+        .arg(exe));
     dumped.success();
-    let Some(core) = std::fs::read_dir(program.dir.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| {
-            path.file_name()
-                .unwrap()
-                .to_str()
-                .unwrap()
-                .starts_with("core")
-        })
-    else {
-        assert_ne!(pattern, "core", "no core file: {dumped}");
+    let core = std::fs::read_dir(folder).unwrap().next();
+    assert!(
+        core.is_some() || pattern != "core",
+        "no core file: {dumped}"
+    );
+    core.map(|entry| entry.unwrap().path())
+}
+
+#[test]
+fn the_kernels_core_dump_opens_in_gdb() {
+    let program = Callback::new();
+    let Some(core) = kernels_core(&program.dir, &program.exe) else {
         return;
     };
     let ran = gdb(

@@ -22,11 +22,13 @@ packages_for() {
         echo gcc g++ clang lld lld-19 mold llvm-14 abigail-tools make golang-go
         # the plugin interface is compared with its C header
         echo binutils-dev libclang1
-        echo gdb valgrind libc6-dbg strace patchelf
+        echo gdb gdbserver valgrind libc6-dbg strace ltrace linux-perf elfutils patchelf
+        # sandboxes, and setpriv
+        echo bubblewrap util-linux
         # programs whose every slot is compared with what ld.so writes
         echo ffmpeg clang-14 vim-gtk3 git python3
-        # AddressSanitizer of Debian 12's clang; setpriv and unshare
-        echo libclang-rt-14-dev util-linux
+        # the sanitizers of Debian 12's clang
+        echo libclang-rt-14-dev
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt
         echo ca-certificates gpgv debian-archive-keyring
         ;;

@@ -12,7 +12,8 @@
 #   sid        sid's newest
 #
 # and, for old and bookworm, what is compiled and linked against (libc6-dev) in
-# target/cache/glibc-dev/, named likewise.
+# target/cache/glibc-dev/, named likewise; and trixie's symbols (libc6-dbg), for
+# tests of debuggers, in target/cache/glibc-dbg/.
 #
 # usage: fetch-glibc.sh [NAME…]      (all four by default)
 #
@@ -56,11 +57,21 @@ fetch_dev() {
     ln -sfn "$2" "$glibc_dev/$1"
 }
 
+# fetch_dbg NAME VERSION: what debuggers and valgrind read, by build-id.
+fetch_dbg() {
+    if [ ! -d "$glibc_dbg/$2" ]; then
+        unpack libc6-dbg "$2" "$glibc_dbg/.new"
+        mv "$glibc_dbg/.new" "$glibc_dbg/$2"
+    fi
+    ln -sfn "$2" "$glibc_dbg/$1"
+}
+
 # is_complete NAME: whether all of that build is there.
 is_complete() {
     [ -e "$glibc/$1/lib/x86_64-linux-gnu/libc.so.6" ] || return 1
     case $1 in
     old | bookworm) [ -e "$glibc_dev/$1/usr/lib/x86_64-linux-gnu/crt1.o" ] ;;
+    trixie) [ -d "$glibc_dbg/$1/usr/lib/debug/.build-id" ] ;;
     esac
 }
 
@@ -77,14 +88,18 @@ fetch() {
         mv "$glibc/.new" "$glibc/$version"
     fi
     ln -sfn "$version" "$glibc/$name"
-    case $name in old | bookworm) fetch_dev "$name" "$version" ;; esac
+    case $name in
+    old | bookworm) fetch_dev "$name" "$version" ;;
+    trixie) fetch_dbg "$name" "$version" ;;
+    esac
     say "glibc $name: $version"
 }
 
 [ $# -gt 0 ] || set -- old bookworm trixie sid
 glibc=$cache/glibc
 glibc_dev=$cache/glibc-dev
-mkdir -p "$glibc" "$glibc_dev"
+glibc_dbg=$cache/glibc-dbg
+mkdir -p "$glibc" "$glibc_dev" "$glibc_dbg"
 
 # A second run then finds everything there.
 one_at_a_time

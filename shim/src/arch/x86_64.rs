@@ -12,8 +12,6 @@ pub mod nr {
     pub const READ: usize = 0;
     /// write(2).
     pub const WRITE: usize = 1;
-    /// open(2).
-    pub const OPEN: usize = 2;
     /// close(2).
     pub const CLOSE: usize = 3;
     /// stat(2).
@@ -36,6 +34,9 @@ pub mod nr {
     pub const READLINK: usize = 89;
     /// exit_group(2).
     pub const EXIT_GROUP: usize = 231;
+    /// openat(2): what ld.so opens files with, so that a filter of system calls
+    /// that lets ld.so work lets the shim work.
+    pub const OPENAT: usize = 257;
     /// close_range(2), Linux 5.9.
     pub const CLOSE_RANGE: usize = 436;
 }
