@@ -7,6 +7,7 @@ mod bound;
 mod bound_identity;
 mod bound_oracle;
 mod closure;
+mod concurrent;
 mod demo;
 mod generate;
 mod link_args;
