@@ -16,6 +16,7 @@ test: ## install what the tests need, fetch real builds of glibc and others, run
 	tests/scripts/deps.sh build test
 	tests/scripts/fetch-glibc.sh
 	tests/scripts/fetch-libs.sh
+	tests/scripts/fetch-patchelf.sh
 	tests/scripts/fetch-source.sh hello
 	$(CARGO) test --workspace --locked --doc
 	$(CARGO) test --workspace --locked --lib --bins --tests

@@ -54,19 +54,18 @@ pub(super) fn append(
         return Err(TOO_LARGE);
     }
 
-    let mut segments = block.follow(file.segments(), offset, vaddr);
-    let with_phdr = segments.iter().any(|s| s.kind == elf::PT_PHDR);
+    let with_phdr = file.segment(elf::PT_PHDR).is_some();
     let block_at = if in_place {
-        0
+        // llvm-objcopy takes what begins where a segment does, and stands in
+        // front of it, for the one that the segment is a part of.
+        ALIGN
     } else {
-        let count = segments.len() + added + usize::from(!with_phdr);
+        let count = file.segments().len() + added + usize::from(!with_phdr);
         ((count * PHDR) as u64).next_multiple_of(ALIGN)
     };
     // The block's own positions come after the headers, if those are in front.
     let (block_offset, block_vaddr) = (offset + block_at, vaddr + block_at);
-    if block_at > 0 {
-        segments = block.follow(file.segments(), block_offset, block_vaddr);
-    }
+    let mut segments = block.follow(file.segments(), block_offset, block_vaddr);
     let len = block_at + block.len();
     let own = |kind, offset, vaddr, len, align| Segment {
         kind,

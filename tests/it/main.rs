@@ -1,6 +1,8 @@
 //! Integration tests: one binary, one module a behaviour.
 
 mod adopt;
+mod adopt_edits;
+mod adopt_programs;
 mod adopt_undo;
 mod bench;
 mod bound;

