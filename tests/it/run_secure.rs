@@ -311,3 +311,40 @@ fn capabilities_count_as_privileges() {
     mode(&setuid.exe, 0o755);
     as_nobody(&setuid.exe, &[], &missing).exits(127);
 }
+
+#[test]
+fn file_capabilities_are_granted_and_privileged() {
+    let ground = Ground::new();
+    let b = format!("-B{}", ground.join("prefix/libexec/indir").display());
+    let source = "#include <netinet/in.h>\n#include <stdio.h>\n#include <sys/auxv.h>\n#include <unistd.h>\n\
+                  int main(void) { int raw = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP); \
+                  printf(\"%d %lu %s\\n\", getuid(), getauxval(AT_SECURE), raw < 0 ? \"none\" : \"raw\"); }";
+    let setcap = need("setcap", "libcap2-bin");
+    let exe = indirect_with(&b, &ground.join("bin/ping.c"), source, &[]);
+    for plan in ["direct", "bound"] {
+        update(&exe, &["--plan", plan]);
+        run(Command::new(&setcap).arg("-r").arg(&exe));
+        as_nobody(&exe, &[], &[]).success().prints("65534 0 none\n");
+        run(Command::new(&setcap).arg("cap_net_raw+ep").arg(&exe)).success();
+        as_nobody(&exe, &[], &[]).success().prints("65534 1 raw\n");
+        // The capability stays with the file when the table is written again,
+        update(&exe, &["--plan", "auto"]);
+        update(&exe, &["--plan", plan]);
+        // and nothing of the environment counts.
+        for variable in [
+            ("INDIR_TABLE", "/nonexistent"),
+            ("LD_PRELOAD", "/nonexistent"),
+        ] {
+            let ran = as_nobody(&exe, &[], &[variable]);
+            assert!(ran.success().stdout().ends_with("65534 1 raw\n"), "{ran}");
+        }
+    }
+    // What is not root's alone is refused to it as to a setuid program.
+    let table = table_of(&exe);
+    mode(&table, 0o666);
+    distrusted(
+        &as_nobody(&exe, &[], &[]),
+        &exe,
+        "others than root can write to it",
+    );
+}

