@@ -40,6 +40,7 @@ mod table;
 mod toolchain;
 mod tools_files;
 mod tools_gdb;
+mod tools_lldb;
 mod tools_m32;
 mod tools_sandbox;
 mod tools_sanitizers;

@@ -287,3 +287,27 @@ fn a_library_may_be_preloaded_into_a_sandbox() {
         ran.prints("").err_has("caught\n");
     }
 }
+
+#[test]
+fn fakeroot_deceives_it() {
+    // By LD_PRELOAD and LD_LIBRARY_PATH together, as packages are built.
+    let fakeroot = need("fakeroot", "fakeroot");
+    let dir = Scratch::new();
+    let source = "#include <stdio.h>\n#include <sys/stat.h>\n#include <unistd.h>\n\
+                  int main(int argc, char **argv) { struct stat s; chown(argv[1], 7, 8); stat(argv[1], &s); \
+                  printf(\"%d %d %d\\n\", getuid(), s.st_uid, s.st_gid); }";
+    let twins = super::support::program::Twins::new(&dir, "owner.c", source, &[]);
+    let file = dir.file("owned", "");
+    // In a namespace in which we are nobody and may not really give it away.
+    for exe in [&twins.ordinary, &twins.indirect, &twins.bound] {
+        let mut command = Command::new(need("unshare", "util-linux"));
+        command.arg("--user");
+        let as_nobody = |command: &mut Command| run(command.arg(exe).arg(&file));
+        let plain = as_nobody(&mut command);
+        assert!(!plain.success().stdout().ends_with(" 7 8\n"), "{plain}");
+        let mut command = Command::new(need("unshare", "util-linux"));
+        as_nobody(command.arg("--user").arg(&fakeroot))
+            .success()
+            .prints("0 7 8\n");
+    }
+}

