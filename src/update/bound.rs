@@ -15,8 +15,9 @@ use crate::table::{Place, TableFile};
 
 /// Fewest symbol lookups at start for which bindings pay. The binder costs one
 /// more library (mapping it, its file, recognising objects), a lookup far less;
-/// docs/benchmarks.md, "Choosing the plan", has the figures.
-const LOOKUPS: usize = 400;
+/// docs/benchmarks.md, "Choosing the plan", has the figures, `benches/plans.rs` makes
+/// them.
+pub const BOUND_FROM: usize = 400;
 
 /// File name of the binder; it lies beside the shim.
 const BINDER: &str = "libindir-bind.so";
@@ -54,7 +55,7 @@ impl Candidate {
             };
         }
         let scope = ClosureScope::new(exe, closure)?;
-        if kind == Kind::Auto && scope.lookups_at_start() < LOOKUPS {
+        if kind == Kind::Auto && scope.lookups_at_start() < BOUND_FROM {
             return Ok(None);
         }
         Ok(Some(Self { binder, scope }))

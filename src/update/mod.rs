@@ -20,6 +20,7 @@ mod why;
 use std::path::{Path, PathBuf};
 
 pub use apply::{Mode, apply};
+pub use bound::BOUND_FROM;
 pub use collect::{Collected, collect};
 pub use orphans::{forget, orphans};
 pub use plan::{Kind, Options, Plan, PlanError, Planner, State};

@@ -86,7 +86,7 @@ impl Bound {
 }
 
 /// Relocations by symbol that ld.so did, by its own account.
-fn relocations(command: &mut Command) -> usize {
+pub(crate) fn relocations(command: &mut Command) -> usize {
     let ran = run(command.env("LD_DEBUG", "statistics"));
     let line = "number of relocations:";
     let text = ran.stderr();
@@ -97,7 +97,7 @@ fn relocations(command: &mut Command) -> usize {
     count.unwrap_or_else(|| panic!("no statistics: {ran}"))
 }
 
-fn applied(ran: &Ran) -> bool {
+pub(crate) fn applied(ran: &Ran) -> bool {
     ran.stderr().contains("indir: bindings applied")
 }
 

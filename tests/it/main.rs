@@ -8,6 +8,7 @@ mod bench;
 mod bound;
 mod bound_identity;
 mod bound_oracle;
+mod bound_programs;
 mod closure;
 mod concurrent;
 mod demo;

@@ -20,12 +20,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use indir::adopt::copy_with_interpreter;
 use indir::resolve::bindings::{ObjectBindings, Target, bind};
 use indir::resolve::lookup::{Class, Scope};
 use indir::resolve::object::LoadedObject;
 use indir::table::Identity;
 use indir::table::bindings::BindingsSpec;
 use indir_shim::bindings::{Bindings, Writable};
+
+use crate::support::{Scratch, glibc_lib, loader};
 
 /// The sample has at least this many programs.
 const SAMPLE: usize = 150;
@@ -83,9 +86,9 @@ impl Traced {
     pub(crate) fn start(program: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
         command
-            .envs(variables.iter().copied())
             .env_remove("LD_PRELOAD")
             .env_remove("LD_LIBRARY_PATH")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -97,9 +100,16 @@ impl Traced {
                 _ => Err(std::io::Error::last_os_error()),
             });
         }
-        let child = command
-            .spawn()
-            .unwrap_or_else(|e| panic!("{}: {e}", program.display()));
+        let child = loop {
+            match command.spawn() {
+                Ok(child) => break child,
+                // Somebody else's child that has not reached its exec yet.
+                Err(e) if e.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now();
+                }
+                Err(e) => panic!("{}: {e}", program.display()),
+            }
+        };
         let memory = File::options()
             .read(true)
             .write(true)
@@ -325,7 +335,18 @@ fn stored(
 
 /// Compares every slot of every object of `program`.
 pub(crate) fn compare(program: &Path, libraries: &Libraries) -> Result<Outcome, String> {
-    let traced = Traced::start(program, &[("LD_BIND_NOW", "1")]);
+    compare_with(program, &[], libraries)
+}
+
+/// The same with these variables.
+fn compare_with(
+    program: &Path,
+    variables: &[(&str, &str)],
+    libraries: &Libraries,
+) -> Result<Outcome, String> {
+    let mut all = variables.to_vec();
+    all.push(("LD_BIND_NOW", "1"));
+    let traced = Traced::start(program, &all);
     let (ldso_base, ldso_path) = interpreter(&traced);
     let ldso = library(libraries, &ldso_path);
     if !traced.run_to_consistent(ldso_base, &ldso) {
@@ -442,7 +463,8 @@ fn is_dynamic_executable(path: &Path) -> bool {
             .is_ok_and(|elf| elf.machine() == EM_X86_64 && elf.interpreter().is_some())
 }
 
-fn named() -> Vec<PathBuf> {
+/// Paths of the named programs.
+pub(crate) fn named() -> Vec<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     NAMED
         .iter()
@@ -456,18 +478,60 @@ fn named() -> Vec<PathBuf> {
         .collect()
 }
 
+fn is_full() -> bool {
+    std::env::var_os("INDIR_FULL").is_some()
+}
+
 #[test]
 fn every_slot_is_what_the_loader_writes() {
     let all = candidates();
     let mut programs: BTreeSet<PathBuf> = named().into_iter().collect();
-    let full = std::env::var_os("INDIR_FULL").is_some();
-    let step = if full { 1 } else { (all.len() / SAMPLE).max(1) };
+    let step = if is_full() {
+        1
+    } else {
+        (all.len() / SAMPLE).max(1)
+    };
     programs.extend(all.iter().step_by(step).cloned());
     assert!(
         programs.len() >= SAMPLE.min(all.len()),
         "only {} programs",
         programs.len()
     );
+    survey("the machine's glibc", programs, compare);
+}
+
+/// The same programs, as copies that another glibc loads.
+#[test]
+fn every_slot_is_what_the_loader_of_another_glibc_writes() {
+    for release in ["trixie", "sid"] {
+        let mut programs: BTreeSet<PathBuf> = named().into_iter().collect();
+        if is_full() {
+            programs.extend(candidates());
+        }
+        let scratch = Scratch::new();
+        let glibc = glibc_lib(release);
+        let compare = |program: &Path, libraries: &Libraries| {
+            // Programs of two folders may have the same name.
+            let copy = scratch
+                .dir(program.parent().unwrap().strip_prefix("/").unwrap())
+                .join(program.file_name().unwrap());
+            copy_with_interpreter(program, &copy, &loader(&glibc)).unwrap();
+            let folder = [("LD_LIBRARY_PATH", glibc.to_str().unwrap())];
+            let result = compare_with(&copy, &folder, libraries);
+            libraries.lock().unwrap().remove(&copy);
+            std::fs::remove_file(copy).unwrap();
+            result
+        };
+        survey(release, programs, compare);
+    }
+}
+
+/// Compares all `programs` and prints what was found; `of` says under what.
+fn survey(
+    of: &str,
+    programs: BTreeSet<PathBuf>,
+    compare: impl Fn(&Path, &Libraries) -> Result<Outcome, String> + Sync,
+) {
     let programs: Vec<PathBuf> = programs.into_iter().collect();
     let libraries = Libraries::default();
     let results = Mutex::new(Vec::new());
@@ -513,7 +577,7 @@ fn every_slot_is_what_the_loader_writes() {
         }
     }
     println!(
-        "{compared} of {} programs compared, {} objects: {} slots bound, {} left to IFUNC \
+        "{of}: {compared} of {} programs compared, {} objects: {} slots bound, {} left to IFUNC \
          resolvers, {} other relocations left to ld.so, {} objects refused, {} keep lazy binding; \
          {} bytes of bindings, {:.2} a slot",
         programs.len(),
@@ -526,9 +590,9 @@ fn every_slot_is_what_the_loader_writes() {
         sum.bytes,
         sum.bytes as f64 / sum.stored as f64,
     );
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(failures.is_empty(), "{of}: {}", failures.join("\n"));
     assert!(
         compared * 10 >= programs.len() * 9,
-        "too few programs start"
+        "{of}: too few programs start"
     );
 }
