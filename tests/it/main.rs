@@ -9,6 +9,7 @@ mod bound;
 mod bound_identity;
 mod bound_oracle;
 mod bound_programs;
+mod bound_world;
 mod closure;
 mod concurrent;
 mod demo;

@@ -21,9 +21,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use indir::adopt::copy_with_interpreter;
+use indir::resolve::Library;
 use indir::resolve::bindings::{ObjectBindings, Target, bind};
 use indir::resolve::lookup::{Class, Scope};
 use indir::resolve::object::LoadedObject;
+use indir::resolve::search::left_behind;
 use indir::table::Identity;
 use indir::table::bindings::BindingsSpec;
 use indir_shim::bindings::{Bindings, Writable};
@@ -516,8 +518,11 @@ fn every_slot_is_what_the_loader_of_another_glibc_writes() {
                 .dir(program.parent().unwrap().strip_prefix("/").unwrap())
                 .join(program.file_name().unwrap());
             copy_with_interpreter(program, &copy, &loader(&glibc)).unwrap();
-            let folder = [("LD_LIBRARY_PATH", glibc.to_str().unwrap())];
-            let result = compare_with(&copy, &folder, libraries);
+            // What the original finds by $ORIGIN, the copy does not.
+            let beside = left_behind(&Library::open(program).unwrap(), program, &copy);
+            let folders = std::env::join_paths(std::iter::once(&glibc).chain(&beside)).unwrap();
+            let variable = [("LD_LIBRARY_PATH", folders.to_str().unwrap())];
+            let result = compare_with(&copy, &variable, libraries);
             libraries.lock().unwrap().remove(&copy);
             std::fs::remove_file(copy).unwrap();
             result
