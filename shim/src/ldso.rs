@@ -143,11 +143,18 @@ fn map_segments(phdrs: &[Phdr], fd: usize, file_len: u64, page: usize) -> Result
     }
     let start = start.ok_or(MALFORMED)?;
     let mut base = None;
+    let mut reserved = u64::MAX;
     for load in phdrs.iter().filter(|p| p.kind == pt::LOAD) {
         let from = down(load.vaddr);
         let file_end = load.vaddr + load.filesz;
         let offset = down(load.offset) as usize;
         let prot = protection(load.flags);
+        // The reservation maps the whole file like its first segment, so that
+        // glibc's read-only data lies there already.
+        let distance = load.vaddr.wrapping_sub(load.offset);
+        if prot == map::READ && distance == reserved {
+            continue;
+        }
         let failed = |_| "it cannot be mapped";
         let bias = match base {
             None => {
@@ -156,6 +163,9 @@ fn map_segments(phdrs: &[Phdr], fd: usize, file_len: u64, page: usize) -> Result
                 let at = unsafe { sys::mmap(0, len, prot, map::PRIVATE, fd, offset) };
                 let bias = at.map_err(failed)?.wrapping_sub(start as usize);
                 base = Some(bias);
+                if prot == map::READ {
+                    reserved = distance;
+                }
                 bias
             }
             Some(bias) if load.filesz > 0 => {
