@@ -124,7 +124,9 @@ fn map_segments(phdrs: &[Phdr], fd: usize, file_len: u64, page: usize) -> Result
     let page = page as u64;
     let down = |address: u64| address & !(page - 1);
     let up = |address: u64| down(address.wrapping_add(page - 1));
-    let mut start = None;
+    let first = phdrs.iter().find(|p| p.kind == pt::LOAD);
+    let first = first.ok_or(MALFORMED)?;
+    let start = down(first.vaddr);
     let mut end = 0;
     for load in phdrs.iter().filter(|p| p.kind == pt::LOAD) {
         let last = load.vaddr.checked_add(load.memsz).ok_or(MALFORMED)?;
@@ -138,56 +140,41 @@ fn map_segments(phdrs: &[Phdr], fd: usize, file_len: u64, page: usize) -> Result
         if load.offset.saturating_add(load.filesz) > file_len {
             return Err("it is truncated");
         }
-        start = start.or(Some(down(load.vaddr)));
         end = up(last);
     }
-    let start = start.ok_or(MALFORMED)?;
-    let mut base = None;
-    let mut reserved = u64::MAX;
+    let failed = |_| "it cannot be mapped";
+    // All of it as the first segment is; the others then replace their parts.
+    let len = (end - start) as usize;
+    let (first_prot, offset) = (protection(first.flags), down(first.offset) as usize);
+    // SAFETY: the kernel chooses the place.
+    let at = unsafe { sys::mmap(0, len, first_prot, map::PRIVATE, fd, offset) };
+    let bias = at.map_err(failed)?.wrapping_sub(start as usize);
     for load in phdrs.iter().filter(|p| p.kind == pt::LOAD) {
         let from = down(load.vaddr);
         let file_end = load.vaddr + load.filesz;
-        let offset = down(load.offset) as usize;
         let prot = protection(load.flags);
-        // The reservation maps the whole file like its first segment, so that
-        // glibc's read-only data lies there already.
-        let distance = load.vaddr.wrapping_sub(load.offset);
-        if prot == map::READ && distance == reserved {
-            continue;
+        // glibc's read-only data has the protection of its headers, and lies at
+        // the same distance in the file: it is there already.
+        let is_there = prot == first_prot
+            && load.vaddr.wrapping_sub(load.offset) == first.vaddr.wrapping_sub(first.offset);
+        if load.filesz > 0 && !is_there {
+            let len = (file_end - from) as usize;
+            let at = bias.wrapping_add(from as usize);
+            // ld.so writes to every page of its data before anything else: one
+            // call instead of a fault for each.
+            let populate = if load.flags & pf::W != 0 {
+                map::POPULATE
+            } else {
+                0
+            };
+            let flags = map::PRIVATE | map::FIXED | populate;
+            let offset = down(load.offset) as usize;
+            // SAFETY: inside of the reservation.
+            unsafe { sys::mmap(at, len, prot, flags, fd, offset) }.map_err(failed)?;
         }
-        let failed = |_| "it cannot be mapped";
-        let bias = match base {
-            None => {
-                let len = (end - start) as usize;
-                // SAFETY: the kernel chooses the place.
-                let at = unsafe { sys::mmap(0, len, prot, map::PRIVATE, fd, offset) };
-                let bias = at.map_err(failed)?.wrapping_sub(start as usize);
-                base = Some(bias);
-                if prot == map::READ {
-                    reserved = distance;
-                }
-                bias
-            }
-            Some(bias) if load.filesz > 0 => {
-                let len = (file_end - from) as usize;
-                let at = bias.wrapping_add(from as usize);
-                // ld.so writes to every page of its data before anything else:
-                // one call instead of a fault for each.
-                let populate = if load.flags & pf::W != 0 {
-                    map::POPULATE
-                } else {
-                    0
-                };
-                let flags = map::PRIVATE | map::FIXED | populate;
-                // SAFETY: inside of the reservation of the first segment.
-                unsafe { sys::mmap(at, len, prot, flags, fd, offset) }.map_err(failed)?;
-                bias
-            }
-            Some(bias) => bias,
-        };
         let zero_end = up(load.vaddr + load.memsz);
         let anonymous = if load.filesz > 0 { up(file_end) } else { from };
-        if load.flags & pf::W != 0 && load.filesz > 0 && anonymous > file_end {
+        if load.flags & pf::W != 0 && anonymous > file_end {
             let at = bias.wrapping_add(file_end as usize) as *mut u8;
             // SAFETY: the rest of the last page of a writable private mapping.
             unsafe { clear(at, (anonymous - file_end) as usize) };
@@ -196,9 +183,9 @@ fn map_segments(phdrs: &[Phdr], fd: usize, file_len: u64, page: usize) -> Result
             let flags = map::PRIVATE | map::FIXED | map::ANONYMOUS;
             let at = bias.wrapping_add(anonymous as usize);
             let len = (zero_end - anonymous) as usize;
-            // SAFETY: inside of the reservation of the first segment.
+            // SAFETY: inside of the reservation.
             unsafe { sys::mmap(at, len, prot, flags, usize::MAX, 0) }.map_err(failed)?;
         }
     }
-    base.ok_or(MALFORMED)
+    Ok(bias)
 }

@@ -2,8 +2,8 @@
 //! what may be assumed, and what must be left as it was, at each step.
 //!
 //! System calls in an ordinary start: readlink; open and read of the table;
-//! open and read of ld.so; one mmap for each of its segments (four in glibc's
-//! usual layout); one close_range. What is left of twelve goes into checking
+//! open and read of ld.so; one mmap for each of its segments that is not mapped
+//! with the first (three in glibc's usual layout); one close_range. What is left of twelve goes into checking
 //! libraries, see `check_libraries`, and if they need less than two, into
 //! ld.so's length.
 #![expect(unsafe_code, reason = "follows addresses that the kernel gave")]

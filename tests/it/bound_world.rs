@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::bound::applied;
-use crate::support::program::{indirect, ordinary, shared, update};
-use crate::support::{Ran, Scratch, need, run};
+use crate::support::program::{indirect, shared, update};
+use crate::support::{Ran, Scratch, run};
 
 /// The shared library `lib<name>.so` in `folder`.
 fn library(folder: &Path, name: &str, source: &str, args: &[&str]) -> PathBuf {
@@ -198,39 +198,4 @@ fn a_library_with_text_relocations_still_works() {
     let exe = bound(&dir, main, &libs, &["-ltext", "-lother"]);
     let ran = as_without_bindings(&exe, &[]);
     assert!(applied(ran.prints("6 6\n")), "{ran}");
-}
-
-/// Functions of a library that perf names in a profile; `None` if the machine
-/// does not let perf run, which then goes for every program.
-fn profiled(dir: &Scratch, exe: &Path, libs: &Path) -> Option<bool> {
-    let data = dir.join("perf.data");
-    let perf = need("perf", "linux-perf");
-    let mut record = Command::new(&perf);
-    record
-        .args(["record", "-q", "-e", "cpu-clock", "-o"])
-        .arg(&data);
-    record.arg(exe).env("LD_LIBRARY_PATH", libs);
-    if run(&mut record).code() != Some(0) {
-        return None;
-    }
-    let mut report = Command::new(&perf);
-    report.args(["report", "--stdio", "-q", "-i"]).arg(&data);
-    let text = run(&mut report).success().stdout();
-    Some(text.contains("libspin.so") && text.contains("spin_around"))
-}
-
-#[test]
-fn perf_names_what_it_names_in_an_ordinary_program() {
-    let dir = Scratch::new();
-    let libs = dir.dir("libs");
-    let spin = "__attribute__((noinline)) unsigned spin_around(unsigned n) {\n\
-                for (unsigned i = 0; i < 300000000; i++) __asm__ volatile(\"\" : \"+r\"(n)); return n; }";
-    library(&libs, "spin", spin, &["-O1"]);
-    let main = "unsigned spin_around(unsigned); int main(void) { return spin_around(0); }";
-    let link = format!("-L{}", libs.display());
-    let plain = ordinary(&dir.join("plain.c"), main, &[&link, "-lspin"]);
-    let exe = bound(&dir, main, &libs, &["-lspin"]);
-    let expected = profiled(&dir, &plain, &libs);
-    assert_ne!(expected, Some(false), "perf is blind here");
-    assert_eq!(profiled(&dir, &exe, &libs), expected);
 }
