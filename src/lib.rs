@@ -13,6 +13,7 @@ pub mod link;
 pub mod resolve;
 pub mod table;
 pub mod update;
+pub mod verify;
 
 pub mod abi;
 pub mod stub;

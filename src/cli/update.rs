@@ -39,6 +39,10 @@ pub struct Args {
     /// What the tables hold: paths only (direct), or bindings too (bound)
     #[arg(long, value_enum, default_value_t = PlanKind::Auto)]
     plan: PlanKind,
+    /// Remove tables, and what belongs to them, that no executable of the
+    /// given folders refers to any more
+    #[arg(long)]
+    prune: bool,
     /// Say what would be done, write nothing
     #[arg(long)]
     dry_run: bool,
@@ -121,11 +125,33 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let pool = pool.build().context("failed to start threads")?;
     let report = pool.install(|| update::run(&args.paths, &options, args.dry_run, &progress));
     bar.finish_and_clear();
+    let pruned = args.prune.then(|| prune(&args.paths, args.dry_run));
     if args.json {
-        let document = to_json(&report, args.dry_run);
+        let document = to_json(&report, args.dry_run, pruned.as_deref());
         anstream::println!("{document:#}");
     }
+    if let Some(pruned) = &pruned {
+        let would = if args.dry_run {
+            "would prune"
+        } else {
+            "pruned"
+        };
+        anstream::eprintln!("{would} {}", pruned.len());
+    }
     Ok(summary(&report, args.dry_run))
+}
+
+/// Removes what no executable refers to; returns what is gone, or would be.
+fn prune(paths: &[PathBuf], dry_run: bool) -> Vec<PathBuf> {
+    let mut gone = update::unused(paths);
+    if !dry_run {
+        let failures = update::remove(&gone);
+        for (path, error) in &failures {
+            anstream::eprintln!("indir: failed to remove `{}`: {error}", path.display());
+        }
+        gone.retain(|path| failures.iter().all(|(failed, _)| failed != path));
+    }
+    gone
 }
 
 /// `folder` as it will stand in tables: absolute, symlinks kept, since a
@@ -144,7 +170,7 @@ fn existing(option: &str, folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Hidden unless stderr is a terminal (indicatif's own rule).
-fn progress_bar() -> ProgressBar {
+pub(super) fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
@@ -197,7 +223,7 @@ fn plugins_json(all: &[update::Plugin]) -> Vec<serde_json::Value> {
     plugins.collect()
 }
 
-fn to_json(report: &Report, dry_run: bool) -> serde_json::Value {
+fn to_json(report: &Report, dry_run: bool, pruned: Option<&[PathBuf]>) -> serde_json::Value {
     let counts = report.counts();
     let executables: Vec<_> = report
         .entries
@@ -224,6 +250,7 @@ fn to_json(report: &Report, dry_run: bool) -> serde_json::Value {
     json!({
         "version": JSON_VERSION,
         "dry_run": dry_run,
+        "pruned": pruned.map(|all| all.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>()),
         "updated": counts.updated,
         "current": counts.current,
         "refused": counts.refused,

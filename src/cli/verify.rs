@@ -1,70 +1,124 @@
 //! `indir verify`: tables against the files that they name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use crate::exit;
-use crate::update::{Verified, verify};
+use crate::verify::{Finding, Kind, Report, verify};
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
 
-/// Check tables against the files that they name
+/// Check executables, their tables and the files that these name
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example, before a machine goes into service:
   indir verify /srv/programs || exit 1
 
-Exit codes: 0 all is well; 1 something is missing, replaced, foreign, broken or
-unsafe (each is one line on standard output).")]
+Each line of standard output says what is wrong with which file, for which
+executable, and the command that mends it; docs/verify.md lists the kinds.
+
+Exit codes: 0 all is well; 1 something is missing, replaced, stale, foreign,
+broken, unsafe, or could not be looked at; 2 wrong usage; 3 the libraries do not
+satisfy at least one of the executables. Orphans are listed and do no harm.")]
 pub struct Args {
     /// Executables, or folders of which every indirect executable is meant
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Compute all bindings again and compare them
+    #[arg(long)]
+    deep: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    /// Number of threads [default: one a processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
 }
 
 /// Runs the subcommand.
 ///
 /// # Errors
-/// Never: what is wrong is data, and decides the exit code.
+/// When threads cannot be started; what is wrong with files is data, and
+/// decides the exit code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let verified = verify(&args.paths);
-    let wrong = verified
-        .iter()
-        .filter(|one| !one.findings.is_empty())
-        .count();
+    let bar = super::update::progress_bar();
+    let progress = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    };
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(jobs) = args.jobs {
+        pool = pool.num_threads(jobs.get());
+    }
+    let pool = pool.build().context("failed to start threads")?;
+    let report = pool.install(|| verify(&args.paths, args.deep, &progress));
+    bar.finish_and_clear();
+    let wrong = report.verified.iter().filter(|v| !v.findings.is_empty());
+    let wrong = wrong.count();
     if args.json {
-        anstream::println!("{:#}", to_json(&verified, wrong));
+        anstream::println!("{:#}", to_json(&report, wrong));
     } else {
-        for one in &verified {
-            for finding in &one.findings {
-                let (kind, why) = (finding.kind, &finding.why);
-                anstream::println!(
-                    "{kind} `{}`: {why}, for `{}`",
-                    finding.file.display(),
-                    one.path.display()
-                );
+        print(&report);
+    }
+    anstream::eprintln!("verified {}, wrong {wrong}", report.verified.len());
+    let mut findings = report.verified.iter().flat_map(|one| &one.findings);
+    Ok(ExitCode::from(
+        if findings.any(|finding| finding.kind == Kind::Unsatisfied) {
+            exit::REFUSED
+        } else if wrong > 0 {
+            exit::FAILED
+        } else {
+            exit::DONE
+        },
+    ))
+}
+
+/// One line a finding; what several executables share is said once.
+fn print(report: &Report) {
+    let mut lines: Vec<(&Finding, &Path, usize)> = Vec::new();
+    let mut known = std::collections::HashMap::new();
+    for one in &report.verified {
+        for finding in &one.findings {
+            let key = (finding.kind, &finding.file, &finding.why);
+            let at = *known.entry(key).or_insert_with(|| {
+                lines.push((finding, &one.path, 0));
+                lines.len() - 1
+            });
+            if let Some((_, _, count)) = lines.get_mut(at) {
+                *count += 1;
             }
         }
     }
-    anstream::eprintln!("verified {}, wrong {wrong}", verified.len());
-    if wrong > 0 && !args.json {
-        anstream::eprintln!("hint: `indir update PATH` writes the tables anew");
+    for (finding, path, count) in lines {
+        let more = match count {
+            0 | 1 => String::new(),
+            _ => format!(" and {} more", count - 1),
+        };
+        let mend = finding.mend.as_ref();
+        let mend = mend.map_or_else(String::new, |mend| format!("; run `{mend}`"));
+        anstream::println!(
+            "{} `{}`: {}, for `{}`{more}{mend}",
+            finding.kind.word(),
+            finding.file.display(),
+            finding.why,
+            path.display()
+        );
     }
-    Ok(ExitCode::from(if wrong == 0 {
-        exit::DONE
-    } else {
-        exit::FAILED
-    }))
+    for orphan in &report.orphans {
+        anstream::println!(
+            "orphan `{}`: no executable refers to it; run `indir update --prune` on the folder to remove it",
+            orphan.display()
+        );
+    }
 }
 
-fn to_json(verified: &[Verified], wrong: usize) -> serde_json::Value {
-    let executables: Vec<_> = verified
+fn to_json(report: &Report, wrong: usize) -> serde_json::Value {
+    let executables: Vec<_> = report
+        .verified
         .iter()
         .map(|one| {
             let findings: Vec<_> = one
@@ -72,9 +126,10 @@ fn to_json(verified: &[Verified], wrong: usize) -> serde_json::Value {
                 .iter()
                 .map(|finding| {
                     json!({
-                        "kind": finding.kind,
+                        "kind": finding.kind.word(),
                         "file": finding.file.to_string_lossy(),
                         "message": finding.why,
+                        "mend": finding.mend,
                     })
                 })
                 .collect();
@@ -85,10 +140,12 @@ fn to_json(verified: &[Verified], wrong: usize) -> serde_json::Value {
             })
         })
         .collect();
+    let orphans = report.orphans.iter().map(|path| path.to_string_lossy());
     json!({
         "version": JSON_VERSION,
-        "verified": verified.len(),
+        "verified": report.verified.len(),
         "wrong": wrong,
         "executables": executables,
+        "orphans": orphans.collect::<Vec<_>>(),
     })
 }

@@ -22,6 +22,8 @@ pub struct Collected {
     pub failures: Vec<(PathBuf, String)>,
     /// Temporaries that a killed run left behind.
     pub leftovers: Vec<PathBuf>,
+    /// Folders of tables.
+    pub table_folders: Vec<PathBuf>,
 }
 
 /// Resolves `paths`: a file stands for itself, a folder for every indirect
@@ -72,6 +74,10 @@ fn in_folder(folder: &Path, collected: &mut Collected) -> Vec<PathBuf> {
                 continue;
             }
         };
+        if entry.file_type().is_dir() && entry.file_name() == super::orphans::FOLDER {
+            collected.table_folders.push(entry.into_path());
+            continue;
+        }
         if !entry.file_type().is_file() {
             continue;
         }

@@ -2,8 +2,7 @@
 //!
 //! `collect` finds the executables, `plan` computes each table from files alone
 //! (in parallel, nothing is written), `apply` replaces tables so that every one
-//! is old or new at any moment; `verify` compares them with the files that
-//! they name. Nothing here prints; `cli` does.
+//! is old or new at any moment. Nothing here prints; `cli` does.
 
 mod apply;
 pub mod bindings;
@@ -14,7 +13,6 @@ mod orphans;
 mod plan;
 mod plugins;
 mod run;
-mod verify;
 mod why;
 
 use std::path::{Path, PathBuf};
@@ -22,11 +20,10 @@ use std::path::{Path, PathBuf};
 pub use apply::{Mode, apply};
 pub use bound::BOUND_FROM;
 pub use collect::{Collected, collect};
-pub use orphans::{forget, orphans};
+pub use orphans::{forget, orphans, remove, unused};
 pub use plan::{Kind, Options, Plan, PlanError, Planner, State};
 pub use plugins::Plugin;
 pub use run::{Counts, Entry, Outcome, Report, run};
-pub use verify::{Finding, Verified, verify};
 pub use why::{Offer, Want, Why, why};
 
 use crate::resolve::Store;

@@ -10,9 +10,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use indir_shim::bindings_layout::SUFFIX as BINDINGS;
+use rayon::prelude::*;
 
 use crate::adopt::UNDO_SUFFIX;
-use crate::elf::{ElfError, MappedElf};
+use crate::elf::MappedElf;
 use crate::table::Place;
 
 /// Name of the folder in the default reference.
@@ -60,18 +61,20 @@ fn tables_of(folder: &Path) -> Option<HashSet<PathBuf>> {
             continue;
         }
         let path = entry.path();
-        let map = match MappedElf::open(&path) {
-            Ok(map) => map,
-            Err(ElfError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(ElfError::Io(_)) => return None,
-            Err(_) => continue,
-        };
-        let Ok(elf) = map.elf() else { continue };
-        if let Ok(place) = Place::of(&path, &elf.notes()) {
-            tables.insert(place.path);
+        match std::fs::File::open(&path) {
+            Ok(_) => tables.extend(table_at(&path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => return None,
         }
     }
     Some(tables)
+}
+
+/// The table of the executable at `exe`, if it has a place for one.
+fn table_at(exe: &Path) -> Option<PathBuf> {
+    let map = MappedElf::open(exe).ok()?;
+    let notes = map.elf().ok()?.notes();
+    Place::of(exe, &notes).ok().map(|place| place.path)
 }
 
 /// Removes what is left of tables that lost their executable: each of `tables`
@@ -84,7 +87,7 @@ pub fn forget(tables: &[PathBuf]) -> Vec<(PathBuf, std::io::Error)> {
     for folder in folders {
         let mut files = orphans(folder, &HashSet::new());
         files.retain(|file| table_of(file).is_some_and(|table| tables.contains(&table)));
-        failures.extend(remove(files));
+        failures.extend(remove(&files));
         if folder.ends_with(FOLDER) {
             // It fails if anything is left in it, as it should.
             let _ = std::fs::remove_dir(folder);
@@ -93,13 +96,21 @@ pub fn forget(tables: &[PathBuf]) -> Vec<(PathBuf, std::io::Error)> {
     failures
 }
 
+/// What the table folders in `paths` hold that no executable refers to.
+pub fn unused(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let collected = super::collect(paths);
+    let executables = collected.executables.par_iter();
+    let used: HashSet<PathBuf> = executables.filter_map(|exe| table_at(exe)).collect();
+    let folders = collected.table_folders.par_iter();
+    folders
+        .flat_map_iter(|folder| orphans(folder, &used))
+        .collect()
+}
+
 /// Removes `files`; returns those that could not be removed.
-pub(super) fn remove(files: Vec<PathBuf>) -> Vec<(PathBuf, std::io::Error)> {
-    let removed = files.into_iter().map(|file| {
-        let result = std::fs::remove_file(&file);
-        (file, result)
-    });
-    let failed = removed.filter_map(|(file, result)| Some((file, result.err()?)));
+pub fn remove(files: &[PathBuf]) -> Vec<(PathBuf, std::io::Error)> {
+    let removed = files.iter().map(|file| (file, std::fs::remove_file(file)));
+    let failed = removed.filter_map(|(file, result)| Some((file.clone(), result.err()?)));
     failed
         .filter(|(_, error)| error.kind() != std::io::ErrorKind::NotFound)
         .collect()

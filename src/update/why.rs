@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use object::elf::{SHN_UNDEF, STB_LOCAL};
 
-use super::plan::PlanError;
+use super::plan::{Options, PlanError};
 use crate::elf::VERSYM_HIDDEN;
 use crate::resolve::library::LibraryError;
 use crate::resolve::lookup::{Resolution, Scope};
@@ -43,15 +43,25 @@ pub struct Why {
 }
 
 /// Looks `name` up in the closure of the executable at `exe`, with the folders
-/// of its table if it has one; with `version`, only what has that version.
+/// of its table if it has one, or with others if `options` say so; with
+/// `version`, only what has that version.
 ///
 /// # Errors
 /// When the closure cannot be found.
-pub fn why(exe: &Path, name: &str, version: Option<&str>) -> Result<Why, PlanError> {
+pub fn why(
+    exe: &Path,
+    name: &str,
+    version: Option<&str>,
+    options: &Options,
+) -> Result<Why, PlanError> {
     let exe = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
     let library = Library::open(&exe)?;
     let store = Store::default();
-    let inputs = inputs(&exe, &library)?;
+    let mut inputs = match &options.lib_dirs {
+        Some(lib_dirs) => Inputs::new(lib_dirs.iter().cloned())?,
+        None => inputs(&exe, &library)?,
+    };
+    inputs.replace(&options.replacements);
     let closure = Resolver::new(&store, &inputs.lib_dirs).resolve(&exe, &library)?;
     let mut paths = vec![exe];
     paths.extend(closure.nodes.iter().map(|node| node.path.clone()));

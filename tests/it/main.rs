@@ -52,3 +52,4 @@ mod update_files;
 mod update_plugins;
 mod update_refuse;
 mod update_verify;
+mod verify_kinds;

@@ -1,0 +1,103 @@
+//! A table against its executable, the files that it names, and the table that
+//! an update would write now.
+
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use indir_shim::layout::PLAN_BOUND;
+use indir_shim::table::Table;
+
+use super::{Context, Findings, Kind};
+use crate::resolve::store::Probe;
+use crate::table::{Identity, TableFile};
+use crate::update::{self, Options, PlanError, Planner};
+
+pub(super) fn path_of(path: &CStr) -> &Path {
+    Path::new(OsStr::from_bytes(path.to_bytes()))
+}
+
+impl Context<'_> {
+    pub(super) fn check_table(
+        &self,
+        file: &TableFile,
+        table: &Table<'_>,
+        findings: &mut Findings<'_>,
+    ) {
+        if table.exe_id() != self.place.id {
+            let why = "the table is another executable's";
+            return findings.update(Kind::Foreign, &self.place.path, why);
+        }
+        let before = findings.all.len();
+        let ldso = Identity::from_raw(&table.header().ldso_identity);
+        self.check_file(table.ldso(), &ldso, findings);
+        for object in table.objects() {
+            let identity = Identity::from_raw(&object.raw.identity);
+            // ld.so itself is an object of most closures: once is enough.
+            if object.path != table.ldso() {
+                self.check_file(object.path, &identity, findings);
+            }
+        }
+        self.check_binder(table, findings);
+        // An update is computed from the files: what is wrong with those has
+        // been said.
+        if findings.all.len() == before {
+            self.check_update(file, table, findings);
+        }
+        if findings.all.len() == before {
+            self.check_bindings(file, table, findings);
+        }
+        self.check_trust(table, findings);
+    }
+
+    fn check_file(&self, path: &CStr, then: &Identity, findings: &mut Findings<'_>) {
+        let path = path_of(path);
+        let now = match self.store.probe(path) {
+            Probe::Found(library) => library,
+            Probe::Missing => {
+                return findings.update(Kind::Missing, path, "there is no such file");
+            }
+            Probe::Skip(why) | Probe::Bad(why) => {
+                return findings.update(Kind::Unusable, path, why.to_string());
+            }
+        };
+        if *then != Identity::None && *then != now.identity {
+            let why = "it is not the file that the table was made for";
+            findings.update(Kind::Replaced, path, why);
+        }
+    }
+
+    /// Whether an update would write the table that is there.
+    fn check_update(&self, file: &TableFile, table: &Table<'_>, findings: &mut Findings<'_>) {
+        let options = Options {
+            kind: if table.header().plan == PLAN_BOUND {
+                update::Kind::Bound
+            } else {
+                update::Kind::Direct
+            },
+            ..Options::default()
+        };
+        let path = &self.place.path;
+        match Planner::new(self.store, &options).plan(self.exe) {
+            Ok(plan) if plan.bytes == file.bytes() => {}
+            Ok(_) => {
+                let why = "an update would write another table: the executable needs, or a search finds, other files than it names";
+                findings.update(Kind::Stale, path, why);
+            }
+            Err(error @ (PlanError::Unmet(_) | PlanError::Plugins(_) | PlanError::Resolve(_))) => {
+                let text = error.to_string();
+                let mut lines = text.lines().map(str::trim);
+                // The first says that there are more.
+                let first = lines.next().unwrap_or_default();
+                let why = lines.next().unwrap_or(first).to_owned();
+                let more = lines.count();
+                let why = match more {
+                    0 => why,
+                    _ => format!("{why}, and {more} more"),
+                };
+                findings.update(Kind::Unsatisfied, self.exe, why);
+            }
+            Err(error) => findings.update(Kind::Unusable, path, error.to_string()),
+        }
+    }
+}
