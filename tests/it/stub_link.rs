@@ -1,28 +1,31 @@
 //! A link against a stub is the link against the real library.
 //!
-//! For many libraries of the machine a program is generated that refers to
-//! their functions and data, linked against the real library and against its
-//! stub, by every linker, as PIE and not. The dynamic symbols, version needs and
-//! needed libraries must be equal, and both programs, run with the real
-//! libraries, must find every symbol at the same kind of place.
+//! For many libraries of the machine programs in C, C++ and Rust are generated
+//! that refer to their functions and data. Each is linked against the real
+//! libraries in the ordinary way, and against stubs through `indir-ld`, by every
+//! linker, as PIE and not, with and without --as-needed. The dynamic symbols,
+//! version needs and needed libraries must be equal; and both programs, run with
+//! the real libraries, the second one by its table, must find every symbol at the
+//! same kind of place, with the same bytes in it.
 //!
-//! `INDIR_FULL=1 cargo test --test it stub_link -- --nocapture` takes every
-//! library of /usr/lib/x86_64-linux-gnu and every combination (half an hour).
+//! `INDIR_FULL=1 cargo test --release --test it stub_link -- --nocapture` takes
+//! every library of /usr/lib/x86_64-linux-gnu in every combination (hours), and
+//! `INDIR_FULL=200` the named ones and 200 others.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use goblin::elf::Elf;
-use goblin::elf::{sym, symver};
 use rayon::prelude::*;
 
+use crate::stub_copies::full_tree;
+use crate::stub_facts::facts;
+use crate::stub_programs::{Language, compile, exports, helper, weak_in_archives};
 use crate::stub_tree::linkers;
-use crate::support::{Scratch, indir, run, system_lib};
+use crate::support::{Scratch, b_flag, indir, run, shim, system_lib};
 
-/// Libraries that take part in every combination, wherever they are installed.
-const NAMED: [&str; 8] = [
+/// Libraries that take part in many combinations, wherever they are installed.
+const NAMED: [&str; 12] = [
     "libc.so.6",
     "libm.so.6",
     "libstdc++.so.6",
@@ -31,200 +34,20 @@ const NAMED: [&str; 8] = [
     "libcrypto.so.3",
     "libssl.so.3",
     "ld-linux-x86-64.so.2",
+    "libcurl.so.4",
+    "libX11.so.6",
+    "libglib-2.0.so.0",
+    "libLLVM-14.so.1",
 ];
-/// How many more take part in some combinations in an ordinary run.
+/// How many more take part in one combination in an ordinary run.
 const SAMPLE: usize = 60;
-/// Largest object that programs refer to, in bytes: a copy has that size.
-const LARGEST: u64 = 64 * 1024;
 
-struct Export {
-    name: String,
-    kind: u8,
-    size: u64,
-}
-
-/// What a program can refer to, by an independent reader of ELF.
-fn exports(path: &Path) -> Option<Vec<Export>> {
-    let data = std::fs::read(path).ok()?;
-    let elf = Elf::parse(&data).ok()?;
-    if elf.header.e_machine != goblin::elf::header::EM_X86_64 || elf.soname.is_none() {
-        return None;
-    }
-    let private = private_versions(&elf);
-    let mut found = BTreeMap::new();
-    for (at, symbol) in elf.dynsyms.iter().enumerate() {
-        let version = elf
-            .versym
-            .as_ref()
-            .and_then(|v| v.get_at(at))
-            .map_or(1, |v| v.vs_val);
-        let name = elf.dynstrtab.get_at(symbol.st_name).unwrap_or("");
-        let skip = symbol.st_shndx == 0
-            || symbol.st_shndx == 0xfff1
-            || version & symver::VERSYM_HIDDEN != 0
-            || version == 0
-            || private.contains(&version)
-            || symbol.st_visibility() != sym::STV_DEFAULT
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.' || b == b'$')
-            || [
-                "main",
-                "_init",
-                "_fini",
-                "_end",
-                "_edata",
-                "__bss_start",
-                "_start",
-            ]
-            .contains(&name);
-        let code = matches!(symbol.st_type(), sym::STT_FUNC | sym::STT_GNU_IFUNC);
-        let data = matches!(symbol.st_type(), sym::STT_OBJECT | sym::STT_TLS)
-            && (1..=LARGEST).contains(&symbol.st_size);
-        if !skip && !name.is_empty() && (code || data) {
-            let kind = if code {
-                sym::STT_FUNC
-            } else {
-                symbol.st_type()
-            };
-            let export = Export {
-                name: name.to_owned(),
-                kind,
-                size: symbol.st_size,
-            };
-            found.insert(name.to_owned(), export);
-        }
-    }
-    // Evenly over the names; data is rarer and matters more.
-    let (code, data): (Vec<_>, Vec<_>) = found.into_values().partition(|e| e.kind == sym::STT_FUNC);
-    let pick = |list: Vec<Export>, most: usize| {
-        let step = list.len().div_ceil(most).max(1);
-        list.into_iter().step_by(step).collect::<Vec<_>>()
-    };
-    let mut picked = pick(code, 100);
-    picked.extend(pick(data, 60));
-    (!picked.is_empty()).then_some(picked)
-}
-
-fn private_versions(elf: &Elf<'_>) -> BTreeSet<u16> {
-    let mut private = BTreeSet::new();
-    for def in elf.verdef.iter().flat_map(|v| v.iter()) {
-        let name = def
-            .iter()
-            .next()
-            .and_then(|aux| elf.dynstrtab.get_at(aux.vda_name));
-        if name == Some("GLIBC_PRIVATE") {
-            private.insert(def.vd_ndx);
-        }
-    }
-    private
-}
-
-/// A program that prints, for each symbol, whether its own reference and
-/// dlsym() agree, and copies' contents where they hold no addresses.
-fn program(exports: &[Export]) -> String {
-    let mut text = String::from(
-        "#define _GNU_SOURCE 1\n#include <dlfcn.h>\n#include <stdio.h>\n\
-         static void say(const char *n, void *p) {\n\
-         void *d = dlsym(RTLD_DEFAULT, n);\n\
-         printf(\"%s %s\\n\", n, d == p ? \"same\" : d ? \"other\" : \"none\"); }\n",
-    );
-    let mut body = String::new();
-    for (at, export) in exports.iter().enumerate() {
-        let Export { name, kind, size } = export;
-        let _ = match *kind {
-            sym::STT_FUNC => writeln!(text, "extern void s{at}(void) __asm__(\"{name}\");"),
-            sym::STT_TLS => writeln!(
-                text,
-                "extern __thread char s{at}[{size}] __asm__(\"{name}\");"
-            ),
-            _ => writeln!(text, "extern char s{at}[{size}] __asm__(\"{name}\");"),
-        };
-        let _ = writeln!(body, "say(\"{name}\", (void *)s{at});");
-    }
-    let _ = write!(text, "int main(void) {{\n{body}return fflush(stdout); }}\n");
-    text
-}
-
-/// One dynamic symbol as the loader sees it: name@version, type, binding,
-/// defined or not, size of what is defined.
-type Fact = (String, u8, u8, bool, u64);
-
-#[derive(Debug, PartialEq, Eq)]
-struct Facts {
-    symbols: BTreeSet<Fact>,
-    needs: BTreeSet<(String, String)>,
-    needed: Vec<String>,
-}
-
-impl Facts {
-    /// What is different in the link against the stub.
-    fn against(&self, stub: &Self) -> Option<String> {
-        let few = |one: &Self, other: &Self| {
-            let symbols: Vec<_> = one.symbols.difference(&other.symbols).take(5).collect();
-            let needs: Vec<_> = one.needs.difference(&other.needs).take(5).collect();
-            format!("{symbols:?} {needs:?} {:?}", one.needed)
-        };
-        (self != stub).then(|| format!("real {}; stub {}", few(self, stub), few(stub, self)))
-    }
-}
-
-fn facts(path: &Path) -> Facts {
-    let data = std::fs::read(path).unwrap();
-    let elf = Elf::parse(&data).unwrap();
-    let mut names: BTreeMap<u16, String> = BTreeMap::new();
-    let mut needs = BTreeSet::new();
-    for need in elf.verneed.iter().flat_map(|v| v.iter()) {
-        let file = elf.dynstrtab.get_at(need.vn_file).unwrap_or("").to_owned();
-        for aux in need.iter() {
-            let name = elf.dynstrtab.get_at(aux.vna_name).unwrap_or("").to_owned();
-            names.insert(aux.vna_other, name.clone());
-            needs.insert((file.clone(), name));
-        }
-    }
-    // goblin counts by the hash table, which in a program without exports says
-    // nothing; the section header knows.
-    let header = elf
-        .section_headers
-        .iter()
-        .find(|s| s.sh_type == goblin::elf::section_header::SHT_DYNSYM)
-        .unwrap();
-    let (at, count) = (header.sh_offset as usize, header.sh_size as usize / 24);
-    let context = goblin::container::Ctx::new(
-        goblin::container::Container::Big,
-        goblin::container::Endian::Little,
-    );
-    let dynsyms = goblin::elf::Symtab::parse(&data, at, count, context).unwrap();
-    let symbols = dynsyms.iter().enumerate().skip(1).map(|(at, symbol)| {
-        let name = elf.dynstrtab.get_at(symbol.st_name).unwrap_or("");
-        let version = elf
-            .versym
-            .as_ref()
-            .and_then(|v| v.get_at(at))
-            .map_or(0, |v| v.vs_val & 0x7fff);
-        let version = names
-            .get(&version)
-            .map_or(String::new(), |v| format!("@{v}"));
-        let defined = symbol.st_shndx != 0;
-        // mold copies type and size of a function from the library, where the
-        // other linkers write STT_FUNC and 0; ld.so looks at neither.
-        let kind = match symbol.st_type() {
-            sym::STT_GNU_IFUNC => sym::STT_FUNC,
-            other => other,
-        };
-        let size = if defined { symbol.st_size } else { 0 };
-        (
-            format!("{name}{version}"),
-            kind,
-            symbol.st_bind(),
-            defined,
-            size,
-        )
-    });
-    Facts {
-        symbols: symbols.collect(),
-        needs,
-        needed: elf.libraries.iter().map(|l| (*l).to_owned()).collect(),
+/// How many libraries `INDIR_FULL` asks for beside the named ones: 1 is all.
+fn full() -> Option<usize> {
+    let text = std::env::var("INDIR_FULL").ok()?;
+    match text.parse() {
+        Ok(1) | Err(_) => Some(usize::MAX),
+        Ok(most) => Some(most),
     }
 }
 
@@ -251,39 +74,54 @@ fn libraries() -> Vec<PathBuf> {
     let named = NAMED.iter().map(|n| folder.join(n));
     let named = named.map(|p| {
         std::fs::canonicalize(&p)
-            .unwrap_or_else(|e| panic!("{p:?}: {e}; apt-get install libssl3 zlib1g g++"))
+            .unwrap_or_else(|e| panic!("{p:?}: {e}; tests/scripts/deps.sh test"))
     });
     let named: Vec<PathBuf> = named.collect();
-    let full = std::env::var_os("INDIR_FULL").is_some();
-    let step = if full { 1 } else { (all.len() / SAMPLE).max(1) };
-    let others = all.into_iter().filter(|p| !named.contains(p)).step_by(step);
-    let others: Vec<PathBuf> = others.collect();
+    let full = full();
+    let others: Vec<PathBuf> = all.into_iter().filter(|p| !named.contains(p)).collect();
+    let most = match full {
+        None => SAMPLE,
+        Some(most) => most.max(200),
+    };
+    // Evenly over the names.
+    let count = others.len().min(most);
+    let others: Vec<PathBuf> = (0..count)
+        .filter_map(|at| others.get(at * others.len() / count).cloned())
+        .collect();
     assert!(
-        !full || others.len() >= 200,
+        full.is_none() || others.len() >= 200,
         "only {} libraries are installed",
         others.len()
     );
     named.into_iter().chain(others).collect()
 }
 
-/// What is different between the two links of one combination, if anything.
+/// One program, to be linked twice.
 struct Job<'a> {
     library: &'a Path,
-    stub: &'a Path,
     tree: &'a Path,
-    object: PathBuf,
-    flags: Vec<String>,
-    dir: PathBuf,
+    language: Language,
+    /// What the compiler made.
+    program: &'a [String],
+    flags: &'a [String],
+    needed: &'static str,
+    dir: &'a Path,
 }
 
 impl Job<'_> {
     fn link(&self, name: &str, library: &Path, extra: &[String]) -> Option<PathBuf> {
         let output = self.dir.join(name);
-        let mut command = Command::new("gcc");
+        let mut command = Command::new(self.language.driver());
+        // The wrapper finds ld.lld on PATH, which has one version of it.
+        if let Some(folder) = self.flags.iter().find_map(|f| f.strip_prefix("-B")) {
+            command.env("INDIR_LD", format!("{folder}/ld.lld"));
+        }
         command
-            .args(&self.flags)
+            .env("INDIR_LINK_TABLE", "0")
             .args(extra)
-            .arg(&self.object)
+            .args(self.flags)
+            .args(self.program)
+            .arg(self.needed)
             .arg(library)
             .arg("-o")
             .arg(&output);
@@ -293,79 +131,144 @@ impl Job<'_> {
         (ran.code() == Some(0)).then_some(output)
     }
 
+    fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|f| f.ends_with(flag))
+    }
+
     /// An explanation of a difference; `Ok(false)` if neither link works.
     fn compare(&self) -> Result<bool, String> {
-        let tree = [
+        let stubs = [
+            b_flag(),
             format!("-B{}", self.tree.display()),
             format!("-L{}", self.tree.display()),
         ];
+        let stub = self.tree.join(self.library.file_name().unwrap());
         let real = self.link("real", self.library, &[]);
-        let stub = self.link("stub", self.stub, &tree);
+        let stub = self.link("stub", &stub, &stubs);
         let (real, stub) = match (real, stub) {
             (Some(real), Some(stub)) => (real, stub),
             (None, None) => return Ok(false),
             (real, _) => return Err(format!("only one links: real {}", real.is_some())),
         };
-        if let Some(text) = facts(&real).against(&facts(&stub)) {
+        let (mut with_real, mut with_stub) = (facts(&real), facts(&stub));
+        // mold 1.x prefers a weak function of an archive to a weak one of a shared
+        // library, not to a strong one, and in a stub all functions are strong.
+        // Rust's own archive of such functions is in every Rust link.
+        let mut passed_over = BTreeSet::new();
+        if self.language == Language::Rust && self.has("mold") {
+            passed_over = weak_in_archives(self.program);
+            with_real.leave_out(&passed_over);
+            with_stub.leave_out(&passed_over);
+        }
+        if let Some(text) = with_real.against(&with_stub) {
             return Err(text);
         }
-        let start = |program: &Path| {
-            let ran = run(Command::new("timeout").arg("20").arg(program));
-            (ran.code(), ran.stdout())
-        };
-        let (a, b) = (start(&real), start(&stub));
+        let updated = run(indir().arg("update").arg(&stub));
+        if updated.code() != Some(0) {
+            return Err(format!("no table: {updated}"));
+        }
+        let bytes = std::fs::read(&stub).unwrap();
+        let interpreter = goblin::elf::Elf::parse(&bytes).unwrap().interpreter;
+        if interpreter != shim().to_str() {
+            return Err(format!("not indirect: {interpreter:?}"));
+        }
+        let (a, b) = (Start::of(&real), Start::of(&stub));
         // mold 1.x marks an undefined symbol with a canonical PLT address as
         // STT_GNU_IFUNC where the real library has that type, and ld.so then
         // calls the PLT entry as a resolver. Against a stub it does not.
-        let has = |what: &str| self.flags.iter().any(|f| f.ends_with(what));
-        let right = b.0 == Some(0) && b.1.lines().all(|l| l.ends_with(" same"));
-        if a == b || (has("mold") && has("-no-pie") && right) {
-            Ok(true)
-        } else {
-            let odd = |text: &str| {
-                text.lines()
-                    .filter(|l| !l.ends_with(" same"))
-                    .take(9)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            };
-            Err(format!(
-                "runs differ: {:?} {} / {:?} {}",
-                a.0,
-                odd(&a.1),
-                b.0,
-                odd(&b.1)
-            ))
+        let right = b.code == Some(0) && b.lines.values().all(|l| l.starts_with("same "));
+        if a == b || (self.has("mold") && self.has("-no-pie") && right) {
+            return Ok(true);
+        }
+        // What is not the same in two starts of the same program says nothing.
+        let again = Start::of(&real);
+        let differ = |x: &Start, y: &Start, name: &String| x.lines.get(name) != y.lines.get(name);
+        let names: BTreeSet<&String> = a.lines.keys().chain(b.lines.keys()).collect();
+        let different: Vec<String> = names
+            .into_iter()
+            .filter(|name| differ(&a, &b, name) && !differ(&a, &again, name))
+            .filter(|name| !passed_over.contains(*name))
+            .map(|name| format!("{name}: {:?} / {:?}", a.lines.get(name), b.lines.get(name)))
+            .take(9)
+            .collect();
+        if different.is_empty() && a.code == b.code {
+            return Ok(true);
+        }
+        Err(format!(
+            "runs differ: {:?} / {:?} {}",
+            a.code,
+            b.code,
+            different.join(", ")
+        ))
+    }
+}
+
+/// What a program did: what it says of each symbol.
+#[derive(Debug, PartialEq, Eq)]
+struct Start {
+    code: Option<i32>,
+    lines: BTreeMap<String, String>,
+}
+
+impl Start {
+    fn of(program: &Path) -> Self {
+        let ran = run(Command::new("timeout").arg("20").arg(program));
+        let text = ran.stdout();
+        // A library may print something at start, with the time in it.
+        let verdict = |l: &str| {
+            ["same ", "other ", "none "]
+                .iter()
+                .any(|v| l.starts_with(v))
+        };
+        let lines = text.lines().filter_map(|l| l.split_once(' '));
+        let lines = lines.filter(|l| verdict(l.1));
+        Self {
+            code: ran.code(),
+            lines: lines.map(|(a, b)| (a.to_owned(), b.to_owned())).collect(),
         }
     }
+}
+
+/// One way to link: linker and -pie, --as-needed or not, language.
+struct Combination {
+    flags: Vec<String>,
+    pie: bool,
+    needed: &'static str,
+    language: Language,
+}
+
+fn combinations(scratch: &Scratch) -> Vec<Combination> {
+    let mut all = Vec::new();
+    for linker in linkers(scratch) {
+        for (pie, needed) in [
+            (true, "-Wl,--as-needed"),
+            (false, "-Wl,--no-as-needed"),
+            (true, "-Wl,--no-as-needed"),
+            (false, "-Wl,--as-needed"),
+        ] {
+            for language in Language::ALL {
+                let mut flags = linker.clone();
+                flags.push(if pie { "-pie" } else { "-no-pie" }.to_owned());
+                all.push(Combination {
+                    flags,
+                    pie,
+                    needed,
+                    language,
+                });
+            }
+        }
+    }
+    all
 }
 
 #[test]
 fn the_same_link_as_against_the_real_library() {
     let scratch = Scratch::new();
-    let full = std::env::var_os("INDIR_FULL").is_some();
+    let full = full().is_some();
     let libraries = libraries();
-    let tree = scratch.join("tree");
-    run(indir()
-        .args(["stub", "--tree"])
-        .arg(system_lib())
-        .arg("-o")
-        .arg(&tree))
-    .success();
-    let linkers = linkers(&scratch);
-    let mut combinations: Vec<Vec<String>> = Vec::new();
-    for linker in &linkers {
-        for (pie, needed) in [
-            ("-pie", "-Wl,--as-needed"),
-            ("-no-pie", "-Wl,--no-as-needed"),
-            ("-pie", "-Wl,--no-as-needed"),
-            ("-no-pie", "-Wl,--as-needed"),
-        ] {
-            let mut flags = linker.clone();
-            flags.extend([pie.to_owned(), needed.to_owned()]);
-            combinations.push(flags);
-        }
-    }
+    let (tree, _) = full_tree(&scratch);
+    let helpers = [false, true].map(|pie| helper(&scratch, pie));
+    let combinations = combinations(&scratch);
     let results: Vec<(String, Result<bool, String>)> = libraries
         .par_iter()
         .enumerate()
@@ -375,41 +278,43 @@ fn the_same_link_as_against_the_real_library() {
             let Some(exports) = exports(library) else {
                 return results;
             };
-            let source = dir.join("p.c");
-            std::fs::write(&source, program(&exports)).unwrap();
-            for pie in ["-fPIE", "-fno-pie"] {
-                let object = dir.join(format!("p{pie}.o"));
-                run(Command::new("gcc")
-                    .args(["-c", "-O1", "-w", pie])
-                    .arg(&source)
-                    .arg("-o")
-                    .arg(&object))
-                .success();
-            }
-            let stub = tree.join(library.file_name().unwrap());
-            for (at, flags) in combinations.iter().enumerate() {
+            let mut programs: BTreeMap<(Language, bool), Vec<String>> = BTreeMap::new();
+            for (at, combination) in combinations.iter().enumerate() {
                 // In an ordinary run most libraries see one combination.
-                let chosen =
-                    index < NAMED.len() && at % 4 < 2 || at == (index * 7) % combinations.len();
+                let chosen = index < NAMED.len() && at % 7 == index % 7
+                    || at == (index * 7) % combinations.len();
                 if !full && !chosen {
                     continue;
                 }
-                let kind = if flags.iter().any(|f| f == "-pie") {
-                    "-fPIE"
-                } else {
-                    "-fno-pie"
-                };
+                let Combination { language, pie, .. } = *combination;
+                let program = programs.entry((language, pie)).or_insert_with(|| {
+                    compile(language, pie, &exports, &helpers[usize::from(pie)], &dir)
+                });
                 let job = Job {
                     library,
-                    stub: &stub,
                     tree: &tree,
-                    object: dir.join(format!("p{kind}.o")),
-                    flags: flags.clone(),
-                    dir: dir.clone(),
+                    language,
+                    program,
+                    flags: &combination.flags,
+                    needed: combination.needed,
+                    dir: &dir,
                 };
-                results.push((format!("{} {flags:?}", library.display()), job.compare()));
+                let what = format!(
+                    "{} {language:?} {:?} {}",
+                    library.display(),
+                    combination.flags,
+                    combination.needed
+                );
+                let result = job.compare();
+                if let Err(text) = &result {
+                    eprintln!("{what}: {text}");
+                }
+                results.push((what, result));
             }
             std::fs::remove_dir_all(&dir).unwrap();
+            if full {
+                eprintln!("{}: {} links", library.display(), results.len());
+            }
             results
         })
         .collect();
@@ -419,7 +324,8 @@ fn the_same_link_as_against_the_real_library() {
         .filter_map(|(what, r)| Some(format!("{what}: {}", r.as_ref().err()?)))
         .collect();
     eprintln!(
-        "{} links, {linked} that work, {} different",
+        "{} libraries, {} links, {linked} that work, {} different",
+        libraries.len(),
         results.len(),
         different.len()
     );
@@ -435,164 +341,4 @@ fn the_same_link_as_against_the_real_library() {
         "only {linked} of {} links work",
         results.len()
     );
-}
-
-/// Copies of everything that C and C++ programs copy, and a table of their own.
-const CXX: &str = r#"
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <iostream>
-#include <stdexcept>
-#include <string>
-#include <thread>
-#include <vector>
-extern "C" char **environ;
-extern "C" unsigned char table[4096];
-extern "C" int table_sum();
-extern "C" unsigned char *table_address();
-int main() {
-    setenv("FROM_MAIN", "1", 1);
-    bool seen = false;
-    for (char **e = environ; *e; ++e) seen |= !std::strcmp(*e, "FROM_MAIN=1");
-    table[7] = 200;
-    std::fprintf(stdout, "%d %d %d\n", seen, table_sum(), table == table_address());
-    try { std::vector<int>().at(3); } catch (const std::out_of_range &) { std::cout << "caught" << std::endl; }
-    std::string text;
-    std::thread([&] { text = "thread"; }).join();
-    std::cout << text << ' ' << typeid(std::runtime_error("x")).name() << '\n';
-}
-"#;
-
-const TABLE: &str = r#"
-unsigned char table[4096] = { [4095] = 5 };
-int table_sum(void) { int s = 0; for (int i = 0; i < 4096; i++) s += table[i]; return s; }
-unsigned char *table_address(void) { return table; }
-"#;
-
-/// The tree of the system's folder, the compiler's, and a library of our own.
-fn full_tree(scratch: &Scratch) -> (PathBuf, PathBuf) {
-    let own = scratch.dir("own");
-    let source = scratch.file("table.c", TABLE);
-    let library = own.join("libtable.so");
-    crate::support::cc([
-        "-shared".as_ref(),
-        "-fPIC".as_ref(),
-        "-O1".as_ref(),
-        "-Wl,-soname,libtable.so".as_ref(),
-        source.as_os_str(),
-        "-o".as_ref(),
-        library.as_os_str(),
-    ]);
-    // The compiler's own folder has this link; its other files are not libraries
-    // that programs are linked with.
-    let links = scratch.dir("links");
-    std::os::unix::fs::symlink("libstdc++.so.6", links.join("libstdc++.so")).unwrap();
-    let tree = scratch.join("tree");
-    let mut command = indir();
-    command.arg("stub");
-    for folder in [&own, &links, &system_lib()] {
-        command.arg("--tree").arg(folder);
-    }
-    run(command.arg("-o").arg(&tree)).success();
-    (tree, own)
-}
-
-#[test]
-fn cxx_and_rust_programs_link_the_same_and_run() {
-    let scratch = Scratch::new();
-    let (tree, own) = full_tree(&scratch);
-    let source = scratch.file("main.cc", CXX);
-    let rust = scratch.file(
-        "main.rs",
-        "fn main() { println!(\"{:?}\", std::thread::spawn(|| 1 + 1).join().unwrap()); }\n",
-    );
-    for linker in linkers(&scratch) {
-        for pie in [true, false] {
-            let link = |name: &str, extra: &[String]| {
-                let output = scratch.join(name);
-                let mut command = Command::new("g++");
-                // The wrapper finds ld.lld on PATH, which has one version of it.
-                if let Some(folder) = linker.iter().find_map(|f| f.strip_prefix("-B")) {
-                    command.env("INDIR_LD", format!("{folder}/ld.lld"));
-                }
-                command.args(extra).args(&linker).args(if pie {
-                    ["-pie", "-fPIE"]
-                } else {
-                    ["-no-pie", "-fno-pie"]
-                });
-                command
-                    .arg("-O1")
-                    .arg(&source)
-                    .arg("-o")
-                    .arg(&output)
-                    .args(["-ltable", "-pthread"]);
-                run(&mut command).success();
-                output
-            };
-            let real = link("real", &[format!("-L{}", own.display())]);
-            let stub = link(
-                "stub",
-                &[
-                    format!("-B{}", tree.display()),
-                    format!("-L{}", tree.display()),
-                ],
-            );
-            assert_eq!(facts(&real).against(&facts(&stub)), None, "{linker:?}");
-            let start = |program: &Path| {
-                run(Command::new(program).env("LD_LIBRARY_PATH", &own))
-                    .success()
-                    .stdout()
-            };
-            let expected = start(&real);
-            assert!(
-                expected.starts_with("1 205 1\ncaught\nthread "),
-                "{linker:?} {expected}"
-            );
-            assert_eq!(start(&stub), expected);
-
-            // The same, indirect: the stubs at link time, a table at run time.
-            let indirect = link(
-                "indirect",
-                &[
-                    crate::support::b_flag(),
-                    format!("-B{}", tree.display()),
-                    format!("-L{}", tree.display()),
-                ],
-            );
-            run(indir()
-                .arg("update")
-                .arg(&indirect)
-                .arg("--lib-dir")
-                .arg(&own))
-            .success();
-            assert_eq!(
-                run(&mut Command::new(&indirect)).success().stdout(),
-                expected,
-                "{linker:?} indirect"
-            );
-
-            let compile = |name: &str, extra: &[String]| {
-                let output = scratch.join(name);
-                let mut command = Command::new("rustc");
-                command.args(["-C", "linker=gcc", "-C"]).arg(format!(
-                    "relocation-model={}",
-                    if pie { "pie" } else { "static" }
-                ));
-                for arg in linker.iter().chain(extra) {
-                    command.arg("-C").arg(format!("link-arg={arg}"));
-                }
-                run(command.arg(&rust).arg("-o").arg(&output)).success();
-                output
-            };
-            let stubs = [
-                format!("-B{}", tree.display()),
-                format!("-L{}", tree.display()),
-            ];
-            let stub = compile("stub-rust", &stubs);
-            let real = compile("real-rust", &[]);
-            assert_eq!(facts(&real).against(&facts(&stub)), None, "{linker:?} Rust");
-            run(&mut Command::new(&stub)).success().prints("2\n");
-        }
-    }
 }

@@ -1,11 +1,16 @@
-//! Independent readers agree on what a library exports: goblin for every
-//! library of the system, abidiff (libabigail) for real pairs.
+//! Independent readers agree on what a library exports: goblin and abidw
+//! (libabigail) for libraries of the system, abidiff for real pairs.
+//!
+//! `INDIR_FULL=1 cargo test --release --test it stub_oracle -- --nocapture` asks
+//! both about every library under /usr/lib.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use goblin::elf::{Elf, sym};
+use rayon::prelude::*;
 
 use crate::support::{debian_lib, glibc_lib, indir, need, run, system_lib};
 
@@ -54,30 +59,163 @@ fn exported(path: &Path) -> Option<BTreeSet<String>> {
     Some(found)
 }
 
+/// Libraries of the system: the folder that programs are linked with; with
+/// `INDIR_FULL` every 64-bit one under /usr/lib, plugins and all.
+fn libraries() -> Vec<PathBuf> {
+    let full = std::env::var_os("INDIR_FULL").is_some();
+    let (root, depth) = if full {
+        (Path::new("/usr/lib").to_owned(), 64)
+    } else {
+        (system_lib(), 1)
+    };
+    let files = walkdir::WalkDir::new(root)
+        .max_depth(depth)
+        .sort_by_file_name();
+    files
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|f| f.file_type().is_file())
+        .map(walkdir::DirEntry::into_path)
+        .filter(|path| path.to_string_lossy().contains(".so"))
+        .filter(|path| {
+            let mut start = [0; 6];
+            let file = std::fs::File::open(path);
+            file.and_then(|mut file| file.read_exact(&mut start))
+                .is_ok()
+                && start == *b"\x7fELF\x02\x01"
+        })
+        .collect()
+}
+
+/// The lines of `indir abi dump` that begin with `symbol`, without that word.
+fn dumped(path: &Path) -> Vec<String> {
+    let text = run(indir().args(["abi", "dump"]).arg(path))
+        .success()
+        .stdout();
+    let symbols = text.lines().filter_map(|l| l.strip_prefix("symbol "));
+    symbols.map(str::to_owned).collect()
+}
+
 #[test]
 fn goblin_agrees_on_every_library_of_the_system() {
-    let mut count = 0;
-    for entry in std::fs::read_dir(system_lib()).unwrap().map(Result::unwrap) {
-        let path = entry.path();
-        if !entry.file_type().unwrap().is_file() || !path.to_string_lossy().contains(".so") {
+    let count = libraries()
+        .par_iter()
+        .filter(|path| {
+            // Names with bytes that the text escapes are not compared, and files
+            // that goblin cannot read neither.
+            let Some(expected) = exported(path).filter(|e| e.iter().all(|n| n.is_ascii())) else {
+                eprintln!("not compared with goblin: {}", path.display());
+                return false;
+            };
+            let found: BTreeSet<String> = dumped(path)
+                .iter()
+                .map(|l| l.split(' ').next().unwrap().to_owned())
+                .collect();
+            let different: Vec<_> = found.symmetric_difference(&expected).take(5).collect();
+            assert!(different.is_empty(), "{path:?}: {different:?}");
+            true
+        })
+        .count();
+    eprintln!("goblin agrees on {count} libraries");
+    assert!(count > 100, "{count}");
+}
+
+/// `name@VERSION type size` of every export, size for data only, by abidw; or
+/// why there is no answer. It reads no debug information, and passes over symbols
+/// without a type, as linkers make them (`_end`).
+fn abidw(path: &Path) -> Result<BTreeSet<String>, String> {
+    need("abidw", "abigail-tools");
+    let ran = run(Command::new("timeout")
+        .args(["60", "abidw", "--no-show-locs"])
+        .args(["--debug-info-dir", "/nonexistent"])
+        .arg(path));
+    if ran.code() != Some(0) {
+        let why = ran.stderr();
+        return Err(format!(
+            "{:?} {}",
+            ran.code(),
+            why.lines().last().unwrap_or("")
+        ));
+    }
+    let text = ran.stdout();
+    let mut found = BTreeSet::new();
+    for element in text.split("<elf-symbol ").skip(1) {
+        let fields = element.split("/>").next().unwrap_or("");
+        let field = |name: &str| {
+            let from = fields.split(&format!(" {name}='")).nth(1);
+            let from = from.or_else(|| fields.strip_prefix(&format!("{name}='")));
+            from.and_then(|text| text.split('\'').next()).unwrap_or("")
+        };
+        let version = field("version");
+        if field("is-defined") != "yes" || version == "GLIBC_PRIVATE" {
             continue;
         }
-        // Names with bytes that the text escapes are not compared.
-        let Some(expected) = exported(&path).filter(|e| e.iter().all(|n| n.is_ascii())) else {
-            continue;
+        let at = match field("is-default-version") {
+            _ if version.is_empty() => "",
+            "yes" => "@@",
+            _ => "@",
         };
-        let text = run(indir().args(["abi", "dump"]).arg(&path))
-            .success()
-            .stdout();
-        let symbols = text.lines().filter_map(|l| l.strip_prefix("symbol "));
-        let found: BTreeSet<String> = symbols
-            .map(|l| l.split(' ').next().unwrap().to_owned())
-            .collect();
-        let different: Vec<_> = found.symmetric_difference(&expected).take(5).collect();
-        assert!(different.is_empty(), "{path:?}: {different:?}");
-        count += 1;
+        let what = match field("type") {
+            "func-type" | "gnu-ifunc-type" => "function".to_owned(),
+            "tls-type" => format!("tls {}", sized(field("size"))),
+            _ => format!("object {}", sized(field("size"))),
+        };
+        found.insert(format!("{}{at}{version} {what}", field("name")));
     }
-    assert!(count > 100, "{count}");
+    Ok(found)
+}
+
+fn sized(size: &str) -> u64 {
+    size.parse().unwrap_or(0)
+}
+
+/// The same of a line of `indir abi dump`; `None` for symbols without a type.
+fn typed(line: &str) -> Option<String> {
+    let mut fields = line.split(' ');
+    let (name, kind) = (fields.next()?, fields.next()?);
+    match kind {
+        "function" => Some(format!("{name} function")),
+        "notype" => None,
+        _ => {
+            let size = fields.find_map(|f| f.strip_prefix("size="));
+            Some(format!("{name} {kind} {}", sized(size.unwrap_or(""))))
+        }
+    }
+}
+
+#[test]
+fn abidw_agrees_on_the_libraries_of_the_system() {
+    let all = libraries();
+    let step = if std::env::var_os("INDIR_FULL").is_some() {
+        1
+    } else {
+        (all.len() / 80).max(1)
+    };
+    let chosen: Vec<&PathBuf> = all.iter().step_by(step).collect();
+    let (mut silent, mut different) = (Vec::new(), Vec::new());
+    let results: Vec<_> = chosen.par_iter().map(|path| (path, abidw(path))).collect();
+    for (path, answer) in results {
+        match answer {
+            Err(why) => silent.push(format!("{}: {why}", path.display())),
+            Ok(expected) => {
+                let found: BTreeSet<String> =
+                    dumped(path).iter().filter_map(|l| typed(l)).collect();
+                let few: Vec<_> = found.symmetric_difference(&expected).take(5).collect();
+                if !few.is_empty() {
+                    different.push(format!("{}: {few:?}", path.display()));
+                }
+            }
+        }
+    }
+    eprintln!(
+        "abidw agrees on {} of {} libraries; no answer for {}:\n{}",
+        chosen.len() - silent.len() - different.len(),
+        chosen.len(),
+        silent.len(),
+        silent.join("\n")
+    );
+    assert!(different.is_empty(), "{}", different.join("\n"));
+    assert!(silent.len() * 10 < chosen.len(), "{}", silent.join("\n"));
 }
 
 /// The symbols that abidiff's report lists as added and removed, but for

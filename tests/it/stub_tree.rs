@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Scratch, glibc, glibc_lib, indir, need, run};
+use crate::stub_facts::facts;
+use crate::support::{Scratch, cache, glibc, glibc_lib, indir, need, run};
 
 /// Where libc6-dev of a glibc is unpacked.
 fn dev(version: &str) -> PathBuf {
@@ -105,57 +106,132 @@ fn a_link_against_the_tree_reads_no_real_glibc_file() {
          int main(int n, char **v) { atexit(end); (void)v; \
          return printf(\"%d %.1f\\n\", environ != 0, sin(n) + fmod(5, 3)) < 0; }\n",
     );
-    need("strace", "strace");
-    need("ld.gold", "binutils");
-    need("mold", "mold");
-    // What the checks below would say of an ordinary link.
-    let log = scratch.join("ordinary.log");
-    let mut ordinary = Command::new("strace");
-    ordinary
-        .args(["-f", "-e", "trace=open,openat", "-z", "-o"])
-        .arg(&log);
-    ordinary
-        .arg("gcc")
-        .arg(&source)
-        .arg("-o")
-        .arg(scratch.join("ordinary"))
-        .args(["-lm", "-Wl,--trace"]);
-    assert!(!glibc_files(&run(&mut ordinary).success().stdout()).is_empty());
-    assert!(!read_twice(&std::fs::read_to_string(&log).unwrap()).is_empty());
+    let program = scratch.join("program");
+    let mut line: Vec<String> = [&source, Path::new("-o"), &program]
+        .map(|p| p.to_str().unwrap().to_owned())
+        .to_vec();
+    line.extend(["-lm", "-ldl", "-lpthread"].map(str::to_owned));
+    // What the checks say of an ordinary link.
+    let ordinary = Traced::gcc(&scratch, &line, scratch.path());
+    assert!(!ordinary.named.is_empty() && !ordinary.opened.is_empty());
     for linker in linkers(&scratch) {
         for pie in ["-pie", "-no-pie"] {
-            let program = scratch.join("program");
-            let log = scratch.join("strace.log");
-            let mut command = Command::new("strace");
-            command
-                .args(["-f", "-e", "trace=open,openat", "-z", "-o"])
-                .arg(&log);
-            command.args(["gcc", pie]).args(&linker);
-            command
-                .arg(format!("-B{}", stubs.display()))
-                .arg(format!("-L{}", stubs.display()));
-            command.arg(&source).arg("-o").arg(&program).args([
-                "-lm",
-                "-ldl",
-                "-lpthread",
-                "-Wl,--trace",
-            ]);
-            let ran = run(&mut command);
-            ran.success()
-                .out_has(&format!("{}/libc.so.6", stubs.display()));
-            assert_eq!(
-                glibc_files(&ran.stdout()),
-                Vec::<String>::new(),
-                "{linker:?}"
-            );
-            let log = std::fs::read_to_string(&log).unwrap();
-            assert!(
-                log.contains(&format!("{}/libc.so.6", stubs.display())),
-                "strace saw nothing"
-            );
-            assert_eq!(read_twice(&log), Vec::<String>::new(), "{linker:?}");
+            let mut flags = linker.clone();
+            flags.push(pie.to_owned());
+            flags.extend(["-B", "-L"].map(|flag| format!("{flag}{}", stubs.display())));
+            flags.extend(line.clone());
+            let traced = Traced::gcc(&scratch, &flags, scratch.path());
+            traced.assert_no_glibc_but(&stubs);
             run(&mut Command::new(&program)).success().out_has("end");
         }
+    }
+}
+
+/// Unpacks, configures and makes GNU hello in the ordinary way; returns its
+/// folder, and the arguments of the compiler in the last step.
+fn hello(scratch: &Scratch) -> (PathBuf, Vec<String>) {
+    let folder = cache().join("src");
+    let tarball = std::fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with("hello_") && name.contains(".orig.tar.")
+        })
+        .unwrap_or_else(|| {
+            panic!("GNU hello is not in {folder:?}: run tests/scripts/fetch-source.sh hello (`make test` does)")
+        });
+    let folder = scratch.dir("hello");
+    run(Command::new("tar")
+        .arg("-xf")
+        .arg(tarball)
+        .arg("-C")
+        .arg(&folder)
+        .args(["--strip-components", "1"]))
+    .success();
+    need("make", "make");
+    let step = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&folder);
+        run(&mut command).success().stdout()
+    };
+    step("./configure", &["CC=gcc", "--disable-dependency-tracking"]);
+    let made = step("make", &["V=1"]);
+    let line = made.lines().find(|l| l.contains(" -o hello "));
+    let words = line.expect("make links hello").split_whitespace();
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    assert_eq!(words[0], "gcc");
+    (folder, words[1..].to_vec())
+}
+
+#[test]
+fn gnu_hello_links_against_the_tree_alone() {
+    let scratch = Scratch::new();
+    let stubs = scratch.join("stubs");
+    tree("bookworm", &stubs);
+    let (folder, line) = hello(&scratch);
+    let program = folder.join("hello");
+    for linker in linkers(&scratch) {
+        let link = |extra: &[String]| {
+            let mut arguments = linker.clone();
+            arguments.extend_from_slice(extra);
+            arguments.extend(line.clone());
+            Traced::gcc(&scratch, &arguments, &folder)
+        };
+        let ordinary = link(&[]);
+        assert!(!ordinary.named.is_empty() && !ordinary.opened.is_empty());
+        let expected = facts(&program);
+        link(&["-B", "-L"].map(|flag| format!("{flag}{}", stubs.display())))
+            .assert_no_glibc_but(&stubs);
+        assert_eq!(expected.against(&facts(&program)), None, "{linker:?}");
+        run(&mut Command::new(&program))
+            .success()
+            .prints("Hello, world!\n");
+    }
+}
+
+/// A link, as the linker's --trace and strace tell it.
+struct Traced {
+    /// Files of the machine's own glibc that the linker names.
+    named: Vec<String>,
+    /// Those that compiler and linker opened, not counting what ld.so loads for
+    /// themselves.
+    opened: Vec<String>,
+    trace: String,
+    log: String,
+}
+
+impl Traced {
+    fn gcc(scratch: &Scratch, arguments: &[String], folder: &Path) -> Self {
+        need("strace", "strace");
+        need("ld.gold", "binutils");
+        need("mold", "mold");
+        let log = scratch.join("strace.log");
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "-e", "trace=open,openat", "-z", "-o"])
+            .arg(&log)
+            .arg("gcc")
+            .args(arguments)
+            .arg("-Wl,--trace")
+            .current_dir(folder);
+        let trace = run(&mut command).success().stdout();
+        let log = std::fs::read_to_string(&log).unwrap();
+        Self {
+            named: glibc_files(&trace),
+            opened: read_twice(&log),
+            trace,
+            log,
+        }
+    }
+
+    fn assert_no_glibc_but(&self, stubs: &Path) {
+        let stub = format!("{}/libc.so.6", stubs.display());
+        assert!(self.trace.contains(&stub), "{}", self.trace);
+        assert!(self.log.contains(&stub), "strace saw nothing");
+        assert_eq!(self.named, Vec::<String>::new());
+        assert_eq!(self.opened, Vec::<String>::new());
     }
 }
 
@@ -190,7 +266,9 @@ fn glibc_files(text: &str) -> Vec<String> {
         "Scrt1.o",
         "libc_nonshared.a",
     ];
-    let paths = text.lines().map(|l| l.trim_matches(['(', ')', ' ']));
+    // mold's lines begin with a word.
+    let paths = text.lines().map(|l| l.trim_start_matches("trace: "));
+    let paths = paths.map(|l| l.trim_matches(['(', ')', ' ']));
     paths
         .filter(|l| l.starts_with("/lib") || l.starts_with("/usr/lib"))
         .filter(|l| NAMES.contains(&l.rsplit('/').next().unwrap_or("")))
