@@ -65,8 +65,32 @@ pub(crate) fn full_tree(scratch: &Scratch) -> (PathBuf, PathBuf) {
     for folder in [&own, &links, &system_lib()] {
         command.arg("--tree").arg(folder);
     }
+    for folder in private_folders() {
+        command.arg("--tree").arg(folder);
+    }
     run(command.arg("-o").arg(&tree)).success();
     (tree, own)
+}
+
+/// Folders outside the search path that libraries of the system take their own
+/// libraries from: GNU ld reads those too.
+fn private_folders() -> std::collections::BTreeSet<PathBuf> {
+    let mut folders = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir(system_lib()).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.contains(".so.") || !entry.file_type().unwrap().is_file() {
+            continue;
+        }
+        let data = std::fs::read(entry.path()).unwrap();
+        let Ok(elf) = goblin::elf::Elf::parse(&data) else {
+            continue;
+        };
+        let listed = elf.runpaths.iter().flat_map(|path| path.split(':'));
+        // Its own folder again, in other words, is none.
+        let real = listed.filter_map(|folder| std::fs::canonicalize(folder).ok());
+        folders.extend(real.filter(|folder| folder.is_dir() && *folder != system_lib()));
+    }
+    folders
 }
 
 #[test]

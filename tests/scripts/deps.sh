@@ -36,8 +36,6 @@ packages_for() {
         echo libclang-rt-14-dev
         # libraries whose stubs are linked against in every way
         echo libcurl4 libx11-6 libglib2.0-0 libllvm14
-        # AddressSanitizer of Debian 12's clang; setpriv and unshare
-        echo libclang-rt-14-dev util-linux
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt
         echo ca-certificates gpgv debian-archive-keyring
         ;;
