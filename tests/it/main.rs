@@ -30,6 +30,7 @@ mod run_dlopen;
 mod run_env;
 mod run_process;
 mod run_secure;
+mod runtime_programs;
 mod stub_bad_input;
 mod stub_basics;
 mod stub_copies;

@@ -1,0 +1,7 @@
+# packages: qtbase5-dev g++ pkg-config xvfb xauth
+# build: g++ -fPIC -o show qt-show.cc $(pkg-config --cflags --libs Qt5Widgets Qt5Sql)
+# plugins: /usr/lib/x86_64-linux-gnu/qt5/plugins
+# except: libxml2.so
+# Platform plugins (offscreen, minimal, xcb), image formats, a database driver.
+for platform in offscreen minimal; do QT_QPA_PLATFORM=$platform "$BIN/show" 2>/dev/null; done
+QT_QPA_PLATFORM=xcb xvfb-run -a "$BIN/show" 2>/dev/null
