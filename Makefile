@@ -23,6 +23,8 @@ test: ## install what the tests need, fetch real builds of glibc and others, run
 
 bench: ## run the benchmarks and print their tables
 	tests/scripts/deps.sh build test
+	$(CARGO) build --release --locked
+	tests/scripts/bench-programs.sh
 	$(CARGO) bench --workspace --locked --bench '*'
 
 lint: ## formatting, clippy, documentation, shell scripts; any warning fails

@@ -180,6 +180,15 @@ pub fn adopted_copy(exe: &Path, out: &Path, shim: &Path) -> anyhow::Result<Adopt
     Ok(adopted)
 }
 
+/// A copy at `out` of the executable at `exe` as it is, written in the same way
+/// as the other copies are: for measurements.
+///
+/// # Errors
+/// When `exe` cannot be read or `out` cannot be written.
+pub fn plain_copy(exe: &Path, out: &Path) -> anyhow::Result<()> {
+    save::plain(out, open(exe)?.bytes())
+}
+
 /// A copy at `out` of the executable at `exe` that another interpreter runs;
 /// not synced: for measurements.
 ///

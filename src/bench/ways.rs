@@ -1,7 +1,9 @@
 //! The ways to start one program, each as a temporary copy of it.
 //!
 //! All copies lie in one temporary folder and have the program's own file name,
-//! so that they differ in nothing but how libraries are found and bound. The
+//! so that they differ in nothing but how libraries are found and bound; all are
+//! written alike, because the kernel's page cache keeps a file in larger or smaller
+//! units by how it was written, which shows in page faults. The
 //! ordinary way finds the same files: where the original finds libraries by its
 //! table or relative to itself, LD_LIBRARY_PATH names those folders, which
 //! costs ld.so what a RUNPATH would.
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use fs_err as fs;
 
-use crate::adopt::{adopted_copy, copy_with_interpreter};
+use crate::adopt::{adopted_copy, copy_with_interpreter, plain_copy};
 use crate::artefacts;
 use crate::elf::MappedElf;
 use crate::resolve::{Library, Resolver, Store};
@@ -87,7 +89,7 @@ impl Ways {
         let ordinary = place("ordinary")?;
         match &origin.ldso {
             Some(ldso) => copy_with_interpreter(&exe, &ordinary, ldso)?,
-            None => drop(fs::copy(&exe, &ordinary)?),
+            None => plain_copy(&exe, &ordinary)?,
         }
         let mut env = Vec::new();
         if origin.relocated && !origin.folders.is_empty() {
@@ -116,6 +118,10 @@ impl Ways {
                 Ok(()) => ways.push(way(kind, &copy, &[])),
                 Err(error) => missing.push((kind, format!("{error:#}"))),
             }
+        }
+        for way in &ways {
+            // Pages that wait to be written out would count as dirty memory.
+            fs::File::open(&way.exe)?.sync_all()?;
         }
         Ok(Self {
             ways,
