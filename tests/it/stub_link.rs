@@ -10,7 +10,8 @@
 //!
 //! `INDIR_FULL=1 cargo test --release --test it stub_link -- --nocapture` takes
 //! every library of /usr/lib/x86_64-linux-gnu in every combination (hours), and
-//! `INDIR_FULL=200` the named ones and 200 others.
+//! `INDIR_FULL=200` the named ones and 200 others; with `INDIR_PART=2/8` the
+//! second eighth of them, so that a long run can be spread over time or machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -93,7 +94,21 @@ fn libraries() -> Vec<PathBuf> {
         "only {} libraries are installed",
         others.len()
     );
-    named.into_iter().chain(others).collect()
+    let all = named.into_iter().chain(others);
+    match full.and(part()) {
+        None => all.collect(),
+        Some((part, of)) => all.skip(part - 1).step_by(of).collect(),
+    }
+}
+
+/// `INDIR_PART=K/N`: the Kth of N parts, counted from 1.
+fn part() -> Option<(usize, usize)> {
+    let text = std::env::var("INDIR_PART").ok()?;
+    let parsed = text.split_once('/').and_then(|(part, of)| {
+        let (part, of) = (part.parse().ok()?, of.parse().ok()?);
+        (1..=of).contains(&part).then_some((part, of))
+    });
+    Some(parsed.unwrap_or_else(|| panic!("INDIR_PART={text}: a part looks like 2/8")))
 }
 
 /// One program, to be linked twice.
