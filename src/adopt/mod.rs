@@ -110,9 +110,11 @@ pub fn adopt_file(
         options.lib_dirs.get_or_insert_default().extend(moved);
     }
     write_table(replacement.temporary(), replacement.target(), &options)?;
+    let place = place_of(replacement.target(), &bytes)?;
     if adopted != Adopted::Already {
-        let place = place_of(replacement.target(), &bytes)?;
         undo::save(&place, source.bytes(), &bytes)?;
+    } else if let Ok(original) = undo::load(&place_of(&exe.canonicalize()?, &bytes)?, &bytes) {
+        undo::save(&place, &original, &bytes)?;
     }
     replacement.publish()?;
     Ok(adopted)
@@ -149,6 +151,9 @@ pub fn undo_file(exe: &Path, target: &Target) -> anyhow::Result<Undone> {
         Err(PlaceError::NoNote) => return Ok(Undone::NotIndirect),
         other => other?,
     };
+    if *target == Target::InPlace && crate::verify::is_privileged(&real) {
+        undo::check_trust(&place, source.bytes())?;
+    }
     let bytes = undo::load(&place, source.bytes())?;
     let replacement = match target {
         Target::InPlace => save::Replacement::of_file(exe, &source, &bytes)?,

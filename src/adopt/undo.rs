@@ -103,6 +103,27 @@ fn path(place: &Place, adopted: &[u8]) -> PathBuf {
     name.into()
 }
 
+/// Whether the patch may decide what a privileged executable runs: nobody but
+/// root can have written it.
+///
+/// # Errors
+/// Says why not.
+pub(super) fn check_trust(place: &Place, adopted: &[u8]) -> anyhow::Result<()> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = path(place, adopted);
+    let text = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    // What is missing is told by `load`.
+    if path.exists()
+        && let Err(reason) = indir_shim::secure::Trust::nothing().check(&text)
+    {
+        bail!(
+            "it is privileged, and `{}` is not to be trusted: {reason}",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
 /// Writes the patch for the executable whose table is at `place`, durably.
 pub(super) fn save(place: &Place, original: &[u8], adopted: &[u8]) -> anyhow::Result<()> {
     let path = path(place, adopted);

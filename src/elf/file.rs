@@ -169,19 +169,24 @@ impl<'a> ElfFile<'a> {
     /// File bytes from virtual address `vaddr` to the end of the file-backed
     /// part of the PT_LOAD that holds it, and of those that continue it in
     /// memory and in the file: patchelf lets tables begin in one and end in the
-    /// next.
+    /// next, or in the rest of its last page, which is mapped as well.
     pub fn bytes_at(&self, vaddr: u64) -> Option<&'a [u8]> {
         let loads = || self.segments.iter().filter(|s| s.kind == elf::PT_LOAD);
         let load = loads().find(|s| vaddr >= s.vaddr && vaddr - s.vaddr < s.filesz)?;
         let start = usize::try_from(load.offset.checked_add(vaddr - load.vaddr)?).ok()?;
         let mut end = load.offset.checked_add(load.filesz)?;
         let mut next = load.vaddr.checked_add(load.filesz)?;
+        let mut last = load;
         // PT_LOADs are in ascending order, so that each is looked at once.
         for more in loads().filter(|s| s.vaddr > load.vaddr && s.filesz > 0) {
             if (more.offset, more.vaddr) == (end, next) {
                 end = end.checked_add(more.filesz)?;
                 next = next.checked_add(more.filesz)?;
+                last = more;
             }
+        }
+        if last.filesz == last.memsz {
+            end = end.checked_add(next.checked_next_multiple_of(4096)? - next)?;
         }
         let end = usize::try_from(end).ok()?;
         self.data.get(start..end.min(self.data.len()))

@@ -22,6 +22,7 @@ use crate::resolve::library::{Library, LibraryError};
 use crate::table::{LoadError, Place, TableFile};
 use crate::update::{collect, orphans};
 use interpreter::Known;
+pub(crate) use trust::is_privileged;
 
 /// What kind of thing is wrong: one word, for programs that read JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

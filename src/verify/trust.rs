@@ -110,7 +110,7 @@ fn check_folders(folders: &[&Path], findings: &mut Findings<'_>) {
 
 /// Whether the kernel would start it with AT_SECURE for another user: setuid,
 /// setgid (which without group execution means nothing), or capabilities.
-fn is_privileged(exe: &Path) -> bool {
+pub(crate) fn is_privileged(exe: &Path) -> bool {
     let Ok(metadata) = std::fs::metadata(exe) else {
         return false;
     };

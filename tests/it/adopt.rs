@@ -162,6 +162,23 @@ fn spare_room_keeps_length_and_payload() {
     assert_eq!(new.len(), data.len());
     assert_eq!(new[elf_len..], data[elf_len..]);
     same(&exe, &ours, &[]).success();
+    // No segment moves, and one ends later in the page that it ends in anyway.
+    let loads = |data: &[u8]| -> Vec<_> {
+        let elf = Elf::parse(data).unwrap();
+        assert_eq!(elf.header.e_phoff, 64);
+        let all = elf.program_headers.into_iter();
+        all.filter(|p| p.p_type == PT_LOAD).collect()
+    };
+    let (before, after) = (loads(&data), loads(&new));
+    assert_eq!(before.len(), after.len());
+    let mut longer = 0;
+    for (old, new) in before.iter().zip(&after) {
+        assert_eq!((old.p_offset, old.p_vaddr), (new.p_offset, new.p_vaddr));
+        let page = |p: &goblin::elf::ProgramHeader| (p.p_vaddr + p.p_memsz).next_multiple_of(4096);
+        assert_eq!(page(old), page(new));
+        longer += usize::from(old.p_memsz != new.p_memsz);
+    }
+    assert_eq!(longer, 1);
 }
 
 #[test]

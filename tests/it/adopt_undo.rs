@@ -159,6 +159,41 @@ fn what_was_changed_since_or_cannot_be_known_is_refused() {
     undo(&exe).success();
 }
 
+/// Whoever can write the patch could make anything of a setuid program.
+#[test]
+fn a_privileged_executable_needs_a_patch_of_root() {
+    let dir = Scratch::new();
+    let exe = ordinary(&dir.join("great.c"), HELLO, &[]);
+    let original = std::fs::read(&exe).unwrap();
+    std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o4755)).unwrap();
+    in_place(&exe);
+    let tables = dir.join(".indir");
+    std::fs::set_permissions(&tables, std::fs::Permissions::from_mode(0o777)).unwrap();
+    undo(&exe)
+        .exits(1)
+        .err_is_one_line()
+        .err_has("it is privileged, and `");
+    std::fs::set_permissions(&tables, std::fs::Permissions::from_mode(0o755)).unwrap();
+    undo(&exe).success();
+    assert!(std::fs::read(&exe).unwrap() == original);
+}
+
+/// A copy that `-o` makes of what is indirect already can be undone as well.
+#[test]
+fn a_second_adoption_elsewhere_keeps_what_undoes_the_first() {
+    let dir = Scratch::new();
+    let exe = ordinary(&dir.join("first.c"), HELLO, &[]);
+    let original = std::fs::read(&exe).unwrap();
+    in_place(&exe);
+    let second = dir.dir("elsewhere").join("second");
+    adopt([OsStr::new("-o"), second.as_os_str(), exe.as_os_str()])
+        .success()
+        .err_has("indirect already");
+    undo(&second).success();
+    assert!(std::fs::read(&second).unwrap() == original);
+    assert_is_indirect(&exe);
+}
+
 /// A table that another executable uses stays.
 #[test]
 fn a_copy_keeps_its_table() {

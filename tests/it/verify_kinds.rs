@@ -303,7 +303,11 @@ fn orphans_are_listed_and_pruned() {
 fn copy_of_indir(scratch: &Scratch) -> PathBuf {
     let copy = scratch.join("indir");
     if !copy.exists() {
-        std::fs::copy(env!("CARGO_BIN_EXE_indir"), &copy).unwrap();
+        // A descriptor of ours for writing could be in another test's child.
+        run(Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_indir"))
+            .arg(&copy))
+        .success();
     }
     let mut folder = Some(scratch.path());
     mode(scratch.path(), 0o755);
