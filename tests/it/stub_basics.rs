@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
 use crate::support::{Scratch, cc, glibc, indir, run, system_lib};
 
@@ -67,17 +66,6 @@ fn library_text_and_stub_give_the_same_stub() {
         assert_eq!(first, again, "{name}: from a stub");
         assert_eq!(text, dump(&scratch.join("first.so")), "{name}");
     }
-}
-
-#[test]
-fn libc_is_a_matter_of_milliseconds() {
-    let scratch = Scratch::new();
-    let library = lib("bookworm", "libc.so.6");
-    stub(&library, &scratch.join("warm.so"));
-    let start = Instant::now();
-    stub(&library, &scratch.join("out.so"));
-    let took = start.elapsed();
-    assert!(took.as_millis() < 100, "{took:?}");
 }
 
 #[test]
