@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::diff::{Class, Rule, diff};
 use super::super::model::*;
-use super::super::text::tests::any_abi;
+use super::super::parse::tests::any_abi;
 use super::{check, common};
 
 proptest! {

@@ -6,7 +6,8 @@ use crate::elf::{ElfError, MappedElf};
 
 use super::closure::Finder;
 use super::model::{Abi, Name};
-use super::text::{self, TextError};
+use super::parse::TextError;
+use super::text;
 use super::{Digest, read};
 
 /// Why no ABI could be had from a file.

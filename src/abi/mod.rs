@@ -10,7 +10,9 @@ mod digest;
 pub mod floor;
 pub mod load;
 pub mod model;
+pub mod parse;
 pub mod read;
+pub mod rules;
 pub mod text;
 
 pub use closure::Finder;

@@ -4,7 +4,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::super::model::*;
-use super::{HEADER, TextError};
+use super::super::text::HEADER;
+use super::TextError;
 use crate::stub;
 
 fn name() -> impl Strategy<Value = Name> {

@@ -8,9 +8,11 @@
 pub mod archive;
 mod file;
 mod harness;
+mod image;
 mod layout;
 pub mod objects;
 pub mod script;
+mod symbols;
 mod tables;
 pub mod tree;
 mod write;

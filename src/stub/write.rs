@@ -12,9 +12,13 @@
 use indir_shim::note;
 use object::elf;
 
-use crate::abi::model::{Abi, Binding, Key, Kind, Place, Properties};
+use crate::abi::model::{Abi, Binding, Properties};
 
+use super::image::{
+    ALLOC, EXEC, Image, R, Segment, TLS, Target, W, WRITE, X, finish, index, load, segment,
+};
 use super::layout::Layout;
+use super::symbols::{Placed, symbol_table};
 use super::tables::{self, Strings};
 
 /// The name of the version that no stub has: ld.so says that it was not found.
@@ -44,111 +48,6 @@ pub enum StubError {
     /// Offsets into the string table are 32 bits.
     #[error("its names are longer than ELF can address")]
     Names,
-}
-
-/// One section header to be.
-struct Section {
-    name: Vec<u8>,
-    kind: u32,
-    flags: u64,
-    addr: u64,
-    offset: u64,
-    size: u64,
-    link: u32,
-    info: u32,
-    align: u64,
-    entsize: u64,
-}
-
-struct Segment {
-    kind: u32,
-    flags: u32,
-    offset: u64,
-    vaddr: u64,
-    filesz: u64,
-    memsz: u64,
-    align: u64,
-}
-
-/// The file under construction.
-struct Image {
-    bytes: Vec<u8>,
-    sections: Vec<Section>,
-}
-
-impl Image {
-    fn pad(&mut self, align: usize) {
-        let len = self.bytes.len().next_multiple_of(align);
-        self.bytes.resize(len, 0);
-    }
-
-    fn here(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    /// Appends `content` as a section at address `bias` + its file offset.
-    fn push(
-        &mut self,
-        name: &str,
-        kind: u32,
-        flags: u64,
-        align: usize,
-        bias: u64,
-        content: &[u8],
-    ) -> usize {
-        self.pad(align);
-        let offset = self.here();
-        self.bytes.extend_from_slice(content);
-        self.sections.push(Section {
-            name: name.as_bytes().to_vec(),
-            kind,
-            flags,
-            addr: if flags & ALLOC == 0 { 0 } else { bias + offset },
-            offset,
-            size: content.len() as u64,
-            link: 0,
-            info: 0,
-            align: align as u64,
-            entsize: 0,
-        });
-        self.sections.len() - 1
-    }
-
-    /// A section without content at `addr`.
-    fn push_empty(&mut self, name: &str, flags: u64, addr: u64, size: u64, align: u64) -> usize {
-        let offset = self.here();
-        self.sections.push(Section {
-            name: name.as_bytes().to_vec(),
-            kind: elf::SHT_NOBITS.0,
-            flags,
-            addr,
-            offset,
-            size,
-            link: 0,
-            info: 0,
-            align,
-            entsize: 0,
-        });
-        self.sections.len() - 1
-    }
-}
-
-const ALLOC: u64 = 2;
-const WRITE: u64 = 1;
-const EXEC: u64 = 4;
-const TLS: u64 = 0x400;
-const R: u32 = 4;
-const W: u32 = 2;
-const X: u32 = 1;
-
-/// Where the areas of a [`Layout`] begin, and the section index of each.
-#[derive(Default)]
-struct Placed {
-    text: (u64, u16),
-    rodata: (u64, u16),
-    relro: (u64, u16),
-    data: (u64, u16),
-    tls: (u64, u16),
 }
 
 /// Writes the stub of `abi`.
@@ -422,187 +321,10 @@ pub fn stub(abi: &Abi) -> Result<Vec<u8>, StubError> {
     {
         room.copy_from_slice(&symbols);
     }
-    finish(abi, image, &program)
-}
-
-/// Section headers begin with an empty one.
-fn index(at: usize) -> u16 {
-    u16::try_from(at + 1).unwrap_or(u16::MAX)
-}
-
-fn load(flags: u32, offset: u64, vaddr: u64, filesz: u64, memsz: u64, align: u64) -> Segment {
-    segment(elf::PT_LOAD.0, flags, offset, vaddr, filesz, memsz, align)
-}
-
-fn segment(
-    kind: u32,
-    flags: u32,
-    offset: u64,
-    vaddr: u64,
-    filesz: u64,
-    memsz: u64,
-    align: u64,
-) -> Segment {
-    Segment {
-        kind,
-        flags,
-        offset,
-        vaddr,
-        filesz,
-        memsz,
-        align,
-    }
-}
-
-fn symbol_table(abi: &Abi, layout: &Layout<'_>, placed: &Placed, names: &[u32]) -> Vec<u8> {
-    let mut out = vec![0; 24];
-    let mut names = names.iter().copied();
-    let mut put = |info: u8, other: u8, shndx: u16, value: u64, size: u64| {
-        out.extend_from_slice(&names.next().unwrap_or(0).to_le_bytes());
-        out.extend_from_slice(&[info, other]);
-        out.extend_from_slice(&shndx.to_le_bytes());
-        out.extend_from_slice(&value.to_le_bytes());
-        out.extend_from_slice(&size.to_le_bytes());
+    let target = Target {
+        machine: abi.machine,
+        flags: abi.flags,
+        unique: abi.symbols.values().any(|s| s.binding == Binding::Unique),
     };
-    for undefined in abi.undefined.values() {
-        let binding = if undefined.weak {
-            elf::STB_WEAK
-        } else {
-            elf::STB_GLOBAL
-        };
-        let kind = if undefined.tls {
-            elf::STT_TLS
-        } else {
-            elf::STT_NOTYPE
-        };
-        put(binding.0 << 4 | kind.0, 0, 0, 0, 0);
-    }
-    for &(key, symbol) in &layout.order {
-        let kind = match symbol.kind {
-            Kind::Function => elf::STT_FUNC,
-            Kind::Object => elf::STT_OBJECT,
-            Kind::Tls => elf::STT_TLS,
-            Kind::NoType => elf::STT_NOTYPE,
-        };
-        let binding = match symbol.binding {
-            Binding::Global => elf::STB_GLOBAL,
-            Binding::Weak => elf::STB_WEAK,
-            Binding::Unique => elf::STB_GNU_UNIQUE,
-        };
-        let visibility = if symbol.protected {
-            elf::STV_PROTECTED
-        } else {
-            elf::STV_DEFAULT
-        };
-        let (value, shndx) = address(key, symbol.place, layout, placed);
-        // One size for all functions: their own.
-        let size = if symbol.kind == Kind::Function {
-            1
-        } else {
-            symbol.size
-        };
-        put(
-            binding.0 << 4 | kind.0,
-            symbol.other | visibility.0,
-            shndx,
-            value,
-            size,
-        );
-    }
-    out
-}
-
-fn address(key: &Key, place: Place, layout: &Layout<'_>, placed: &Placed) -> (u64, u16) {
-    let (base, section) = match place {
-        Place::Absolute(value) => return (value, elf::SHN_ABS.0),
-        Place::Text => placed.text,
-        Place::Rodata => placed.rodata,
-        Place::Relro => placed.relro,
-        Place::Data => placed.data,
-        Place::Tls => placed.tls,
-    };
-    let offset = layout.area(place).and_then(|area| area.offsets.get(key));
-    (base + offset.copied().unwrap_or(0), section)
-}
-
-/// Adds section names and headers, and fills in the file's header.
-fn finish(abi: &Abi, mut image: Image, program: &[Segment]) -> Result<Vec<u8>, StubError> {
-    let mut names = Strings::new();
-    let shstrtab = names.add(b".shstrtab");
-    let offsets: Vec<u32> = image.sections.iter().map(|s| names.add(&s.name)).collect();
-    let names = names.finish().ok_or(StubError::Names)?;
-    image.push(".shstrtab", elf::SHT_STRTAB.0, 0, 1, 0, &names);
-    image.pad(8);
-    let section_headers = image.here();
-    image.bytes.extend_from_slice(&[0; 64]);
-    for (section, name) in image
-        .sections
-        .iter()
-        .zip(offsets.into_iter().chain([shstrtab]))
-    {
-        let out = &mut image.bytes;
-        out.extend_from_slice(&name.to_le_bytes());
-        out.extend_from_slice(&section.kind.to_le_bytes());
-        for value in [section.flags, section.addr, section.offset, section.size] {
-            out.extend_from_slice(&value.to_le_bytes());
-        }
-        out.extend_from_slice(&section.link.to_le_bytes());
-        out.extend_from_slice(&section.info.to_le_bytes());
-        out.extend_from_slice(&section.align.to_le_bytes());
-        out.extend_from_slice(&section.entsize.to_le_bytes());
-    }
-
-    // ELFOSABI_GNU announces STB_GNU_UNIQUE, as GNU ld writes it.
-    let unique = abi.symbols.values().any(|s| s.binding == Binding::Unique);
-    let osabi = if unique {
-        elf::ELFOSABI_GNU
-    } else {
-        elf::ELFOSABI_NONE
-    };
-    let mut header = Vec::with_capacity(64);
-    header.extend_from_slice(&elf::ELFMAG);
-    header.extend_from_slice(&[
-        elf::ELFCLASS64.0,
-        elf::ELFDATA2LSB.0,
-        1,
-        osabi.0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-        0,
-    ]);
-    header.extend_from_slice(&elf::ET_DYN.0.to_le_bytes());
-    header.extend_from_slice(&abi.machine.to_le_bytes());
-    header.extend_from_slice(&1u32.to_le_bytes());
-    for value in [0, 64, section_headers] {
-        header.extend_from_slice(&value.to_le_bytes());
-    }
-    header.extend_from_slice(&abi.flags.to_le_bytes());
-    let count = image.sections.len() as u16 + 1;
-    for value in [64, 56, program.len() as u16, 64, count, count - 1] {
-        header.extend_from_slice(&value.to_le_bytes());
-    }
-    for segment in program {
-        header.extend_from_slice(&segment.kind.to_le_bytes());
-        header.extend_from_slice(&segment.flags.to_le_bytes());
-        for value in [
-            segment.offset,
-            segment.vaddr,
-            segment.vaddr,
-            segment.filesz,
-            segment.memsz,
-            segment.align,
-        ] {
-            header.extend_from_slice(&value.to_le_bytes());
-        }
-    }
-    debug_assert_eq!(header.len(), 64 + 56 * program.len());
-    if let Some(room) = image.bytes.get_mut(..header.len()) {
-        room.copy_from_slice(&header);
-    }
-    Ok(image.bytes)
+    finish(image, &target, &program).ok_or(StubError::Names)
 }
