@@ -70,6 +70,9 @@ pub fn map(
             notes.scan(note_bytes, note.align as usize);
         }
     }
+    if notes.stub.is_some() {
+        return Err("it is an ABI stub");
+    }
     if let Some(id) = notes.build_id {
         identity(id);
     }

@@ -39,6 +39,7 @@ mod stub_floor;
 mod stub_link;
 mod stub_oracle;
 mod stub_programs;
+mod stub_replaced;
 mod stub_tree;
 mod support;
 mod swap;
