@@ -40,6 +40,8 @@ mod stub_link;
 mod stub_oracle;
 mod stub_programs;
 mod stub_replaced;
+mod stub_rules;
+mod stub_text;
 mod stub_tree;
 mod support;
 mod swap;

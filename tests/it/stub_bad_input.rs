@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use indir::abi::{self, Finder};
 use indir::elf::ElfFile;
@@ -66,7 +65,6 @@ fn truncated_at_every_length() {
 #[test]
 fn damaged_at_random() {
     let scratch = Scratch::new();
-    let start = Instant::now();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut random = move || {
         state ^= state << 13;
@@ -93,11 +91,6 @@ fn damaged_at_random() {
             exercise(&damaged);
         }
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(120),
-        "{:?}",
-        start.elapsed()
-    );
 }
 
 #[test]
@@ -136,6 +129,10 @@ fn one_line_for_what_is_no_library() {
             run(&mut command).exits(1).err_is_one_line().err_has(what);
         }
         let out = scratch.join("never.so");
+        run(indir().args(["abi", "floor"]).arg(path).arg("-o").arg(&out))
+            .exits(1)
+            .err_is_one_line()
+            .err_has(what);
         run(indir().arg("stub").arg(path).arg("-o").arg(&out))
             .exits(1)
             .err_is_one_line()
@@ -203,10 +200,20 @@ fn hash_styles_and_sections_make_no_difference() {
         "{}",
         styles[0]
     );
-    let stripped = scratch.join("gnu.so");
+    // From dynamic tags alone, whichever hash table counts the symbols.
     let strip = crate::support::need("llvm-strip-14", "llvm-14");
-    run(Command::new(strip).arg("--strip-sections").arg(&stripped)).success();
-    assert_eq!(dump(&stripped), styles[0]);
+    for style in ["sysv", "gnu", "both"] {
+        let stripped = scratch.join(format!("{style}.so"));
+        run(Command::new(&strip).arg("--strip-sections").arg(&stripped)).success();
+        let bytes = std::fs::read(&stripped).unwrap();
+        let elf = goblin::elf::Elf::parse(&bytes).unwrap();
+        assert_eq!(elf.header.e_shoff, 0);
+        let dynamic = elf.dynamic.as_ref().unwrap();
+        let has = |tag| dynamic.dyns.iter().any(|entry| entry.d_tag == tag);
+        assert_eq!(has(goblin::elf::dynamic::DT_HASH), style != "gnu");
+        assert_eq!(has(goblin::elf::dynamic::DT_GNU_HASH), style != "sysv");
+        assert_eq!(dump(&stripped), styles[0], "{style}");
+    }
 }
 
 #[test]
@@ -289,9 +296,8 @@ fn overlapping_names_do_not_multiply() {
         bytes[entry..entry + 4].copy_from_slice(&(at + index as u32).to_le_bytes());
     }
     let file = scratch.file("overlap.so", bytes);
-    let start = Instant::now();
     run(indir().args(["abi", "dump"]).arg(&file))
         .exits(1)
+        .err_is_one_line()
         .err_has("names overlap");
-    assert!(start.elapsed() < Duration::from_secs(20));
 }
