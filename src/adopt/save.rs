@@ -108,22 +108,37 @@ pub(super) fn plain(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Most bytes of one write.
+const RUN: usize = 1 << 20;
+
 /// Leaves out pages of zeros, of which there may be many in front of a segment
-/// that had to be far away.
+/// that had to be far away. All else is written in long runs: the page cache
+/// keeps what one call wrote in large units, which are mapped by fewer faults.
 fn sparse(file: &mut (impl std::io::Write + std::io::Seek), bytes: &[u8]) -> std::io::Result<()> {
-    const PAGE: usize = 4096;
-    // The last byte is always written: it gives the file its length.
-    let Some((pages, last)) = bytes.split_at_checked(bytes.len().saturating_sub(1)) else {
-        return Ok(());
-    };
-    for page in pages.chunks(PAGE) {
-        if page.iter().all(|&byte| byte == 0) {
-            file.seek(std::io::SeekFrom::Current(page.len() as i64))?;
-        } else {
-            file.write_all(page)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // The last byte is always written: it gives the file its length.
+        let skipped = leading(rest, true).min(rest.len() - 1);
+        file.seek(std::io::SeekFrom::Current(skipped as i64))?;
+        rest = rest.get(skipped..).unwrap_or_default();
+        let (run, after) = rest.split_at(leading(rest, false).max(1));
+        for part in run.chunks(RUN) {
+            file.write_all(part)?;
         }
+        rest = after;
     }
-    file.write_all(last)
+    Ok(())
+}
+
+/// Bytes of the pages at the front that are all zero, or that are not.
+fn leading(bytes: &[u8], zero: bool) -> usize {
+    const PAGE: usize = 4096;
+    let is_zero = |page: &[u8]| page.iter().all(|&byte| byte == 0);
+    let pages = bytes.chunks(PAGE);
+    pages
+        .take_while(|page| is_zero(page) == zero)
+        .map(<[u8]>::len)
+        .sum()
 }
 
 fn own_ids(file: &std::fs::File) -> std::io::Result<(u32, u32)> {
