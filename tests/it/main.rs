@@ -60,3 +60,4 @@ mod update_plugins;
 mod update_refuse;
 mod update_verify;
 mod verify_kinds;
+mod whole_system;

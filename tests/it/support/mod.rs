@@ -5,6 +5,7 @@
 
 pub(crate) mod link;
 pub(crate) mod program;
+pub(crate) mod sandbox;
 pub(crate) mod subject;
 
 use std::ffi::OsStr;
