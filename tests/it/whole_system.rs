@@ -48,6 +48,7 @@ const DENIED_PREFIXES: [&str; 4] = ["mkfs", "mke2fs", "fsck", "systemd"];
 /// Programs that cannot be compared, and why.
 const UNLIKE: [(&str, &str); 8] = [
     ("fpcmkcfg", "prints the time"),
+    ("jshell", "prints the time"),
     (
         "groff",
         "prints what its children say in the order in which they end",
