@@ -1,18 +1,20 @@
 //! `indir adopt` against patchelf, over every dynamically linked executable of
 //! /usr/bin: each is to run with another build of glibc.
 //!
-//! A plain program (`harness = false`). patchelf is given the interpreter and
-//! the run path, `indir adopt` the folder. Printed for each tool: how long it
-//! took for all files, a call for each; how many bytes the files grew by and
-//! how many changed; and of how many programs `--version` then prints
-//! something else, or ends in another way, than that of the original. Programs
-//! that do not even agree with themselves are left out and counted. `indir
-//! adopt` makes its files durable, patchelf syncs nothing.
+//! A plain program (`harness = false`). Each tool reads the program and writes a
+//! new file in a folder of its own: patchelf is given the interpreter and the
+//! run path, `indir adopt` the folder. Printed for each tool: how many bytes the
+//! files grew by and how many changed, and of how many programs `--version` then
+//! prints something that the original never prints, or ends in another way.
+//! Programs that do not even agree with themselves are left out and counted.
 //!
-//! `cargo bench --bench adopt -- time` leaves out what is not timed.
+//! `-- time` runs none of the programs and measures, for each, the median of
+//! five calls of each tool, by turns. `indir adopt` makes its files durable and
+//! checks the libraries, patchelf neither. `-- 10` takes every tenth program,
+//! `-- NAME…` those.
 
 use std::collections::HashSet;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,16 +25,17 @@ use goblin::elf::Elf;
 /// Longest run of a program.
 const LIMIT: Duration = Duration::from_secs(20);
 
+type Call = dyn Fn(&Path, &Path) -> Command;
+
 struct Tool {
     name: String,
-    /// Makes the command that changes the file in place.
-    command: Box<dyn Fn(&Path) -> Command>,
+    /// Makes the command that reads the first file and writes the second.
+    command: Box<Call>,
 }
 
 /// What became of the files of one tool.
 #[derive(Default)]
 struct Score {
-    time: Duration,
     /// Files that the tool refused.
     refused: Vec<String>,
     broken: Vec<String>,
@@ -46,72 +49,128 @@ fn main() {
     if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
-    let only_time = arguments.iter().any(|argument| argument == "time");
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a scratch folder");
     let cache = std::env::var_os("INDIR_CACHE").map_or_else(
         || Path::new(env!("CARGO_TARGET_TMPDIR")).join("../cache"),
         PathBuf::from,
     );
     let tools = tools(scratch.path(), &cache);
-    let programs = programs();
+    let programs = chosen(&arguments);
     println!("{} executables of /usr/bin", programs.len());
-    let mut scores: Vec<Score> = tools.iter().map(|_| Score::default()).collect();
-    let mut unsteady = 0;
-    for (n, program) in programs.iter().enumerate() {
-        let name = program.file_name().expect("a file name");
-        let expected = if only_time {
-            None
-        } else {
-            let first = start(program, name.as_ref(), scratch.path());
-            if first != start(program, name.as_ref(), scratch.path()) {
-                unsteady += 1;
-                continue;
-            }
-            Some(first)
-        };
-        let original = std::fs::read(program).expect("a readable executable");
-        // Each round begins with another tool.
-        for turn in 0..tools.len() {
-            let at = (n + turn) % tools.len();
-            let (tool, score) = (&tools[at], &mut scores[at]);
-            let folder = scratch.path().join(format!("{n}.{at}"));
-            std::fs::create_dir(&folder).expect("a folder");
-            let copy = folder.join(name);
-            std::fs::copy(program, &copy).expect("a copy");
-            std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).expect("its mode");
-            let begin = Instant::now();
-            let done = (tool.command)(&copy)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-            score.time += begin.elapsed();
-            let label = program.display().to_string();
-            if done.is_ok_and(|status| status.success()) {
-                let now = std::fs::read(&copy).expect("the result");
-                score.grown += now.len() as i64 - original.len() as i64;
-                let pairs = now.iter().zip(&original);
-                score.changed += pairs.filter(|(a, b)| a != b).count() as u64;
-                score.changed += now.len().abs_diff(original.len()) as u64;
-                let differs =
-                    |expected: &Option<_>| start(&copy, name.as_ref(), scratch.path()) != *expected;
-                if expected.as_ref().is_some_and(differs) {
-                    score.broken.push(label);
+    if arguments.iter().any(|argument| argument == "time") {
+        time(&tools, &programs, scratch.path());
+    } else {
+        compare(&tools, &programs, scratch.path());
+    }
+}
+
+/// The programs that the arguments ask for.
+fn chosen(arguments: &[String]) -> Vec<PathBuf> {
+    let all = programs();
+    let named = |path: &PathBuf| {
+        let name = path.file_name().expect("a file name");
+        arguments.iter().skip(1).any(|argument| name == &**argument)
+    };
+    let some: Vec<PathBuf> = all.iter().filter(|path| named(path)).cloned().collect();
+    if !some.is_empty() {
+        return some;
+    }
+    let step = arguments.iter().find_map(|argument| argument.parse().ok());
+    all.into_iter().step_by(step.unwrap_or(1)).collect()
+}
+
+/// Lets the tool make a file; `None` if it refuses.
+fn make(tool: &Tool, program: &Path, folder: &Path) -> (Option<PathBuf>, Duration) {
+    let _ = std::fs::remove_dir_all(folder);
+    std::fs::create_dir(folder).expect("a folder");
+    let made = folder.join(program.file_name().expect("a file name"));
+    let mut command = (tool.command)(program, &made);
+    let begin = Instant::now();
+    let done = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let time = begin.elapsed();
+    let done = done.is_ok_and(|status| status.success());
+    (done.then_some(made), time)
+}
+
+fn time(tools: &[Tool], programs: &[PathBuf], scratch: &Path) {
+    let mut times: Vec<Vec<f64>> = tools.iter().map(|_| Vec::new()).collect();
+    for program in programs {
+        let mut calls: Vec<Vec<f64>> = tools.iter().map(|_| Vec::new()).collect();
+        for round in 0..5 {
+            for turn in 0..tools.len() {
+                let at = (round + turn) % tools.len();
+                let (made, time) = make(&tools[at], program, &scratch.join("made"));
+                if made.is_some() {
+                    calls[at].push(time.as_secs_f64() * 1e3);
                 }
-            } else {
-                score.refused.push(label);
             }
-            std::fs::remove_dir_all(folder).expect("to remove the copy");
+        }
+        // What one tool refuses is left out for all.
+        if calls.iter().all(|calls| calls.len() == 5) {
+            for (times, calls) in times.iter_mut().zip(calls) {
+                times.push(quantile(&calls, 0.5));
+            }
         }
     }
-    if !only_time {
-        println!("{unsteady} do not agree with themselves and were left out");
+    println!(
+        "tool                 programs  ms: 25 %  median    75 %  ratio to adopt: 25 %  median  75 %"
+    );
+    let adopt = times.last().expect("a tool").clone();
+    for (tool, times) in tools.iter().zip(&times) {
+        let ratios: Vec<f64> = times.iter().zip(&adopt).map(|(a, b)| a / b).collect();
+        let of = |all: &[f64]| [0.25, 0.5, 0.75].map(|part| quantile(all, part));
+        let ([a, b, c], [d, e, f]) = (of(times), of(&ratios));
+        println!(
+            "{:<20} {:>8} {a:>9.1} {b:>7.1} {c:>7.1} {d:>21.2} {e:>7.2} {f:>5.2}",
+            tool.name,
+            times.len()
+        );
     }
-    println!("tool                seconds  refused  broken     bytes grown   bytes changed");
+}
+
+fn quantile(all: &[f64], part: f64) -> f64 {
+    let mut all = all.to_vec();
+    all.sort_by(f64::total_cmp);
+    all[((all.len() - 1) as f64 * part).round() as usize]
+}
+
+fn compare(tools: &[Tool], programs: &[PathBuf], scratch: &Path) {
+    let mut scores: Vec<Score> = tools.iter().map(|_| Score::default()).collect();
+    let mut unsteady = 0;
+    for program in programs {
+        let name = program.file_name().expect("a file name");
+        let expected = start(program, name.as_ref(), scratch);
+        if expected != start(program, name.as_ref(), scratch) {
+            unsteady += 1;
+            continue;
+        }
+        let original = std::fs::read(program).expect("a readable executable");
+        for (tool, score) in tools.iter().zip(&mut scores) {
+            let label = program.display().to_string();
+            let folder = scratch.join("made");
+            let (Some(made), _) = make(tool, program, &folder) else {
+                score.refused.push(label);
+                continue;
+            };
+            let now = std::fs::read(&made).expect("the result");
+            score.grown += now.len() as i64 - original.len() as i64;
+            let pairs = now.iter().zip(&original);
+            score.changed += pairs.filter(|(a, b)| a != b).count() as u64;
+            score.changed += now.len().abs_diff(original.len()) as u64;
+            let found = start(&made, name.as_ref(), scratch);
+            // Some print the lines of several processes as they come.
+            let again = |_| start(program, name.as_ref(), scratch) == found;
+            if found != expected && !(0..20).any(again) {
+                score.broken.push(label);
+            }
+        }
+    }
+    println!("{unsteady} do not agree with themselves and were left out");
+    println!("tool                refused  broken     bytes grown   bytes changed");
     for (tool, score) in tools.iter().zip(&scores) {
         println!(
-            "{:<18} {:>8.2} {:>8} {:>7} {:>15} {:>15}",
+            "{:<18} {:>8} {:>7} {:>15} {:>15}",
             tool.name,
-            score.time.as_secs_f64(),
             score.refused.len(),
             score.broken.len(),
             score.grown,
@@ -146,24 +205,23 @@ fn tools(scratch: &Path, cache: &Path) -> Vec<Tool> {
         let lib = lib.clone();
         tools.push(Tool {
             name: String::from_utf8_lossy(&version.stdout).trim().to_owned(),
-            command: Box::new(move |file| {
+            command: Box::new(move |program, made| {
                 let mut command = Command::new(&path);
                 command
                     .arg("--set-interpreter")
                     .arg(lib.join("ld-linux-x86-64.so.2"));
-                command.arg("--set-rpath").arg(&lib).arg(file);
+                command.arg("--set-rpath").arg(&lib);
+                command.arg("--output").arg(made).arg(program);
                 command
             }),
         });
     }
     tools.push(Tool {
         name: "indir adopt".to_owned(),
-        command: Box::new(move |file| {
+        command: Box::new(move |program, made| {
             let mut command = Command::new(prefix.join("bin/indir"));
-            command
-                .args(["adopt", "--in-place", "--lib-dir"])
-                .arg(&lib)
-                .arg(file);
+            command.args(["adopt", "--lib-dir"]).arg(&lib);
+            command.arg("-o").arg(made).arg(program);
             command
         }),
     });

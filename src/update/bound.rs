@@ -8,7 +8,8 @@ use indir_shim::bindings_layout::{Header, MAGIC, VERSION};
 use indir_shim::table::view;
 
 use super::bindings::{ClosureBindingsError, ClosureScope};
-use super::plan::{Kind, PlanError};
+use super::error::PlanError;
+use super::plan::Kind;
 use crate::resolve::library::LibraryError;
 use crate::resolve::{Closure, Library};
 use crate::table::{Place, TableFile};

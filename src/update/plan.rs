@@ -1,24 +1,18 @@
 //! The table that an executable should have, computed from files alone.
 
-use std::collections::HashMap;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use indir_shim::layout::{OBJECT_LDSO, OBJECT_SEARCH};
 use sha2::{Digest as _, Sha256};
 
-use super::bindings::ClosureBindingsError;
 use super::bound;
+use super::error::PlanError;
 use super::folders;
 use super::plugins::{self, Plugin};
-use crate::exit::Refused;
-use crate::resolve::check::{self, Unmet};
+use crate::resolve::check::Unmet;
 use crate::resolve::library::LibraryError;
-use crate::resolve::{Closure, Library, Node, ResolveError, Resolver, Store};
-use crate::table::{
-    BuildError, Identity, Inputs, InputsError, LoadError, ObjectSpec, Place, PlaceError,
-    Replacement, TableFile, TableSpec,
-};
+use crate::resolve::{Closure, Library, Node, Resolver, Store};
+use crate::table::{Inputs, LoadError, ObjectSpec, Place, Replacement, TableFile, TableSpec};
 
 /// Which of the two plans tables are to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,82 +40,6 @@ pub struct Options {
     /// Whether to look for plugins in the packages of the closure; `None`
     /// repeats what the table says.
     pub scan_plugins: Option<bool>,
-}
-
-/// Why no table can be made.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// The executable is not usable.
-    #[error(transparent)]
-    Executable(#[from] LibraryError),
-    /// It is a shared library, or a kind of file that has no interpreter.
-    #[error("it has no interpreter: not a dynamically linked executable")]
-    NoInterpreter,
-    /// It has no place for a table.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// The table that is there cannot be read, and holds the folders.
-    #[error(
-        "its table cannot be read, so its folders are not known: {0} (give them again with `--lib-dir`)"
-    )]
-    Load(#[source] LoadError),
-    /// A folder cannot be searched.
-    #[error(transparent)]
-    Inputs(#[from] InputsError),
-    /// The closure cannot be found.
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    /// ld.so was found but makes no sense.
-    #[error("`{}` is not a usable ld.so: {}", .0.display(), .1)]
-    Ldso(PathBuf, &'static str),
-    /// An object of the closure has tables that ld.so could not use.
-    #[error("`{}` cannot be used: {}", .0.display(), .1)]
-    Object(PathBuf, String),
-    /// The libraries lack what is needed.
-    #[error("the libraries do not satisfy it; its table stays as it was{}", list(.0))]
-    Unmet(Vec<Unmet>),
-    /// A folder of plugins cannot be searched.
-    #[error("`--plugin-dir {}`: {} (give the folders of plugins again, or use `--no-plugins`)", .0.display(), .1)]
-    PluginDir(PathBuf, String),
-    /// A plugin would lose a library that it had.
-    #[error("the libraries do not satisfy its plugins; its table stays as it was{}", lines(.0))]
-    Plugins(Vec<String>),
-    /// The table would not fit.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    /// There can be no bindings.
-    #[error(transparent)]
-    Bindings(#[from] ClosureBindingsError),
-    /// A bound plan was asked for, and the binder is missing.
-    #[error(
-        "there is no binder at `{}`: the prefix was set up by another version (run `indir setup`, or use `--plan direct`)", .0.display()
-    )]
-    NoBinder(PathBuf),
-}
-
-fn list(unmet: &[Unmet]) -> String {
-    unmet.iter().map(|unmet| format!("\n  {unmet}")).collect()
-}
-
-fn lines(all: &[String]) -> String {
-    all.iter().map(|line| format!("\n  {line}")).collect()
-}
-
-impl PlanError {
-    /// Whether this is a refusal (exit code 3): the files are there and sound,
-    /// but the libraries do not satisfy the binaries.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Unmet(_) | Self::Plugins(_))
-    }
-
-    /// As an error of one command, with the exit code that belongs to it.
-    pub fn into_error(self) -> anyhow::Error {
-        if self.is_refusal() {
-            Refused(self.to_string()).into()
-        } else {
-            self.into()
-        }
-    }
 }
 
 /// What has to be done for an executable.
@@ -160,7 +78,7 @@ pub struct Plan {
 /// Makes plans that share what was read of libraries.
 #[derive(Debug)]
 pub struct Planner<'a> {
-    store: &'a Store,
+    pub(super) store: &'a Store,
     options: &'a Options,
 }
 
@@ -224,62 +142,6 @@ impl<'a> Planner<'a> {
             tolerated,
             plugins: plugins.map(|found| found.plugins),
         })
-    }
-
-    /// Refuses a closure that lacks what is needed.
-    ///
-    /// A function that is only ever called, in an object that binds late, does
-    /// not keep ld.so from starting the program. Such a miss is tolerated, and
-    /// returned, if it is no loss: the ordinary resolution, without any
-    /// `--lib-dir`, lacks it as well, and, where that is the very closure in
-    /// question, no library has changed since the last table. Likewise a copy
-    /// that is too small for its original, which ld.so warns of: in the ordinary
-    /// resolution the original must be as large, or else its library unchanged.
-    fn check(
-        &self,
-        exe_path: &Path,
-        exe: &Library,
-        closure: &Closure,
-        inputs: &Inputs,
-        old: &Result<Option<TableFile>, LoadError>,
-    ) -> Result<Vec<Unmet>, PlanError> {
-        let find = |closure: &Closure| {
-            let unmet = check::unmet(self.store, exe_path, exe, closure);
-            unmet.map_err(|(path, why)| PlanError::Object(path, why))
-        };
-        let unmet = find(closure)?;
-        if unmet.is_empty() {
-            return Ok(unmet);
-        }
-        let is_loss = if !unmet.iter().all(|u| u.lazy || u.grown.is_some()) {
-            true
-        } else if inputs.lib_dirs.is_empty() {
-            let is_new = |old: &TableFile, unmet: &Unmet| match (&unmet.grown, &unmet.provider) {
-                (Some(_), Some(provider)) => is_another(old, closure, provider),
-                _ => has_changed(old, closure),
-            };
-            matches!(old, Ok(Some(old)) if unmet.iter().any(|unmet| is_new(old, unmet)))
-        } else {
-            let ordinary = Resolver::new(self.store, &[]).resolve(exe_path, exe);
-            let lacks_too = |lacking: Vec<Unmet>| {
-                // The library that lacks it may be another file.
-                let key = |unmet: &Unmet| {
-                    let name = unmet.needed_by.file_name().map(ToOwned::to_owned);
-                    let names = (unmet.symbol.clone(), unmet.version.clone());
-                    (names, name, unmet.grown.is_some())
-                };
-                let size = |unmet: &Unmet| unmet.grown.map_or(0, |grown| grown.size);
-                let lacking: HashMap<_, _> = lacking.iter().map(|u| (key(u), size(u))).collect();
-                let was_there = |u: &Unmet| lacking.get(&key(u)).is_some_and(|&was| size(u) <= was);
-                unmet.iter().all(was_there)
-            };
-            !ordinary.is_ok_and(|closure| find(&closure).is_ok_and(lacks_too))
-        };
-        if is_loss {
-            Err(PlanError::Unmet(unmet))
-        } else {
-            Ok(unmet)
-        }
     }
 
     /// The folders to search: those given, or those of the old table.
@@ -375,37 +237,6 @@ impl<'a> Planner<'a> {
             _ => false,
         }
     }
-}
-
-/// Whether `closure` has other files, or files of other content, than `old`.
-pub(super) fn has_changed(old: &TableFile, closure: &Closure) -> bool {
-    let Ok(table) = old.table() else { return true };
-    let then = table.objects().map(|object| {
-        let identity = Identity::from_raw(&object.raw.identity);
-        (object.path.to_bytes().to_vec(), identity)
-    });
-    let now = closure.nodes.iter().map(|node| {
-        (
-            node.path.as_os_str().as_bytes().to_vec(),
-            node.library.identity.clone(),
-        )
-    });
-    !then.eq(now)
-}
-
-/// Whether `old` does not name the file at `path` of `closure`, with its content.
-fn is_another(old: &TableFile, closure: &Closure, path: &Path) -> bool {
-    let (Ok(table), Some(now)) = (
-        old.table(),
-        closure.nodes.iter().find(|node| node.path == path),
-    ) else {
-        return true;
-    };
-    let is_same = |object: indir_shim::table::ObjectRef<'_>| {
-        object.path.to_bytes() == path.as_os_str().as_bytes()
-            && Identity::from_raw(&object.raw.identity) == now.library.identity
-    };
-    !table.objects().any(is_same)
 }
 
 /// Where the table of the executable at `exe` lies.

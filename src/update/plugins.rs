@@ -13,8 +13,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::error::PlanError;
 use super::folders;
-use super::plan::{PlanError, has_changed};
+use super::tolerate::has_changed;
 use crate::resolve::check::{self, Unmet};
 use crate::resolve::plugins::{Opened, Opener};
 use crate::resolve::store::Probe;

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use super::apply::{self, Mode};
 use super::collect;
-use super::plan::{Options, Plan, PlanError, Planner, State};
+use super::error::PlanError;
+use super::plan::{Options, Plan, Planner, State};
 use super::plugins::Plugin;
 use crate::resolve::Store;
 use crate::resolve::check::Unmet;

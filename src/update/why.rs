@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use object::elf::{SHN_UNDEF, STB_LOCAL};
 
-use super::plan::{Options, PlanError};
+use super::error::PlanError;
+use super::plan::Options;
 use crate::elf::VERSYM_HIDDEN;
 use crate::resolve::library::LibraryError;
 use crate::resolve::lookup::{Resolution, Scope};

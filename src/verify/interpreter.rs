@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io::ErrorKind::PermissionDenied;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -22,6 +23,7 @@ const FOLDER: &str = "lib/indir";
 enum State {
     Same,
     Missing,
+    Unreadable,
     Other,
 }
 
@@ -38,6 +40,7 @@ impl Known {
         let look = || match std::fs::read(path) {
             Ok(bytes) if bytes == ours => State::Same,
             Ok(_) => State::Other,
+            Err(error) if error.kind() == PermissionDenied => State::Unreadable,
             Err(_) => State::Missing,
         };
         *known.entry(path.to_owned()).or_insert_with(look)
@@ -80,6 +83,7 @@ impl Context<'_> {
                 Kind::Missing,
                 format!("there is no {what}, so that the program does not start"),
             ),
+            State::Unreadable => (Kind::Unreadable, format!("the {what} cannot be read")),
             State::Other => (
                 Kind::Version,
                 format!("the {what} is of another version of indir than this one"),

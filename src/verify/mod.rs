@@ -15,6 +15,8 @@ mod trust;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, eaccess};
 use rayon::prelude::*;
 
 use crate::resolve::Store;
@@ -51,6 +53,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What a file is that could not be used.
+    fn of_useless(path: &Path) -> Self {
+        match eaccess(path, AccessFlags::R_OK) {
+            Err(Errno::EACCES) => Self::Unreadable,
+            _ => Self::Unusable,
+        }
+    }
+
     /// The word.
     pub fn word(self) -> &'static str {
         match self {
@@ -143,7 +153,7 @@ pub fn verify(paths: &[PathBuf], deep: bool, progress: &(dyn Fn(usize, usize) + 
     let collected = collect(paths);
     let failed = collected.failures.into_iter().map(|(path, why)| Verified {
         findings: vec![Finding {
-            kind: Kind::Unusable,
+            kind: Kind::of_useless(&path),
             file: path.clone(),
             why,
             mend: None,
@@ -195,7 +205,7 @@ fn verify_one(store: &Store, known: &Known, exe: PathBuf, deep: bool) -> Verifie
             context.check(&mut findings);
             place = Some(at.path);
         }
-        Err(why) => findings.push(Kind::Unusable, &exe, why, None),
+        Err(why) => findings.push(Kind::of_useless(&exe), &exe, why, None),
     }
     let findings = findings.all;
     Verified {

@@ -58,7 +58,11 @@ impl Context<'_> {
                 return findings.update(Kind::Missing, path, "there is no such file");
             }
             Probe::Skip(why) | Probe::Bad(why) => {
-                return findings.update(Kind::Unusable, path, why.to_string());
+                return match Kind::of_useless(path) {
+                    // An update would not read it either.
+                    kind @ Kind::Unreadable => findings.push(kind, path, why.to_string(), None),
+                    kind => findings.update(kind, path, why.to_string()),
+                };
             }
         };
         if *then != Identity::None && *then != now.identity {

@@ -285,18 +285,59 @@ fn orphans_are_listed_and_pruned() {
     mode(&hidden, 0o711);
     mode(&folder, 0o777);
     mode(&tables, 0o777);
-    let user = |args: &[&str]| {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=1234", "--regid=1234", "--clear-groups"]);
-        run(command
-            .arg(copy_of_indir(&tree.scratch))
-            .args(args)
-            .arg(&folder))
-    };
+    let user = |args: &[&str]| run(as_user(&tree.scratch).args(args).arg(&folder));
     user(&["update", "--prune"]).err_has("pruned 0");
     assert!(tables.join(id).exists());
     mode(&hidden, 0o755);
     user(&["update", "--prune"]).err_has("pruned 1");
+}
+
+#[test]
+fn files_that_the_user_may_not_read() {
+    let tree = Tree::new();
+    let verify = || run(as_user(&tree.scratch).arg("verify").arg(&tree.program));
+    verify().success().prints("");
+    let prefix = tree.scratch.join("prefix/lib/indir");
+    for (file, mend) in [
+        (tree.program.clone(), ""),
+        (table_of(&tree.program), ""),
+        (tree.bindings(), ""),
+        (tree.scratch.join("lib/libfoo.so"), ""),
+        (prefix.join("ld-indir-x86-64.so.1"), "indir setup"),
+        (prefix.join("libindir-bind.so"), "indir setup"),
+    ] {
+        let before = std::fs::metadata(&file).unwrap().permissions();
+        mode(&file, 0o600);
+        let ran = verify();
+        ran.exits(1)
+            .out_has(&format!("unreadable `{}`: ", file.display()))
+            .out_has(mend);
+        assert_eq!(ran.stdout().lines().count(), 1, "{ran}");
+        assert_eq!(ran.stdout().contains("; run "), !mend.is_empty(), "{ran}");
+        // Root may read it.
+        tree.is_well();
+        std::fs::set_permissions(&file, before).unwrap();
+        verify().success().prints("");
+    }
+}
+
+#[test]
+fn what_is_no_executable_is_unusable() {
+    let scratch = Scratch::new();
+    let text = scratch.file("text", "no executable");
+    for path in [text, scratch.join("nothing")] {
+        run(indir().arg("verify").arg(&path))
+            .exits(1)
+            .out_has(&format!("unusable `{}`: ", path.display()));
+    }
+}
+
+/// `indir`, run by a user who is not root.
+fn as_user(scratch: &Scratch) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=1234", "--regid=1234", "--clear-groups"]);
+    command.arg(copy_of_indir(scratch));
+    command
 }
 
 /// Where other users can run it.

@@ -1,0 +1,86 @@
+//! Why an executable gets no table.
+
+use std::path::PathBuf;
+
+use super::bindings::ClosureBindingsError;
+use crate::exit::Refused;
+use crate::resolve::ResolveError;
+use crate::resolve::check::Unmet;
+use crate::resolve::library::LibraryError;
+use crate::table::{BuildError, InputsError, LoadError, PlaceError};
+
+/// Why no table can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The executable is not usable.
+    #[error(transparent)]
+    Executable(#[from] LibraryError),
+    /// It is a shared library, or a kind of file that has no interpreter.
+    #[error("it has no interpreter: not a dynamically linked executable")]
+    NoInterpreter,
+    /// It has no place for a table.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The table that is there cannot be read, and holds the folders.
+    #[error(
+        "its table cannot be read, so its folders are not known: {0} (give them again with `--lib-dir`)"
+    )]
+    Load(#[source] LoadError),
+    /// A folder cannot be searched.
+    #[error(transparent)]
+    Inputs(#[from] InputsError),
+    /// The closure cannot be found.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// ld.so was found but makes no sense.
+    #[error("`{}` is not a usable ld.so: {}", .0.display(), .1)]
+    Ldso(PathBuf, &'static str),
+    /// An object of the closure has tables that ld.so could not use.
+    #[error("`{}` cannot be used: {}", .0.display(), .1)]
+    Object(PathBuf, String),
+    /// The libraries lack what is needed.
+    #[error("the libraries do not satisfy it; its table stays as it was{}", list(.0))]
+    Unmet(Vec<Unmet>),
+    /// A folder of plugins cannot be searched.
+    #[error("`--plugin-dir {}`: {} (give the folders of plugins again, or use `--no-plugins`)", .0.display(), .1)]
+    PluginDir(PathBuf, String),
+    /// A plugin would lose a library that it had.
+    #[error("the libraries do not satisfy its plugins; its table stays as it was{}", lines(.0))]
+    Plugins(Vec<String>),
+    /// The table would not fit.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// There can be no bindings.
+    #[error(transparent)]
+    Bindings(#[from] ClosureBindingsError),
+    /// A bound plan was asked for, and the binder is missing.
+    #[error(
+        "there is no binder at `{}`: the prefix was set up by another version (run `indir setup`, or use `--plan direct`)", .0.display()
+    )]
+    NoBinder(PathBuf),
+}
+
+fn list(unmet: &[Unmet]) -> String {
+    unmet.iter().map(|unmet| format!("\n  {unmet}")).collect()
+}
+
+fn lines(all: &[String]) -> String {
+    all.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+impl PlanError {
+    /// Whether this is a refusal (exit code 3): the files are there and sound,
+    /// but the libraries do not satisfy the binaries.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unmet(_) | Self::Plugins(_))
+    }
+
+    /// As an error of one command, with the exit code that belongs to it.
+    pub fn into_error(self) -> anyhow::Error {
+        if self.is_refusal() {
+            Refused(self.to_string()).into()
+        } else {
+            self.into()
+        }
+    }
+}
