@@ -32,7 +32,7 @@ lint: ## formatting, clippy, documentation, shell scripts; any warning fails
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
-	shellcheck -x tests/scripts/*.sh .ci/run
+	shellcheck -x tests/scripts/*.sh .ci/run nix/*.sh nix/debian/*.sh
 
 install: ## build with optimisation and lay out PREFIX= (default /usr/local)
 	tests/scripts/deps.sh build

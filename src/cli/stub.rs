@@ -17,19 +17,24 @@ use super::abi::{Search, load};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   indir stub /lib/x86_64-linux-gnu/libz.so.1 -o stubs/libz.so
-  indir stub --tree glibc/lib --tree glibc-dev/lib -o stubs --floor-dir floors")]
+  indir stub --tree glibc/lib --tree glibc-dev/lib -o stubs --floor-dir floors
+  indir stub --include glibc-dev/include -o headers")]
 pub struct Args {
     /// Libraries, or ABI texts.
     #[arg(
         value_name = "LIB",
-        required_unless_present = "tree",
-        conflicts_with = "tree"
+        required_unless_present_any = ["tree", "include"],
+        conflicts_with_all = ["tree", "include"]
     )]
     libraries: Vec<PathBuf>,
     /// Whole development folder: shared libraries, symlinks, linker scripts,
     /// crt objects; may be repeated, all go into one OUT.
     #[arg(long, value_name = "DIR")]
     tree: Vec<PathBuf>,
+    /// A folder of headers, written to OUT without comments, blank lines and
+    /// runs of white space.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tree", "floor"])]
+    include: Option<PathBuf>,
     /// With --tree: floors, each named like its library or soname plus `.abi`.
     #[arg(long, value_name = "D", requires = "tree")]
     floor_dir: Option<PathBuf>,
@@ -53,6 +58,11 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if !args.tree.is_empty() {
         return tree(args);
+    }
+    if let Some(folder) = &args.include {
+        stub::include::write(folder, &args.output)
+            .with_context(|| format!("cannot write the headers of {}", folder.display()))?;
+        return Ok(ExitCode::from(crate::exit::DONE));
     }
     let finder = args.search.finder();
     let named_folder = args.output.as_os_str().as_encoded_bytes().ends_with(b"/");

@@ -3,12 +3,14 @@
 //! Written straight to ELF, without assembler or linker. The bytes depend on
 //! the [`Abi`](crate::abi::Abi) alone: no paths, no times, no tool versions.
 //! docs/stubs.md describes what is inside and how linkers take it. Only
-//! `tree` reads files.
+//! `tree` and `include` read files.
 
 pub mod archive;
 mod file;
 mod harness;
+pub mod headers;
 mod image;
+pub mod include;
 mod layout;
 pub mod objects;
 pub mod script;

@@ -41,6 +41,8 @@ packages_for() {
         echo libclang-rt-14-dev
         # libraries whose stubs are linked against in every way
         echo libcurl4 libx11-6 libglib2.0-0 libllvm14
+        # the package set of nix/debian: Nix, and what unpacks and builds sources
+        echo nix-bin tar bzip2 xz-utils patch pkg-config
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt
         echo ca-certificates gpgv debian-archive-keyring
         ;;

@@ -4,6 +4,7 @@
 //! there panics with the Debian package, or the command, that brings it.
 
 pub(crate) mod link;
+pub(crate) mod nix;
 pub(crate) mod program;
 pub(crate) mod sandbox;
 pub(crate) mod subject;

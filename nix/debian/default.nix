@@ -1,0 +1,121 @@
+# The package set of packages.nix, the ordinary way and with indirection, on any of
+# the real builds of glibc. For the tests, and to read how the parts of ../ fit.
+{
+  # A prebuilt indir; the one that links, if another.
+  exe
+, linkerExe ? exe
+  # tests/scripts/nix-fetch.sh leaves them there.
+, cache
+, sources ? "slice"
+  # Names of package => function from its attributes to changed ones.
+, changes ? { }
+  # A Debian version of glibc in the cache.
+, glibc ? "old"
+  # Whether stubs are frozen to the builds of `baseline`.
+, floors ? true
+  # Packages whose floor is raised: their stubs are those of today's build.
+, raised ? [ ]
+  # Hashes of stub trees: fixed outputs in place of content-addressed ones.
+, hashes ? { }
+, frozen ? "old"
+}:
+let
+  system = "x86_64-linux";
+  # Without symlinks: a store path must not depend on where the cache is.
+  at = path: /. + path;
+  run = name: attrs: script: derivation ({
+    inherit name system;
+    builder = "/bin/bash";
+    args = [ "-ec" script ];
+    PATH = "/usr/bin:/bin";
+  } // attrs);
+  glibcOf = name: import ./glibc.nix {
+    inherit run;
+    version = allSources."glibc-${name}";
+    runtime = at "${cache}/glibc/${name}";
+    development = at "${cache}/glibc-dev/${if name == "trixie" then "bookworm" else name}";
+    kernelHeaders = at "${cache}/nix-gcc/linux-libc-dev";
+  };
+  gccLibOf = rpath: import ./gcc-lib.nix {
+    inherit run rpath;
+    version = "12";
+    libstdcxx = at "${cache}/nix-gcc/libstdc++6";
+    libgcc = at "${cache}/nix-gcc/libgcc-s1";
+  };
+  allSources = import (at "${cache}/nix-sources.${sources}.nix");
+  set = mkDerivation: changes: import ./packages.nix { inherit mkDerivation changes; sources = allSources; };
+
+  own = import ./indir.nix { inherit system exe; };
+  linking = import ./indir.nix { inherit system; exe = linkerExe; };
+  indir = import ../. {
+    inherit system;
+    shell = "/bin/bash";
+    PATH = "/usr/bin:/bin";
+    indirPackage = own.indir;
+    linkerPackage = linking.indir;
+    inherit (linking) shim;
+  };
+
+  ordinary = { libc, changes }:
+    let
+      gccLib = gccLibOf libc;
+      stdenv = import ./stdenv.nix { inherit libc gccLib; };
+    in
+    { inherit stdenv gccLib libc; packages = set stdenv.mkDerivation changes; };
+
+  # baseline: the frozen set, or null for the frozen set itself.
+  indirect = { libc, changes, baseline }:
+    let
+      gccLib = gccLibOf null;
+      floorOf = package:
+        if baseline == null || !floors || builtins.elem package.pname raised then null
+        else (baseline.all.${package.pname} or { }).stubs or null;
+      hashOf = package: if baseline == null then null else hashes.${package.pname} or null;
+      runtimeStub = pkg: indir.stubsOf { inherit pkg;
+        # The headers of two builds of glibc do differ: they are the floor's.
+        floor = if baseline == null then null else baseline.all.${pkg.pname}.stubs;
+      };
+      libcStub = runtimeStub libc;
+      gccStub = runtimeStub (gccLib // { indirection = { compile = gccLib; stubLibDirs = [ "${libcStub}/lib" ]; inputs = [ ]; }; });
+      stdenv = import ./stdenv.nix {
+        libc = libcStub;
+        gccLib = gccStub;
+        linker = "${indir.bintools { ld = "/usr/bin/ld"; }}/bin/ld";
+      };
+      wrapped = indir.withIndirection {
+        inherit stdenv floorOf hashOf;
+        ordinaryStdenv = import ./stdenv.nix { inherit libc gccLib; };
+        runtime = [ libc gccLib ];
+        runtimeStubs = [ libcStub gccStub ];
+        referenceOf = package:
+          if baseline == null then package else (baseline.all.${package.pname} or { package = package; }).package;
+      };
+      packages = set wrapped.mkDerivation changes;
+      entry = package: { name = package.pname; value = { inherit package; inherit (package.indirection) stubs; }; };
+    in
+    {
+      inherit packages libc gccLib libcStub gccStub;
+      all = builtins.listToAttrs (map entry (builtins.attrValues packages)) // {
+        glibc = { package = libc; stubs = libcStub; };
+        gcc-lib = { package = gccLib; stubs = gccStub; };
+      };
+    };
+  baseline = indirect { libc = glibcOf frozen; changes = { }; baseline = null; };
+  current = indirect { libc = glibcOf glibc; inherit changes baseline; };
+  plain = ordinary { libc = glibcOf glibc; inherit changes; };
+  everything = name: packages: run name { packages = builtins.attrValues packages; } ''
+    mkdir -p $out/bin
+    for package in $packages; do
+      for file in $package/bin/*; do [ ! -e $file ] || ln -sf $file $out/bin; done
+    done
+    echo $packages >$out/packages
+  '';
+in
+{
+  inherit baseline current indir;
+  ordinary = plain;
+  inherit (own) shim;
+  # What a machine runs.
+  system = everything "system" current.packages;
+  ordinarySystem = everything "system" plain.packages;
+}

@@ -1,0 +1,1 @@
+int plugin(int x) { return x + 41; }

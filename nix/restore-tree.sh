@@ -1,0 +1,8 @@
+# shellcheck shell=bash disable=SC2154,SC2086 # the stdenv's variables
+# Brings the build tree of `compile` back for its tests, with tables for the real
+# libraries in place of those for the reference runtime.
+tar -xpf "$buildtree/tree.tar" -C "$NIX_BUILD_TOP"
+cd "$(<"$buildtree/folder")" || exit
+indirReplaceArgs=()
+for pair in $indirReplace; do indirReplaceArgs+=(--replace "$pair"); done
+"$indir/bin/indir" update . "${indirReplaceArgs[@]}"

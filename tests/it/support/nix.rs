@@ -1,0 +1,263 @@
+//! Real Nix in stores of the tests' own: the package set of nix/debian, built once
+//! and handed to each test as a machine that has it already.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::{Ran, Scratch, need, run};
+
+/// No daemon, no server, nothing of this machine's own Nix. The sandbox shows builds
+/// Debian's tools, on which the package set is made.
+const CONF: &str = "\
+build-users-group =
+substituters =
+experimental-features = nix-command ca-derivations flakes
+require-sigs = false
+sandbox = true
+extra-sandbox-paths = /bin /lib /lib64 /usr /etc/alternatives
+max-jobs = 2
+";
+
+/// The project's folder.
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Downloads, shared between runs.
+fn cache() -> PathBuf {
+    match std::env::var_os("INDIR_CACHE") {
+        Some(path) => path.into(),
+        None => top().join("target/cache"),
+    }
+}
+
+/// A machine: a Nix store below a folder.
+pub(crate) struct Machine {
+    root: PathBuf,
+    scratch: Option<Scratch>,
+}
+
+/// A derivation that was built.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Step {
+    /// `compile`, `relink`, `stubs`, `check`; empty for anything else.
+    pub(crate) kind: String,
+    /// The package.
+    pub(crate) name: String,
+}
+
+/// What `nix build` did.
+pub(crate) struct Built {
+    /// Exit status and all it printed.
+    pub(crate) ran: Ran,
+    /// What was built, sorted: one entry for each `building '…'` line.
+    pub(crate) steps: Vec<Step>,
+}
+
+impl Built {
+    /// The packages of the steps of a kind.
+    pub(crate) fn names(&self, kind: &str) -> Vec<&str> {
+        let steps = self.steps.iter().filter(|step| step.kind == kind);
+        steps.map(|step| step.name.as_str()).collect()
+    }
+
+    /// Panics unless the build failed.
+    #[track_caller]
+    pub(crate) fn fails(&self) -> &Ran {
+        assert_ne!(self.ran.code(), Some(0), "{}", self.ran);
+        &self.ran
+    }
+
+    /// Panics unless the build succeeded.
+    #[track_caller]
+    pub(crate) fn success(&self) -> &Self {
+        self.ran.success();
+        self
+    }
+}
+
+impl Machine {
+    /// A machine on which the frozen package set has been built.
+    pub(crate) fn new() -> Self {
+        static SEED: OnceLock<PathBuf> = OnceLock::new();
+        let seed = SEED.get_or_init(|| {
+            need("nix", "nix-bin");
+            let fetch = top().join("tests/scripts/nix-fetch.sh");
+            run(Command::new(fetch).arg("slice")).success();
+            // It stays from run to run: Nix itself knows what is out of date.
+            let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nix-seed");
+            let machine = Machine {
+                root: root.clone(),
+                scratch: None,
+            };
+            machine.configure();
+            machine.build("baseline.packages", "").success();
+            root
+        });
+        let machine = Self::empty();
+        std::fs::create_dir_all(machine.root.join("nix")).unwrap();
+        // Files of a store never change, so links do; its database does change.
+        for (how, name) in [("-al", "store"), ("-a", "var")] {
+            let from = seed.join("nix").join(name);
+            run(Command::new("cp")
+                .arg(how)
+                .arg(from)
+                .arg(machine.root.join("nix")))
+            .success();
+        }
+        machine
+    }
+
+    /// A machine with an empty store.
+    pub(crate) fn empty() -> Self {
+        let scratch = Scratch::new();
+        let machine = Self {
+            root: scratch.join("root"),
+            scratch: Some(scratch),
+        };
+        machine.configure();
+        machine
+    }
+
+    fn configure(&self) {
+        std::fs::create_dir_all(self.root.join("conf")).unwrap();
+        std::fs::write(self.root.join("conf/nix.conf"), CONF).unwrap();
+    }
+
+    /// A Nix command for this machine.
+    pub(crate) fn nix(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NIX_"))
+        {
+            command.env_remove(name);
+        }
+        command
+            .env("NIX_CONF_DIR", self.root.join("conf"))
+            .env("NIX_USER_CONF_FILES", "/dev/null")
+            .env("HOME", self.root.join("home"));
+        command
+    }
+
+    /// Builds `attr` of nix/debian; `arguments` is more of its argument set, in Nix.
+    pub(crate) fn build(&self, attr: &str, arguments: &str) -> Built {
+        let expression = format!(
+            "(import {}/nix/debian {{ exe = {exe:?}; cache = {cache:?}; {arguments} }}).{attr}",
+            top().display(),
+            exe = env!("CARGO_BIN_EXE_indir"),
+            cache = cache().canonicalize().unwrap(),
+        );
+        let mut command = self.nix("nix");
+        command.args([
+            "build",
+            "--json",
+            "--no-link",
+            "--impure",
+            "-L",
+            "--keep-going",
+            "--store",
+        ]);
+        let ran = run(command.arg(&self.root).args(["--expr", &expression]));
+        let said = ran.stderr();
+        let built: Vec<&str> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("building '")?.strip_suffix("'..."))
+            .collect();
+        let steps = self.steps(&built);
+        Built { ran, steps }
+    }
+
+    fn steps(&self, derivations: &[&str]) -> Vec<Step> {
+        if derivations.is_empty() {
+            return Vec::new();
+        }
+        let mut command = self.nix("nix");
+        command.args(["show-derivation", "--store"]).arg(&self.root);
+        let shown = run(command.args(derivations));
+        let shown: BTreeMap<String, serde_json::Value> =
+            serde_json::from_str(&shown.success().stdout()).unwrap();
+        assert_eq!(
+            shown.len(),
+            derivations.len(),
+            "a derivation was built twice"
+        );
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let step = |derivation: &serde_json::Value| Step {
+            kind: text(&derivation["env"]["indirStep"]),
+            name: text(&derivation["env"]["name"]),
+        };
+        let mut steps: Vec<Step> = shown.values().map(step).collect();
+        steps.sort();
+        steps
+    }
+
+    /// Builds `attr`, which must succeed, and returns the paths of its output `out`.
+    #[track_caller]
+    pub(crate) fn path(&self, attr: &str, arguments: &str) -> String {
+        let built = self.build(attr, arguments);
+        let outputs: serde_json::Value =
+            serde_json::from_str(&built.success().ran.stdout()).unwrap();
+        outputs[0]["outputs"]["out"]
+            .as_str()
+            .expect("an output")
+            .to_owned()
+    }
+
+    /// Where a path of the store really is.
+    pub(crate) fn real(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// Keeps a path, and deletes from the store what it does not need. Derivations
+    /// name what they were built from, so that these are not to be kept for it.
+    pub(crate) fn collect_garbage(&self, keep: &str) {
+        let root = self.root.join("nix/var/nix/gcroots/kept");
+        std::os::unix::fs::symlink(keep, root).unwrap();
+        // Nix also keeps what any process of the machine names: let it see its own.
+        let mut command = self.nix("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "nix-store"]);
+        run(command
+            .args(["--gc", "--option", "keep-derivations", "false"])
+            .arg("--store")
+            .arg(&self.root))
+        .success();
+    }
+
+    /// The names of the paths in the store, without hashes, sorted.
+    pub(crate) fn store(&self) -> Vec<String> {
+        let folder = std::fs::read_dir(self.root.join("nix/store")).unwrap();
+        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().unwrap();
+        let mut names: Vec<String> = folder
+            .map(|entry| name(entry.unwrap()))
+            .filter_map(|name| Some(name.split_once('-')?.1.to_owned()))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Runs a program of the store, as if the store were this machine's.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Ran {
+        let script = top().join("tests/scripts/nix-in-store.sh");
+        run(Command::new(script)
+            .arg(&self.root)
+            .arg(program)
+            .args(arguments))
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // What is in a store is read-only, and stays so where it is hard-linked.
+        if self.scratch.is_some() {
+            for entry in walkdir::WalkDir::new(&self.root).into_iter().flatten() {
+                if entry.file_type().is_dir() {
+                    let mode = std::fs::Permissions::from_mode(0o755);
+                    let _ = std::fs::set_permissions(entry.path(), mode);
+                }
+            }
+        }
+    }
+}

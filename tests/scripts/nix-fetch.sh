@@ -1,0 +1,79 @@
+#!/bin/sh
+# Fetches what the Nix package set of nix/debian is built from: upstream sources
+# of Debian 12's packages, real builds of glibc (fetch-glibc.sh), and what its
+# compiler gives to programs (libstdc++, libgcc_s, the kernel's headers).
+#
+# usage: nix-fetch.sh slice|full
+#
+# Everything lands in target/cache; target/cache/nix-sources.nix lists the
+# sources with their hashes, for Nix. Nothing is installed.
+set -eu
+# shellcheck source=tests/scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+slice='zlib xz-utils lzip file gawk hello'
+full="$slice expat bzip2 libzstd lz4 pcre2 ncurses readline libonig openssl curl
+libxml2 sqlite3 bash sed grep jq nano less tar diffutils findutils
+gzip patch"
+
+case ${1-} in
+slice) sources=$slice ;;
+full) sources=$full ;;
+*) die "usage: nix-fetch.sh slice|full" ;;
+esac
+
+# The upstream tarball of a source package in the cache, or nothing.
+tarball() {
+    find "$cache/nix-src/$1" -name '*.orig.tar.*' ! -name '*.asc' 2>/dev/null | head -n 1
+}
+
+fetch_source() {
+    rm -rf "$cache/nix-src/.new"
+    mkdir -p "$cache/nix-src/.new"
+    (cd "$cache/nix-src/.new" &&
+        own_apt_get source --download-only --tar-only "$1" >&2)
+    rm -rf "$cache/nix-src/$1"
+    mv "$cache/nix-src/.new" "$cache/nix-src/$1"
+    [ -n "$(tarball "$1")" ] || die "the source package $1 has no upstream tarball"
+}
+
+# What the compiler gives to programs, unpacked.
+runtime="libstdc++6 libgcc-s1 linux-libc-dev"
+fetch_runtime() {
+    rm -rf "$cache/nix-gcc/.new-$1"
+    mkdir -p "$cache/nix-gcc/.new-$1/deb"
+    (cd "$cache/nix-gcc/.new-$1/deb" && own_apt_get download "$1" >&2)
+    dpkg-deb -x "$cache/nix-gcc/.new-$1"/deb/*.deb "$cache/nix-gcc/.new-$1/root"
+    mv "$cache/nix-gcc/.new-$1/root" "$cache/nix-gcc/$1"
+    rm -rf "$cache/nix-gcc/.new-$1"
+}
+
+"$top/tests/scripts/fetch-glibc.sh" old bookworm trixie
+mkdir -p "$cache/nix-src" "$cache/nix-gcc"
+exec 9>"$cache/.lock"
+flock 9
+
+missing='' packages=''
+for name in $sources; do [ -n "$(tarball "$name")" ] || missing="$missing $name"; done
+for name in $runtime; do [ -d "$cache/nix-gcc/$name" ] || packages="$packages $name"; done
+if [ -n "$missing$packages" ]; then
+    own_apt bookworm bookworm:src || die "cannot read Debian's package indices"
+    for name in $missing; do fetch_source "$name"; done
+    for name in $packages; do fetch_runtime "$name"; done
+fi
+
+{
+    echo '{'
+    for name in $sources; do
+        file=$(tarball "$name")
+        hash=$(sha256sum "$file" | cut -d ' ' -f 1)
+        version=$(basename "$file" | sed 's/^[^_]*_//; s/\.orig\.tar\..*//')
+        printf '  "%s" = { path = "%s"; sha256 = "%s"; version = "%s"; };\n' \
+            "$name" "$file" "$hash" "$version"
+    done
+    for name in old bookworm trixie; do
+        printf '  "glibc-%s" = "%s";\n' $name "$(readlink "$cache/glibc/$name")"
+    done
+    echo '}'
+} >"$cache/nix-sources.$1.new"
+mv "$cache/nix-sources.$1.new" "$cache/nix-sources.$1.nix"
