@@ -4,7 +4,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help demo test bench lint install deps
+.PHONY: help demo test bench lint install deps nix-demo
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -33,6 +33,10 @@ lint: ## formatting, clippy, documentation, shell scripts; any warning fails
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	shellcheck -x tests/scripts/*.sh .ci/run nix/*.sh nix/debian/*.sh
+
+nix-demo: ## what upgrades of a Nix package set build, download and store (SET=slice for few packages)
+	tests/scripts/deps.sh build nix
+	tests/scripts/nix-demo.sh $(or $(SET),full)
 
 install: ## build with optimisation and lay out PREFIX= (default /usr/local)
 	tests/scripts/deps.sh build

@@ -82,6 +82,10 @@ if [ ${#programs[@]} != 0 ]; then
     for folder in $libDirs; do
         [ ! -d "$folder" ] || set -- "$@" --lib-dir "$folder"
     done
-    for folder in $pluginDirs; do set -- "$@" --plugin-dir "$folder"; done
+    for folder in $pluginDirs; do
+        for name in $outputs; do
+            [ ! -d "${!name}/$folder" ] || set -- "$@" --plugin-dir "${!name}/$folder"
+        done
+    done
     "$indir/bin/indir" update "${programs[@]}" "$@"
 fi

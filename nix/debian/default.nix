@@ -29,7 +29,8 @@ let
     args = [ "-ec" script ];
     PATH = "/usr/bin:/bin";
   } // attrs);
-  glibcOf = name: import ./glibc.nix {
+  glibcOf = name: import ./glibc.nix (glibcArguments name);
+  glibcArguments = name: {
     inherit run;
     version = allSources."glibc-${name}";
     runtime = at "${cache}/glibc/${name}";
@@ -102,7 +103,18 @@ let
     };
   baseline = indirect { libc = glibcOf frozen; changes = { }; baseline = null; };
   current = indirect { libc = glibcOf glibc; inherit changes baseline; };
-  plain = ordinary { libc = glibcOf glibc; inherit changes; };
+  # Rewriting hashes needs names of one length.
+  padded = name: let libc = glibcOf name; in
+    import ./glibc.nix ((glibcArguments name) // {
+      version = builtins.replaceStrings [ "deb12u7" ] [ "deb12u07" ] libc.version;
+    });
+  plain = ordinary { libc = padded glibc; inherit changes; };
+  before = ordinary { libc = padded frozen; inherit changes; };
+  # What others may download: all but tables, stubs and build trees.
+  only = package: output: package.${output} // { outputSpecified = true; };
+  published = package:
+    let built = package.indirection.compile or package; in
+    map (only built) (builtins.filter (output: output != "buildtree") (built.outputs or [ "out" ]));
   everything = name: packages: run name { packages = builtins.attrValues packages; } ''
     mkdir -p $out/bin
     for package in $packages; do
@@ -117,5 +129,19 @@ in
   inherit (own) shim;
   # What a machine runs.
   system = everything "system" current.packages;
+  upload = builtins.concatMap published (builtins.attrValues current.packages)
+    ++ [ (only current.libc "out") current.gccLib own.indir linking.shim ];
   ordinarySystem = everything "system" plain.packages;
+  ordinaryUpload = builtins.concatMap published (builtins.attrValues plain.packages)
+    ++ [ (only plain.libc "out") plain.gccLib ];
+  # The frozen libc's ordinary system, moved to `glibc` by rewriting.
+  rewrittenSystem = everything "system" (import ./rewrite.nix {
+    inherit run;
+    inherit (before) packages;
+    replaced = [
+      { old = before.libc.out; new = plain.libc.out; }
+      { old = before.gccLib; new = plain.gccLib; }
+    ];
+  });
+  rewriteUpload = [ (only plain.libc "out") plain.gccLib ];
 }

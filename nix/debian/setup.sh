@@ -75,7 +75,7 @@ moveToDev() {
     for from in "$out" ${lib:+"$lib"}; do
         for path in include lib/pkgconfig lib/cmake share/pkgconfig share/aclocal; do
             [ -e "$from/$path" ] || continue
-            mkdir -p "$dev/${path%/*}"
+            mkdir -p "$(dirname "$dev/$path")"
             mv "$from/$path" "$dev/$path"
         done
     done

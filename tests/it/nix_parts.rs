@@ -46,6 +46,25 @@ fn tests_run_after_relinking_on_the_real_libraries() {
 }
 
 #[test]
+fn plugins_are_checked_when_tables_are_written() {
+    let machine = Machine::new();
+    // A plugin that needs a symbol of zlib that zlib does not have.
+    let lost = "echo 'int gone_from_zlib(void); int plugin(int x) { return gone_from_zlib(); }' >plugin.c; \
+                sed -i 's/-shared.*plugin.c/& -lz/' Makefile; cat Makefile";
+    let arguments = |edit: &str| {
+        let plugins = "indirPluginDirs = [ \"lib/parts\" ];";
+        format!("changes.parts = _: {{ {plugins} postPatch = {edit:?}; }};")
+    };
+    let parts = machine.path("current.packages.parts", &arguments(""));
+    machine
+        .run(&format!("{parts}/bin/parts"), &[])
+        .success()
+        .out_has("plugin 42");
+    let built = machine.build("current.packages.parts", &arguments(lost));
+    built.ran.err_has("gone_from_zlib");
+}
+
+#[test]
 fn a_package_may_opt_out() {
     let machine = Machine::new();
     let plain = "changes.parts = _: { dontIndir = true; };";

@@ -2,7 +2,7 @@
 # Installs, through apt, the Debian packages that a purpose needs and that are
 # not installed yet; asks apt nothing when none is missing.
 #
-# usage: deps.sh build|lint|test|demo…
+# usage: deps.sh build|lint|test|demo|nix…
 #
 # Rust itself is not among them: cargo has to be there (Rust 1.90 or later,
 # which is newer than Debian 12's own).
@@ -52,7 +52,12 @@ packages_for() {
         # to unpack the sources
         echo xz-utils
         ;;
-    *) die "unknown purpose $1: one of build, lint, test, demo" ;;
+    nix) # the whole package set of nix/debian
+        echo nix-bin gcc g++ make patchelf patch pkg-config tar bzip2 xz-utils
+        echo autoconf automake libtool perl tcl python3 jq util-linux
+        echo ca-certificates gpgv debian-archive-keyring
+        ;;
+    *) die "unknown purpose $1: one of build, lint, test, demo, nix" ;;
     esac
 }
 

@@ -1,0 +1,124 @@
+#!/bin/sh
+# The package set of nix/debian on real Nix: what an upgrade builds, downloads and
+# stores, with indirection, in the ordinary way, and by rewriting hashes.
+#
+# usage: nix-demo.sh [slice|full] [--no-ordinary]
+#
+# Everything is in target/cache/nix-demo (two stores and a binary cache), and stays:
+# a second run builds only what changed. As root. --no-ordinary leaves out the
+# ordinary way, which builds everything twice.
+set -eu
+# shellcheck source=tests/scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+set_name=full ordinary=yes
+for arg; do
+    case $arg in
+    slice | full) set_name=$arg ;;
+    --no-ordinary) ordinary=no ;;
+    *) die "usage: nix-demo.sh [slice|full] [--no-ordinary]" ;;
+    esac
+done
+[ "$(id -u)" = 0 ] || die "building in a sandbox without a daemon needs root"
+[ -n "${INDIR-}" ] || {
+    (cd "$top" && "${CARGO:-cargo}" build --release --locked --bins)
+    INDIR=$target/release/indir
+}
+"$top/tests/scripts/nix-fetch.sh" "$set_name"
+cache=$(cd "$cache" && pwd -P)
+demo=$cache/nix-demo/$set_name
+mkdir -p "$demo/conf" "$demo/home"
+cat >"$demo/conf/nix.conf" <<CONF
+build-users-group =
+substituters =
+experimental-features = nix-command ca-derivations
+require-sigs = false
+sandbox = true
+extra-sandbox-paths = /bin /lib /lib64 /usr /etc/alternatives
+max-jobs = 2
+CONF
+for name in $(env | sed -n 's/^\(NIX_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+export NIX_CONF_DIR="$demo/conf" NIX_USER_CONF_FILES=/dev/null HOME="$demo/home"
+
+now() { date +%s.%N; }
+
+# build MACHINE ATTR [NIX-ARGUMENT…]: builds; sets seconds, and $demo/log.
+build() {
+    machine=$1 attr=$2
+    shift 2
+    began=$(now)
+    nix build --store "$demo/$machine" -f "$top/nix/debian" "$attr" --no-link --json -L \
+        --argstr exe "$INDIR" --argstr cache "$cache" --argstr sources "$set_name" "$@" \
+        >"$demo/json" 2>"$demo/log" || {
+        tail -n 30 "$demo/log" >&2
+        die "failed: $attr $* (whole log: $demo/log)"
+    }
+    seconds=$(awk -v a="$began" -v b="$(now)" 'BEGIN { printf "%.1f", b - a }')
+}
+
+# How many derivations of a kind the last build built; by their own word.
+built() {
+    sed -n "s/^building '\(.*\)'\.\.\.$/\1/p" "$demo/log" >"$demo/built"
+    [ -s "$demo/built" ] || {
+        echo 0
+        return
+    }
+    xargs nix show-derivation --store "$demo/$machine" <"$demo/built" |
+        jq --arg kind "$1" '[.[] | (.env.indirStep // "other") | select($kind == "all" or . == $kind)] | length'
+}
+
+size() { du -s --block-size=1 --apparent-size "$demo/$1/nix/store" 2>/dev/null | cut -f 1; }
+
+# serve: a binary cache over HTTP; every answer is in $demo/http.
+serve() {
+    : >"$demo/http"
+    python3 -u "$top/tests/scripts/nix-serve.py" "$demo/cache" "$demo/http" >"$demo/port" &
+    server=$!
+    trap 'kill $server 2>/dev/null || :' EXIT
+    while [ ! -s "$demo/port" ]; do sleep 0.1; done
+    url=http://127.0.0.1:$(cat "$demo/port")
+}
+downloaded() { awk '{ n += $1 } END { print n + 0 }' "$demo/http"; }
+
+# publish ATTR NIX-ARGUMENT…: copies what others may download to the cache.
+publish() {
+    attr=$1
+    shift
+    nix copy --store "$demo/one" --from "$demo/one" --to "file://$demo/cache" -f "$top/nix/debian" "$attr" \
+        --argstr exe "$INDIR" --argstr cache "$cache" --argstr sources "$set_name" "$@" 2>"$demo/log" ||
+        { tail -n 20 "$demo/log" >&2; die "nix copy failed"; }
+}
+
+row() { printf '%-34s %8s %7s %6s %7s %8s %12s %12s\n' "$@"; }
+# upgrade NAME ATTR UPLOAD [NIX-ARGUMENT…]: on the building machine, then on a second one
+# that downloads what was published.
+upgrade() {
+    name=$1 attr=$2 upload=$3
+    shift 3
+    build one "$attr" "$@"
+    compile=$(built compile) relink=$(built relink) all=$(built all) took=$seconds
+    publish "$upload" "$@"
+    : >"$demo/http"
+    before=$(size two)
+    build two "$attr" "$@" --option substituters "$url"
+    row "$name" "$all" "$compile" "$relink" "$took" "$seconds" "$(downloaded)" "$(($(size two) - before))"
+}
+
+rm -rf "$demo/cache" "$demo/two"
+mkdir -p "$demo/cache" "$demo/two/nix/store"
+say "building the frozen set: the first run takes a while"
+build one baseline.packages
+say "frozen set: $seconds s, $(built compile) compiled, $(built relink) relinked"
+serve
+row scenario built compile relink seconds "2nd: s" downloaded "newly stored"
+upgrade "indirect: from nothing, u7" system upload
+upgrade "indirect: glibc u7 -> u14" system upload --argstr glibc bookworm
+upgrade "indirect: glibc u14 -> 2.41" system upload --argstr glibc trixie
+upgrade "indirect: zlib grows" system upload --argstr glibc trixie \
+    --arg changes '{ zlib = _: { postPatch = "echo '"'int more(void) { return 1; }'"' >>zutil.c"; }; }'
+[ "$ordinary" = yes ] || exit 0
+rm -rf "$demo/cache" "$demo/two"
+mkdir -p "$demo/cache" "$demo/two/nix/store"
+upgrade "ordinary: from nothing, u7" ordinarySystem ordinaryUpload
+upgrade "rewritten: glibc u7 -> u14" rewrittenSystem rewriteUpload --argstr glibc bookworm
+upgrade "ordinary: glibc u7 -> u14" ordinarySystem ordinaryUpload --argstr glibc bookworm
