@@ -46,22 +46,19 @@ fn tests_run_after_relinking_on_the_real_libraries() {
 }
 
 #[test]
-fn plugins_are_checked_when_tables_are_written() {
+fn tables_know_the_folders_of_plugins() {
     let machine = Machine::new();
-    // A plugin that needs a symbol of zlib that zlib does not have.
-    let lost = "echo 'int gone_from_zlib(void); int plugin(int x) { return gone_from_zlib(); }' >plugin.c; \
-                sed -i 's/-shared.*plugin.c/& -lz/' Makefile; cat Makefile";
-    let arguments = |edit: &str| {
-        let plugins = "indirPluginDirs = [ \"lib/parts\" ];";
-        format!("changes.parts = _: {{ {plugins} postPatch = {edit:?}; }};")
-    };
-    let parts = machine.path("current.packages.parts", &arguments(""));
-    machine
-        .run(&format!("{parts}/bin/parts"), &[])
-        .success()
-        .out_has("plugin 42");
-    let built = machine.build("current.packages.parts", &arguments(lost));
-    built.ran.err_has("gone_from_zlib");
+    let plugins = "changes.parts = _: { indirPluginDirs = [ \"lib/parts\" ]; };";
+    let parts = machine.path("current.packages.parts", plugins);
+    let ran = machine.run(&format!("{parts}/bin/parts"), &[]);
+    ran.success().out_has("plugin 42");
+    let tables = std::fs::read_dir(machine.real(&format!("{parts}/bin/.indir"))).unwrap();
+    let table = std::fs::read(tables.last().unwrap().unwrap().path()).unwrap();
+    let wanted = format!("plugin-dir {parts}/lib/parts");
+    let found = table
+        .windows(wanted.len())
+        .any(|window| window == wanted.as_bytes());
+    assert!(found, "{}", String::from_utf8_lossy(&table));
 }
 
 #[test]

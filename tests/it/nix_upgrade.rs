@@ -105,11 +105,11 @@ fn a_comment_in_a_header_compiles_nothing_else() {
     let free = "floors = false;";
     compiles(&machine.build("current.packages", free), &[]);
     let comment =
-        "sed -i '1a /* more\\n words */' zlib.h; sed -i 's/  */  /g; s|;$|; /* ; */|' zconf.h";
+        "sed -i '1i /* more\\n words */' zlib.h; sed -i 's/  */  /g; s|;$|; /* ; */|' zconf.h";
     let built = machine.build("current.packages", &format!("{free} {}", zlib(comment)));
     compiles(&built, &["zlib-1.2.13"]);
     // The same way, what a compiler does see counts.
-    let real = "sed -i '1a #define ZLIB_MORE 1' zlib.h";
+    let real = "sed -i '1i #define ZLIB_MORE 1' zlib.h";
     let built = machine.build("current.packages", &format!("{free} {}", zlib(real)));
     compiles(&built, &["file-5.44", "parts-1", "zlib-1.2.13"]);
 }

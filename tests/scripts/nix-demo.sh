@@ -72,6 +72,7 @@ size() { du -s --block-size=1 --apparent-size "$demo/$1/nix/store" 2>/dev/null |
 # serve: a binary cache over HTTP; every answer is in $demo/http.
 serve() {
     : >"$demo/http"
+    rm -f "$demo/port"
     python3 -u "$top/tests/scripts/nix-serve.py" "$demo/cache" "$demo/http" >"$demo/port" &
     server=$!
     trap 'kill $server 2>/dev/null || :' EXIT
