@@ -69,7 +69,10 @@ fn chosen(arguments: &[String]) -> Vec<PathBuf> {
     let all = programs();
     let named = |path: &PathBuf| {
         let name = path.file_name().expect("a file name");
-        arguments.iter().skip(1).any(|argument| name == &**argument)
+        arguments
+            .iter()
+            .skip(1)
+            .any(|argument| argument != "time" && name == &**argument)
     };
     let some: Vec<PathBuf> = all.iter().filter(|path| named(path)).cloned().collect();
     if !some.is_empty() {
