@@ -78,9 +78,9 @@ impl Lexer<'_> {
             match byte {
                 b'\n' => {
                     self.at = next;
-                    self.end_line();
+                    self.end_line()?;
                 }
-                b' ' | b'\t' | b'\x0b' | b'\x0c' => {
+                _ if is_blank(byte) => {
                     self.at = next;
                     self.space = true;
                 }
@@ -97,8 +97,7 @@ impl Lexer<'_> {
                 _ => self.token(byte, next)?,
             }
         }
-        self.end_line();
-        Some(())
+        self.end_line()
     }
 
     /// The byte at `at` and where the next one is. Spliced lines are one, and a line
@@ -107,9 +106,8 @@ impl Lexer<'_> {
         loop {
             match *self.data.get(at)? {
                 b'\\' => {
-                    let blank = |byte: &&u8| matches!(**byte, b' ' | b'\t' | b'\x0b' | b'\x0c');
                     let rest = self.data.get(at + 1..)?;
-                    let blanks = rest.iter().take_while(blank).count();
+                    let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
                     match rest.get(blanks..)? {
                         [b'\n', ..] => at += blanks + 2,
                         [b'\r', b'\n', ..] => at += blanks + 3,
@@ -127,14 +125,21 @@ impl Lexer<'_> {
         Some(self.byte(at)?.0)
     }
 
-    fn end_line(&mut self) {
+    /// A backslash that now ends the line, after which came a comment or the end of
+    /// the file, would splice it with the next one.
+    fn end_line(&mut self) -> Option<()> {
         if !self.fresh {
+            let mut back = self.out.iter().rev().skip_while(|byte| is_blank(**byte));
+            if back.next() == Some(&b'\\') {
+                return None;
+            }
             self.out.push(b'\n');
         }
         self.fresh = true;
         self.space = false;
         self.line = Line::Text;
         self.header_name = false;
+        Some(())
     }
 
     /// A comment is a space; in text also the end of a line, if it goes over one.
@@ -151,7 +156,7 @@ impl Lexer<'_> {
             }
         }
         if lines && self.line == Line::Text {
-            self.end_line();
+            self.end_line()?;
         } else {
             self.space = true;
         }
@@ -314,6 +319,11 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
+/// White space within a line.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\x0b' | b'\x0c')
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -391,6 +401,9 @@ mod tests {
             "R\"x(",
             "\u{feff}int x;",
             "\0",
+            "\\",
+            "#define A b \\ /* c */\nint x;\n",
+            "#define A b \\ // c\nint x;\n",
         ] {
             assert_eq!(normalise(text.as_bytes()), None, "{text:?}");
         }
