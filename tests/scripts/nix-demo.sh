@@ -4,9 +4,9 @@
 #
 # usage: nix-demo.sh [slice|full] [--no-ordinary]
 #
-# Everything is in target/cache/nix-demo (two stores and a binary cache), and stays:
-# a second run builds only what changed. As root. --no-ordinary leaves out the
-# ordinary way, which builds everything twice.
+# Everything is in target/cache/nix-demo. The frozen set stays there as a store of its
+# own, of which each run gets a copy: a second run compiles it no more, and counts the
+# same. As root. --no-ordinary leaves out the ordinary way, which builds everything twice.
 set -eu
 # shellcheck source=tests/scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -56,7 +56,9 @@ build() {
     seconds=$(awk -v a="$began" -v b="$(now)" 'BEGIN { printf "%.1f", b - a }')
 }
 
-# How many derivations of a kind the last build built; by their own word.
+# built KIND…: how many derivations of these kinds the last build built. Derivations
+# of indirection tell their step; an ordinary one that has a source and a compiler
+# compiles a package.
 built() {
     sed -n "s/^building '\(.*\)'\.\.\.$/\1/p" "$demo/log" >"$demo/built"
     [ -s "$demo/built" ] || {
@@ -64,7 +66,8 @@ built() {
         return
     }
     xargs nix show-derivation --store "$demo/$machine" <"$demo/built" |
-        jq --arg kind "$1" '[.[] | (.env.indirStep // "other") | select($kind == "all" or . == $kind)] | length'
+        jq '[.[].env | .indirStep // if has("src") and has("cc") then "compile" else "other" end
+            | select(IN($ARGS.positional[]))] | length' --args "$@"
 }
 
 size() { du -s --block-size=1 --apparent-size "$demo/$1/nix/store" 2>/dev/null | cut -f 1; }
@@ -72,6 +75,7 @@ size() { du -s --block-size=1 --apparent-size "$demo/$1/nix/store" 2>/dev/null |
 # serve: a binary cache over HTTP; every answer is in $demo/http.
 serve() {
     : >"$demo/http"
+    # A port of an earlier run would lead nowhere, and everything would be built.
     rm -f "$demo/port"
     python3 -u "$top/tests/scripts/nix-serve.py" "$demo/cache" "$demo/http" >"$demo/port" &
     server=$!
@@ -90,28 +94,44 @@ publish() {
         { tail -n 20 "$demo/log" >&2; die "nix copy failed"; }
 }
 
-row() { printf '%-34s %8s %7s %6s %7s %8s %12s %12s\n' "$@"; }
+# restore STORE COPY: makes STORE what COPY is.
+restore() {
+    rm -rf "${demo:?}/$1"
+    cp -a "$demo/$2" "$demo/$1"
+}
+
+row() { printf '%-28s %8s %8s %6s %6s %8s %13s %8s %12s %12s\n' "$@"; }
 # upgrade NAME ATTR UPLOAD [NIX-ARGUMENT…]: on the building machine, then on a second one
 # that downloads what was published.
 upgrade() {
     name=$1 attr=$2 upload=$3
     shift 3
     build one "$attr" "$@"
-    compile=$(built compile) relink=$(built relink) all=$(built all) took=$seconds
+    compile=$(built compile) table=$(built relink rewrite) stubs=$(built stubs) other=$(built other) took=$seconds
     publish "$upload" "$@"
     : >"$demo/http"
     before=$(size two)
-    build two "$attr" "$@" --option substituters "$url"
-    row "$name" "$all" "$compile" "$relink" "$took" "$seconds" "$(downloaded)" "$(($(size two) - before))"
+    build two "$attr" "$@" --option substituters "$url" --option narinfo-cache-negative-ttl 0
+    bytes=$(downloaded)
+    [ "$bytes" != 0 ] || die "the second machine downloaded nothing (log: $demo/log)"
+    row "$name" "$compile" "$table" "$stubs" "$other" "$took" \
+        "$(built compile)" "$seconds" "$bytes" "$(($(size two) - before))"
 }
 
-rm -rf "$demo/cache" "$demo/two"
-mkdir -p "$demo/cache" "$demo/two/nix/store"
+mkdir -p "$demo/frozen/nix/store"
 say "building the frozen set: the first run takes a while"
-build one baseline.packages
+build frozen baseline.packages
 say "frozen set: $seconds s, $(built compile) compiled, $(built relink) relinked"
+if [ "$ordinary" = yes ]; then
+    build frozen ordinarySystem
+    say "ordinary set: $seconds s, $(built compile) compiled"
+fi
+# Without what an earlier run remembers of its server.
+rm -rf "$demo/cache" "$demo/two" "$demo/home/.cache"
+mkdir -p "$demo/cache" "$demo/two/nix/store"
+restore one frozen
 serve
-row scenario built compile relink seconds "2nd: s" downloaded "newly stored"
+row scenario compiled relinked stubs other seconds "2nd: compiled" seconds downloaded "newly stored"
 upgrade "indirect: from nothing, u7" system upload
 upgrade "indirect: glibc u7 -> u14" system upload --argstr glibc bookworm
 upgrade "indirect: glibc u14 -> 2.41" system upload --argstr glibc trixie
@@ -121,5 +141,9 @@ upgrade "indirect: zlib grows" system upload --argstr glibc trixie \
 rm -rf "$demo/cache" "$demo/two"
 mkdir -p "$demo/cache" "$demo/two/nix/store"
 upgrade "ordinary: from nothing, u7" ordinarySystem ordinaryUpload
+# Both ways from there.
+restore two-frozen two
 upgrade "rewritten: glibc u7 -> u14" rewrittenSystem rewriteUpload --argstr glibc bookworm
+restore one frozen
+restore two two-frozen
 upgrade "ordinary: glibc u7 -> u14" ordinarySystem ordinaryUpload --argstr glibc bookworm
