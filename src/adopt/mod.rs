@@ -107,7 +107,7 @@ pub fn adopt_file(
     let mut options = options.clone();
     let moved = left_behind(exe, replacement.target())?;
     if !moved.is_empty() {
-        options.lib_dirs.get_or_insert_default().extend(moved);
+        options.origin_dirs = Some(moved);
     }
     write_table(replacement.temporary(), replacement.target(), &options)?;
     let place = place_of(replacement.target(), &bytes)?;

@@ -47,6 +47,21 @@ impl Folders {
         folders
     }
 
+    /// Puts `moved`, which `$ORIGIN` named where the object came from, before
+    /// its own folders, under the same tag.
+    pub(super) fn put_first(&mut self, store: &Store, moved: &[PathBuf]) {
+        if moved.is_empty() {
+            return;
+        }
+        let all: Vec<PathBuf> = moved.iter().chain(self.own()).cloned().collect();
+        let list = Some(store.list(&all));
+        if self.rpath.is_some() {
+            self.rpath = list;
+        } else {
+            self.runpath = list;
+        }
+    }
+
     /// Its own folders, whichever tag named them.
     pub(super) fn own(&self) -> &[PathBuf] {
         let list = self.rpath.as_ref().or(self.runpath.as_ref());

@@ -2,7 +2,8 @@
 //!
 //! Text, one fact a line: `lib-dirs N` says that the first N folders of the
 //! table's `search` were given with `--lib-dir`; `plugin-dir PATH` and
-//! `scan-plugins` say where plugins are. Lines that this version does
+//! `scan-plugins` say where plugins are; `origin-dir PATH` is a folder that
+//! `$ORIGIN` named where the executable was adopted from. Lines that this version does
 //! not know are dropped when the table is rewritten; a newer tool that needs
 //! them kept raises the table's version. Storing a count instead of the folders
 //! keeps a table of 20 Nix-length paths under 4 KiB.
@@ -82,6 +83,8 @@ pub struct Inputs {
     pub lib_dirs: Vec<PathBuf>,
     /// The `--plugin-dir` folders, in order, without repetition.
     pub plugin_dirs: Vec<PathBuf>,
+    /// What `$ORIGIN` named where the executable came from, in order.
+    pub origin_dirs: Vec<PathBuf>,
     /// Plugins are also looked for in the packages of the closure.
     pub scan_plugins: bool,
 }
@@ -121,6 +124,19 @@ impl Inputs {
         Ok(())
     }
 
+    /// Sets the folders that `$ORIGIN` named where the executable came from.
+    ///
+    /// # Errors
+    /// When one of them cannot stand in a line of the table, or could not be
+    /// searched.
+    pub fn set_origin_dirs(
+        &mut self,
+        folders: impl IntoIterator<Item = PathBuf>,
+    ) -> Result<(), InputsError> {
+        self.origin_dirs = Self::new(folders)?.lib_dirs;
+        Ok(())
+    }
+
     /// The inputs that `table` was made from.
     pub fn of(table: &Table<'_>) -> Self {
         let lines = || table.inputs().to_bytes().split(|&b| b == b'\n');
@@ -131,13 +147,17 @@ impl Inputs {
             .unwrap_or(0);
         let folders = table.search().to_bytes().split(|&b| b == SEPARATOR);
         let lib_dirs = folders.take(count).filter(|folder| !folder.is_empty());
-        let plugin_dirs = lines().filter_map(|line| line.strip_prefix(b"plugin-dir "));
-        Self {
-            lib_dirs: lib_dirs.map(path).collect(),
-            plugin_dirs: plugin_dirs
+        let paths = |prefix: &'static [u8]| {
+            lines()
+                .filter_map(move |line| line.strip_prefix(prefix))
                 .map(path)
                 .filter(|folder| folder.is_absolute())
-                .collect(),
+                .collect()
+        };
+        Self {
+            lib_dirs: lib_dirs.map(path).collect(),
+            plugin_dirs: paths(b"plugin-dir "),
+            origin_dirs: paths(b"origin-dir "),
             scan_plugins: lines().any(|line| line == b"scan-plugins"),
         }
     }
@@ -148,8 +168,16 @@ impl Inputs {
         if !self.lib_dirs.is_empty() {
             text.extend(format!("lib-dirs {}\n", self.lib_dirs.len()).into_bytes());
         }
-        for folder in &self.plugin_dirs {
-            text.extend(b"plugin-dir ");
+        let origin_dirs = self
+            .origin_dirs
+            .iter()
+            .map(|folder| ("origin-dir ", folder));
+        let plugin_dirs = self
+            .plugin_dirs
+            .iter()
+            .map(|folder| ("plugin-dir ", folder));
+        for (key, folder) in origin_dirs.chain(plugin_dirs) {
+            text.extend(key.as_bytes());
             text.extend(folder.as_os_str().as_bytes());
             text.push(b'\n');
         }
@@ -163,7 +191,11 @@ impl Inputs {
     /// Returns whether any folder changed.
     pub fn replace(&mut self, replacements: &[Replacement]) -> bool {
         let mut changed = false;
-        for folders in [&mut self.lib_dirs, &mut self.plugin_dirs] {
+        for folders in [
+            &mut self.lib_dirs,
+            &mut self.plugin_dirs,
+            &mut self.origin_dirs,
+        ] {
             let mut replaced = Vec::with_capacity(folders.len());
             for folder in folders.drain(..) {
                 let new = replacements

@@ -33,6 +33,9 @@ pub struct Options {
     pub kind: Kind,
     /// Folders to search before all others; `None` repeats the table's own.
     pub lib_dirs: Option<Vec<PathBuf>>,
+    /// Folders that `$ORIGIN` named where the executable came from; `None`
+    /// repeats the table's own.
+    pub origin_dirs: Option<Vec<PathBuf>>,
     /// Rewrites the folders.
     pub replacements: Vec<Replacement>,
     /// Folders of plugins; `None` repeats the table's own.
@@ -99,7 +102,9 @@ impl<'a> Planner<'a> {
         let place = place(&exe, &library)?;
         let old = TableFile::load(&place.path);
         let inputs = self.inputs(&old)?;
-        let closure = Resolver::new(self.store, &inputs.lib_dirs).resolve(&exe, &library)?;
+        let closure = Resolver::new(self.store, &inputs.lib_dirs)
+            .with_origin_dirs(&inputs.origin_dirs)
+            .resolve(&exe, &library)?;
         let tolerated = self.check(&exe, &library, &closure, &inputs, &old)?;
         let plugins = plugins::Question {
             store: self.store,
@@ -170,6 +175,9 @@ impl<'a> Planner<'a> {
         };
         if let Some(folders) = &self.options.plugin_dirs {
             inputs.set_plugin_dirs(folders.iter().cloned())?;
+        }
+        if let Some(folders) = &self.options.origin_dirs {
+            inputs.set_origin_dirs(folders.iter().cloned())?;
         }
         inputs.scan_plugins = self.options.scan_plugins.unwrap_or(inputs.scan_plugins);
         inputs.replace(&self.options.replacements);

@@ -188,7 +188,8 @@ impl Question<'_> {
             .filter(|folder| !folder.is_empty())
             .map(|folder| PathBuf::from(OsStr::from_bytes(folder)))
             .collect();
-        let resolver = Resolver::new(self.store, &before.lib_dirs);
+        let resolver =
+            Resolver::new(self.store, &before.lib_dirs).with_origin_dirs(&before.origin_dirs);
         let Ok(closure) = resolver.resolve(self.exe, self.library) else {
             return false;
         };
@@ -235,7 +236,9 @@ impl Question<'_> {
         let ordinary: Option<HashSet<_>> = if self.inputs.lib_dirs.is_empty() {
             None
         } else {
-            let closure = Resolver::new(self.store, &[]).resolve(self.exe, self.library);
+            let closure = Resolver::new(self.store, &[])
+                .with_origin_dirs(&self.inputs.origin_dirs)
+                .resolve(self.exe, self.library);
             let opened = closure.ok().and_then(|closure| {
                 let none = Inputs::default();
                 let table = folders::of_table(&none, &closure, &[]);

@@ -45,7 +45,9 @@ impl Planner<'_> {
             };
             matches!(old, Ok(Some(old)) if unmet.iter().any(|unmet| is_new(old, unmet)))
         } else {
-            let ordinary = Resolver::new(self.store, &[]).resolve(exe_path, exe);
+            let ordinary = Resolver::new(self.store, &[])
+                .with_origin_dirs(&inputs.origin_dirs)
+                .resolve(exe_path, exe);
             let lacks_too = |lacking: Vec<Unmet>| {
                 // The library that lacks it may be another file.
                 let key = |unmet: &Unmet| {

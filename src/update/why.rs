@@ -59,11 +59,16 @@ pub fn why(
     let library = Library::open(&exe)?;
     let store = Store::default();
     let mut inputs = match &options.lib_dirs {
-        Some(lib_dirs) => Inputs::new(lib_dirs.iter().cloned())?,
+        Some(lib_dirs) => Inputs {
+            lib_dirs: Inputs::new(lib_dirs.iter().cloned())?.lib_dirs,
+            ..inputs(&exe, &library).unwrap_or_default()
+        },
         None => inputs(&exe, &library)?,
     };
     inputs.replace(&options.replacements);
-    let closure = Resolver::new(&store, &inputs.lib_dirs).resolve(&exe, &library)?;
+    let closure = Resolver::new(&store, &inputs.lib_dirs)
+        .with_origin_dirs(&inputs.origin_dirs)
+        .resolve(&exe, &library)?;
     let mut paths = vec![exe];
     paths.extend(closure.nodes.iter().map(|node| node.path.clone()));
     let libraries = closure.nodes.iter().map(|node| &*node.library);

@@ -68,7 +68,8 @@ impl Context<'_> {
     fn compute(&self, file: &TableFile) -> Option<Vec<u8>> {
         let table = file.table().ok()?;
         let inputs = Inputs::of(&table);
-        let resolver = Resolver::new(self.store, &inputs.lib_dirs);
+        let resolver =
+            Resolver::new(self.store, &inputs.lib_dirs).with_origin_dirs(&inputs.origin_dirs);
         let closure = resolver.resolve(self.exe, self.library).ok()?;
         let bindings = ClosureBindings::new(self.library, &closure).ok()?;
         bindings.to_bytes(table.header().digest).ok()

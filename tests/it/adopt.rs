@@ -10,7 +10,7 @@ use goblin::elf::Elf;
 use goblin::elf::program_header::{PT_LOAD, PT_NOTE};
 
 use crate::support::program::{no_table, ordinary, refused, shared, table_of};
-use crate::support::{Ran, Scratch, need, prefix, run, shim};
+use crate::support::{Ran, Scratch, glibc_lib, indir, need, prefix, run, shim};
 
 pub(crate) const HELLO: &str = r#"
 #include <stdio.h>
@@ -242,6 +242,33 @@ int main(void) { return printf("%d\n", value()) != 2; }
     let lib_dir = [OsStr::new("--lib-dir"), two.as_os_str()];
     adopt(all.into_iter().chain(lib_dir)).success();
     run(&mut Command::new(&elsewhere)).success().prints("2\n");
+
+    // An update that gives other folders, twice, still finds it, after these.
+    adopt(all).success();
+    for build in ["old", "bookworm"] {
+        let libraries = glibc_lib(build);
+        let update = |lib_dir: &Path| {
+            let mut command = indir();
+            command.arg("update").arg(&elsewhere);
+            command.arg("--lib-dir").arg(&libraries);
+            run(command.arg("--lib-dir").arg(lib_dir)).success();
+        };
+        update(&libraries);
+        run(&mut Command::new(&elsewhere)).success().prints("1\n");
+        let shown = run(indir().arg("show").arg(&elsewhere)).success().stdout();
+        assert!(shown.contains(libraries.to_str().unwrap()), "{shown}");
+        update(&two);
+        run(&mut Command::new(&elsewhere)).success().prints("2\n");
+        update(&libraries);
+    }
+    let moved = dir.join("moved");
+    std::fs::rename(dir.join("one"), &moved).unwrap();
+    let replace = format!("{}={}", dir.join("one").display(), moved.display());
+    let mut command = indir();
+    command.arg("update").arg(&elsewhere);
+    run(command.args(["--replace", &replace])).success();
+    run(&mut Command::new(&elsewhere)).success().prints("1\n");
+    std::fs::rename(&moved, dir.join("one")).unwrap();
 
     assert_eq!(std::fs::read(&exe).unwrap(), before);
     adopt([OsStr::new("--in-place"), exe.as_os_str()]).success();

@@ -60,6 +60,7 @@ impl Closure {
 pub struct Resolver<'a> {
     store: &'a Store,
     lib_dirs: Arc<SearchList>,
+    origin_dirs: Vec<PathBuf>,
 }
 
 impl<'a> Resolver<'a> {
@@ -71,7 +72,16 @@ impl<'a> Resolver<'a> {
         Self {
             store,
             lib_dirs: store.list(lib_dirs),
+            origin_dirs: Vec::new(),
         }
+    }
+
+    /// Looks into `folders` as well, as if the executable's search path began
+    /// with them.
+    #[must_use]
+    pub fn with_origin_dirs(mut self, folders: &[PathBuf]) -> Self {
+        self.origin_dirs = folders.to_vec();
+        self
     }
 
     /// The closure of `exe`, whose path `exe_path` is absolute and free of
@@ -112,6 +122,8 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(resolver: &'a Resolver<'a>, exe_path: &Path, exe: &'a Library) -> Self {
+        let mut folders = Folders::of(resolver.store, exe, exe_path);
+        folders.put_first(resolver.store, &resolver.origin_dirs);
         let mut names = HashMap::new();
         if let Some(soname) = &exe.soname {
             names.insert(soname.clone(), 0);
@@ -124,7 +136,7 @@ impl<'a> Walk<'a> {
                 path: exe_path.to_owned(),
                 name: Vec::new(),
                 loader: 0,
-                folders: Folders::of(resolver.store, exe, exe_path),
+                folders,
                 variants: Vec::new(),
             }],
             names,
