@@ -109,7 +109,7 @@ fn namespaces_of_its_own() {
     for way in subject.ways() {
         for script in [
             "exec $0",
-            "mount -t tmpfs t /tmp; cd /tmp; exec $0",
+            "mount -t tmpfs t /mnt; cd /mnt; exec $0",
             "exec unshare -pf --mount-proc $0",
         ] {
             let ran = unshared(script, &[&way.exe]);

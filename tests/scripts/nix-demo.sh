@@ -47,7 +47,7 @@ build() {
     machine=$1 attr=$2
     shift 2
     began=$(now)
-    nix build --store "$demo/$machine" -f "$top/nix/debian" "$attr" --no-link --json -L \
+    "$top/tests/scripts/read-only.sh" nix build --store "$demo/$machine" -f "$top/nix/debian" "$attr" --no-link --json -L \
         --argstr exe "$INDIR" --argstr cache "$cache" --argstr sources "$set_name" "$@" \
         >"$demo/json" 2>"$demo/log" || {
         tail -n 30 "$demo/log" >&2

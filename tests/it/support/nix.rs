@@ -127,9 +127,10 @@ impl Machine {
         std::fs::write(self.root.join("conf/nix.conf"), CONF).unwrap();
     }
 
-    /// A Nix command for this machine.
+    /// A Nix command for this machine, which may not write to the real one's folders.
     pub(crate) fn nix(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Command::new(top().join("tests/scripts/read-only.sh"));
+        command.arg(program);
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NIX_"))
         {

@@ -16,12 +16,14 @@ const LIMIT: &str = "10";
 /// its namespace: when it ends, so does all that the program left behind.
 const INSIDE: &str = r#"
 for folder in /tmp /run /dev/shm /var/tmp; do
+    # The programs themselves stay in sight.
+    case $2 in "$folder"/*) continue ;; esac
     mount -t tmpfs -o mode=1777 none $folder || exit 125
 done
-mkdir -m 700 /tmp/home && chown 65534:65534 /tmp/home && cd /tmp/home || exit 125
+mkdir -m 700 /run/home && chown 65534:65534 /run/home && cd /run/home || exit 125
 exec timeout -s KILL $SECONDS_AT_MOST setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs \
     --bounding-set=-all env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    HOME=/tmp/home LC_ALL=C.UTF-8 TERM=dumb TZ=UTC \
+    HOME=/run/home LC_ALL=C.UTF-8 TERM=dumb TZ=UTC \
     bash -c 'ulimit -c 0; exec -a "$0" "$@"' "$@"
 "#;
 
