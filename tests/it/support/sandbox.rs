@@ -16,9 +16,10 @@ const LIMIT: &str = "10";
 /// its namespace: when it ends, so does all that the program left behind.
 const INSIDE: &str = r#"
 for folder in /tmp /run /dev/shm /var/tmp; do
-    # The programs themselves stay in sight.
-    case $2 in "$folder"/*) continue ;; esac
+    # The project's own folder stays in sight.
+    case $PROJECT in "$folder"/*) mount --bind "$PROJECT" /mnt || exit 125 ;; esac
     mount -t tmpfs -o mode=1777 none $folder || exit 125
+    case $PROJECT in "$folder"/*) mkdir -p "$PROJECT" && mount --move /mnt "$PROJECT" || exit 125 ;; esac
 done
 mkdir -m 700 /run/home && chown 65534:65534 /run/home && cd /run/home || exit 125
 exec timeout -s KILL $SECONDS_AT_MOST setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs \
@@ -83,6 +84,7 @@ pub(crate) fn in_sandbox<A: AsRef<OsStr>>(exe: &Path, args: &[A]) -> Did {
         .arg(name)
         .arg(exe)
         .args(args)
+        .env("PROJECT", env!("CARGO_MANIFEST_DIR"))
         .env("SECONDS_AT_MOST", LIMIT);
     let ran = run(&mut command);
     assert_ne!(ran.code(), Some(125), "no sandbox (root is needed): {ran}");
