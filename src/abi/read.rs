@@ -307,20 +307,17 @@ impl<'a> Reader<'_, 'a> {
 
     /// See docs/stubs.md, "Alignment".
     fn align(&self, raw: &Raw<'_>) -> u64 {
-        let address = match raw.value {
-            0 => 1,
-            value => (1u64 << value.trailing_zeros()).min(MAX_ALIGN),
-        };
         if self.exact {
-            return address;
+            return match raw.value {
+                0 => 1,
+                value => (1u64 << value.trailing_zeros()).min(MAX_ALIGN),
+            };
         }
-        let canonical = canonical_align(raw.size);
-        let section = self.sections.align_at(raw.value).unwrap_or(1);
-        let proven = address.min(section.max(1).checked_next_power_of_two().unwrap_or(1));
-        if proven > ORDINARY_ALIGN && raw.size > 0 {
-            proven.min(MAX_ALIGN)
+        let shown = self.sections.shown_align(raw.value);
+        if shown > ORDINARY_ALIGN && raw.size > 0 {
+            shown.min(MAX_ALIGN)
         } else {
-            canonical
+            canonical_align(raw.size)
         }
     }
 }

@@ -179,7 +179,7 @@ pub(super) fn progress_bar() -> ProgressBar {
 fn summary(report: &Report, dry_run: bool) -> ExitCode {
     for entry in &report.entries {
         for unmet in &entry.missing {
-            if unmet.grown.is_some() {
+            if unmet.misfit.is_some() {
                 anstream::eprintln!("warning: {unmet}");
             } else {
                 anstream::eprintln!("warning: the first call stops the program: {unmet}");

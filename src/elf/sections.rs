@@ -74,8 +74,20 @@ impl<'a> Sections<'a> {
         found
     }
 
+    /// The alignment in bytes that address and section both show, at least 1: the
+    /// bound that link editors use for the copy of an object. 1 if no section
+    /// header tells.
+    pub fn shown_align(&self, address: u64) -> u64 {
+        let section = self.align_at(address).unwrap_or(1).max(1);
+        let section = section.checked_next_power_of_two().unwrap_or(1);
+        match address {
+            0 => 1,
+            address => (1 << address.trailing_zeros()).min(section),
+        }
+    }
+
     /// `sh_addralign` of the non-TLS section that holds `address`.
-    pub fn align_at(&self, address: u64) -> Option<u64> {
+    fn align_at(&self, address: u64) -> Option<u64> {
         let upto = self.spans.partition_point(|s| s.start <= address);
         self.spans
             .get(..upto)?

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::closure::Closure;
-use super::copies::{self, Grown};
+use super::copies::{self, Measure, Misfit};
 use super::library::Library;
 use super::lookup::{Class, Resolution, Scope};
 use super::object::LoadedObject;
@@ -34,8 +34,8 @@ pub struct Unmet {
     /// ld.so starts the program all the same, and stops it when the function is
     /// first called.
     pub lazy: bool,
-    /// The provider has it, but larger than the copy in `needed_by`.
-    pub grown: Option<Grown>,
+    /// The provider has it, but it does not fit into the copy in `needed_by`.
+    pub misfit: Option<Misfit>,
 }
 
 impl fmt::Display for Unmet {
@@ -45,15 +45,20 @@ impl fmt::Display for Unmet {
             (Some(symbol), version) => write!(f, "{symbol}@{version}")?,
             (None, version) => write!(f, "version {version}")?,
         }
-        if let (Some(grown), Some(provider)) = (&self.grown, &self.provider) {
-            return write!(
-                f,
-                " is {} bytes in {}, the copy in {} has room for {}: link the program again",
-                grown.size,
-                provider.display(),
-                self.needed_by.display(),
-                grown.room
-            );
+        if let (Some(misfit), Some(provider)) = (&self.misfit, &self.provider) {
+            let Misfit { copy, original, .. } = misfit;
+            let (library, user) = (provider.display(), self.needed_by.display());
+            match misfit.what {
+                Measure::Size => write!(
+                    f,
+                    " is {original} bytes in {library}, the copy in {user} has room for {copy}"
+                )?,
+                Measure::Align => write!(
+                    f,
+                    " is aligned to {original} bytes in {library}, the copy in {user} to {copy}"
+                )?,
+            }
+            return f.write_str(": link the program again");
         }
         write!(
             f,
@@ -229,7 +234,7 @@ fn versions<'a>(
                     needed_by: path.to_owned(),
                     provider: Some(provider.path.clone()),
                     lazy: false,
-                    grown: None,
+                    misfit: None,
                 });
             }
         }
@@ -279,7 +284,7 @@ pub(super) fn describe(
         needed_by: path.to_owned(),
         provider: provider.map(|node| node.path.clone()),
         lazy: false,
-        grown: None,
+        misfit: None,
     })
 }
 

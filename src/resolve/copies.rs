@@ -14,16 +14,32 @@ use object::elf;
 use super::check::{Unmet, describe};
 use super::closure::Closure;
 use super::lookup::{Class, Resolution, Scope};
-use super::object::LoadedObject;
+use super::object::{LoadedObject, RawSymbol};
+use crate::abi::model::ORDINARY_ALIGN;
+use crate::elf::ElfFile;
 
-/// A library's object that does not fit into the copy of it.
+/// How a library's object does not fit into the copy of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Grown {
-    /// Bytes that the copy has room for (`st_size` of the copy).
-    pub room: u64,
-    /// Bytes that the library's object has (`st_size` of the original).
-    pub size: u64,
+pub struct Misfit {
+    /// What does not fit.
+    pub what: Measure,
+    /// What the copy has, in bytes.
+    pub copy: u64,
+    /// What the library's object has or needs, in bytes.
+    pub original: u64,
 }
+
+/// Of what there is too little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Measure {
+    /// `st_size`.
+    Size,
+    /// Alignment of the address.
+    Align,
+}
+
+/// Alignment beyond that of pages is not kept by every loader, in bytes.
+const PAGE: u64 = 4096;
 
 /// The symbols that `object` has copies of.
 pub(super) fn copied(object: &LoadedObject) -> Vec<u32> {
@@ -36,8 +52,39 @@ pub(super) fn copied(object: &LoadedObject) -> Vec<u32> {
     symbols
 }
 
+impl Misfit {
+    fn of(copy: &RawSymbol, original: &RawSymbol, library: &LoadedObject) -> Option<Self> {
+        let misfit = |what, copy, original| {
+            (original > copy).then_some(Self {
+                what,
+                copy,
+                original,
+            })
+        };
+        misfit(Measure::Size, copy.size, original.size).or_else(|| {
+            let needed = needed_align(original, library);
+            let address = 1_u64.checked_shl(copy.value.trailing_zeros());
+            misfit(Measure::Align, address.unwrap_or(PAGE), needed)
+        })
+    }
+}
+
+/// The alignment that an object of a library provably wants, in bytes. See
+/// docs/closure.md, "What is checked": up to [`ORDINARY_ALIGN`] addresses are
+/// accidents, and a type's size is a multiple of its alignment (C17 6.2.8).
+fn needed_align(original: &RawSymbol, library: &LoadedObject) -> u64 {
+    let strict = |align: u64| align > ORDINARY_ALIGN && original.size.is_multiple_of(align);
+    // Most objects end here, and no section header is read for them.
+    if original.size == 0 || !strict(2 * ORDINARY_ALIGN) {
+        return 1;
+    }
+    let shown = |elf: ElfFile<'_>| elf.sections().shown_align(original.value).min(PAGE);
+    let shown = library.file().elf().map_or(1, shown);
+    if strict(shown) { shown } else { 1 }
+}
+
 /// The copies, given as object of the scope and symbol in it, whose original is
-/// missing or too large. A smaller original is none of them: ld.so says nothing,
+/// missing, too large or aligned more strictly. A smaller original is none of them: ld.so says nothing,
 /// and nobody writes beyond the copy.
 pub(super) fn unfit(
     exe_path: &Path,
@@ -51,19 +98,19 @@ pub(super) fn unfit(
     };
     let check = |(from, symbol): (usize, u32)| {
         let found = scope.resolve(from, symbol, Class::Copy);
-        let (provider, grown) = match found {
+        let (provider, misfit) = match found {
             Resolution::Zero => return None,
             Resolution::Missing => return describe(exe_path, closure, scope, (from, symbol)),
             Resolution::Found(original) => {
-                let room = scope.objects().get(from)?.symbol(symbol)?.size;
-                let size = original.raw.size;
-                let grown = (size > room).then_some(Grown { room, size })?;
-                (path_of(original.object), Some(grown))
+                let copy = scope.objects().get(from)?.symbol(symbol)?;
+                let library = scope.objects().get(original.object)?;
+                let misfit = Misfit::of(&copy, &original.raw, library)?;
+                (path_of(original.object), Some(misfit))
             }
         };
         Some(Unmet {
             provider,
-            grown,
+            misfit,
             ..describe(exe_path, closure, scope, (from, symbol))?
         })
     };

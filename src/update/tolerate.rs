@@ -18,8 +18,8 @@ impl Planner<'_> {
     /// returned, if it is no loss: the ordinary resolution, without any
     /// `--lib-dir`, lacks it as well, and, where that is the very closure in
     /// question, no library has changed since the last table. Likewise a copy
-    /// that is too small for its original, which ld.so warns of: in the ordinary
-    /// resolution the original must be as large, or else its library unchanged.
+    /// that its original does not fit into: in the ordinary resolution the original
+    /// must be as large, or aligned as strictly, or else its library unchanged.
     pub(super) fn check(
         &self,
         exe_path: &Path,
@@ -36,10 +36,10 @@ impl Planner<'_> {
         if unmet.is_empty() {
             return Ok(unmet);
         }
-        let is_loss = if !unmet.iter().all(|u| u.lazy || u.grown.is_some()) {
+        let is_loss = if !unmet.iter().all(|u| u.lazy || u.misfit.is_some()) {
             true
         } else if inputs.lib_dirs.is_empty() {
-            let is_new = |old: &TableFile, unmet: &Unmet| match (&unmet.grown, &unmet.provider) {
+            let is_new = |old: &TableFile, unmet: &Unmet| match (&unmet.misfit, &unmet.provider) {
                 (Some(_), Some(provider)) => is_another(old, closure, provider),
                 _ => has_changed(old, closure),
             };
@@ -53,9 +53,9 @@ impl Planner<'_> {
                 let key = |unmet: &Unmet| {
                     let name = unmet.needed_by.file_name().map(ToOwned::to_owned);
                     let names = (unmet.symbol.clone(), unmet.version.clone());
-                    (names, name, unmet.grown.is_some())
+                    (names, name, unmet.misfit.map(|misfit| misfit.what))
                 };
-                let size = |unmet: &Unmet| unmet.grown.map_or(0, |grown| grown.size);
+                let size = |unmet: &Unmet| unmet.misfit.map_or(0, |misfit| misfit.original);
                 let lacking: HashMap<_, _> = lacking.iter().map(|u| (key(u), size(u))).collect();
                 let was_there = |u: &Unmet| lacking.get(&key(u)).is_some_and(|&was| size(u) <= was);
                 unmet.iter().all(was_there)

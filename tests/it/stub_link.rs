@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 use crate::stub_copies::full_tree;
 use crate::stub_facts::facts;
-use crate::stub_programs::{Language, compile, exports, helper, weak_in_archives};
+use crate::stub_programs::{Language, compile, exports, helper, weak_in_archives, weak_in_one_of};
 use crate::stub_tree::linkers;
 use crate::support::{Scratch, b_flag, indir, run, shim, system_lib};
 
@@ -166,12 +166,15 @@ impl Job<'_> {
             (real, _) => return Err(format!("only one links: real {}", real.is_some())),
         };
         let (mut with_real, mut with_stub) = (facts(&real), facts(&stub));
-        // mold 1.x prefers a weak function of an archive to a weak one of a shared
-        // library, not to a strong one, and in a stub all functions are strong.
-        // Rust's own archive of such functions is in every Rust link.
+        // mold 1.x prefers a strong function of a shared library to a weak one of an
+        // earlier archive or shared library, and in a stub all functions are strong.
+        // Rust's own archive of weak functions is in every Rust link.
         let mut passed_over = BTreeSet::new();
-        if self.language == Language::Rust && self.has("mold") {
-            passed_over = weak_in_archives(self.program);
+        if self.has("mold") {
+            passed_over = weak_in_one_of(self.library);
+            if self.language == Language::Rust {
+                passed_over.extend(weak_in_archives(self.program));
+            }
             with_real.leave_out(&passed_over);
             with_stub.leave_out(&passed_over);
         }

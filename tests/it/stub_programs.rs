@@ -310,3 +310,33 @@ pub(crate) fn weak_in_archives(arguments: &[String]) -> BTreeSet<String> {
     }
     names
 }
+
+/// Functions that one of the shared libraries of a link defines weakly and another
+/// one strongly: `library`, and what the drivers of all languages add.
+pub(crate) fn weak_in_one_of(library: &Path) -> BTreeSet<String> {
+    let folder = library.parent().unwrap();
+    let implied = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6"];
+    let (mut weak, mut strong) = (BTreeSet::new(), BTreeSet::new());
+    for path in implied
+        .iter()
+        .map(|name| folder.join(name))
+        .chain([library.to_owned()])
+    {
+        let data = std::fs::read(&path).unwrap();
+        let elf = Elf::parse(&data).unwrap();
+        for symbol in elf.dynsyms.iter().filter(|s| s.st_shndx != 0) {
+            let names = if symbol.st_bind() == sym::STB_WEAK {
+                &mut weak
+            } else {
+                &mut strong
+            };
+            names.insert(
+                elf.dynstrtab
+                    .get_at(symbol.st_name)
+                    .unwrap_or("")
+                    .to_owned(),
+            );
+        }
+    }
+    weak.intersection(&strong).cloned().collect()
+}

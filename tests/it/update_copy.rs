@@ -41,8 +41,12 @@ impl Tree {
 
     /// Links the program against the library in `folder`, indirect.
     fn program(&self, folder: &Path) -> PathBuf {
+        self.program_of(MAIN, folder)
+    }
+
+    fn program_of(&self, source: &str, folder: &Path) -> PathBuf {
         let program = self.0.join("prog");
-        let source = self.0.file("prog.c", MAIN);
+        let source = self.0.file("prog.c", source);
         cc([
             &b_flag(),
             "-fno-pie",
@@ -222,4 +226,41 @@ fn a_copy_that_is_too_small_without_indir_too_is_tolerated() {
     update(&program, further.parent().unwrap())
         .exits(3)
         .err_has("signgam@GLIBC_2.2.5 is 8 bytes in");
+}
+
+/// A library that comes to use aligned loads on its object would fault on a copy
+/// that is aligned as the object was when the program was linked.
+#[test]
+fn an_object_that_needs_a_stricter_alignment_is_refused() {
+    let tree = Tree::new();
+    let source = |attribute: &str, size: u32| {
+        format!(
+            "int table[{size}] {attribute} = {{1, 2, 3, 4}};
+            int first(void) {{ return table[0]; }} int unused(void) {{ return 0; }}"
+        )
+    };
+    let main = MAIN.replace("table[4]", "table[64]");
+    let aligned = |n: u32| format!("__attribute__((aligned({n})))");
+    let old = tree.library("old", &source("", 64), "");
+    let program = tree.program_of(&main, &old);
+    update(&program, &old).exits(0);
+    let before = table(&program);
+    let new = tree.library("new", &source(&aligned(256), 64), "");
+    let line = format!(
+        "table is aligned to 256 bytes in {}, the copy in {} to ",
+        text(&new.join("libtable.so")),
+        text(&program)
+    );
+    let ran = update(&program, &new);
+    ran.exits(3).err_has(&line);
+    ran.err_has(": link the program again");
+    assert_eq!(table(&program), before);
+    // A program that is linked with the new one takes both.
+    let again = tree.program_of(&main, &new);
+    update(&again, &new).exits(0);
+    update(&again, &old).exits(0);
+    run(&mut Command::new(&again)).exits(12);
+    // Where the size is no multiple of it, the address is an accident.
+    let chance = tree.library("chance", &source(&aligned(256), 62), "");
+    update(&program, &chance).exits(0);
 }
