@@ -156,12 +156,15 @@ times() {
 
 programs() {
     # The stubs that programs are linked with, and the links that real folders have.
-    find "$lib" -maxdepth 1 -name 'lib*.so*' -type f | sort | while read -r file; do
+    # Libraries in private folders too, which GNU ld reads by DT_RUNPATH.
+    mapfile -t folders < <(find "$lib" -maxdepth 1 -name 'lib*.so*' -type f -exec readelf -dW {} + |
+        sed -n "s,.*R[UN]*PATH.*\\[\\($lib/[^:]*\\)\\],\\1,p" | sort -u)
+    find "$lib" "${folders[@]}" -maxdepth 1 -name 'lib*.so*' -type f | sort -u | while read -r file; do
         for tool in indir llvm-ifs; do
             cut_stub $tool "$file" "$work/$tool/$(basename "$file")" || :
         done
     done
-    find "$lib" -maxdepth 1 -name 'lib*.so*' -type l | while read -r link; do
+    find "$lib" "${folders[@]}" -maxdepth 1 -name 'lib*.so*' -type l | while read -r link; do
         to=$(basename "$(readlink "$link")")
         for tool in indir llvm-ifs; do ln -sf "$to" "$work/$tool/$(basename "$link")"; done
     done
