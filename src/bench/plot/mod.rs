@@ -48,6 +48,30 @@ enum Anchor {
     End,
 }
 
+/// How a text looks.
+#[derive(Clone, Copy, Debug)]
+struct Style {
+    size: f32,
+    bold: bool,
+    anchor: Anchor,
+    colour: Colour,
+}
+
+impl Style {
+    const fn new(size: f32, anchor: Anchor, colour: Colour) -> Self {
+        Self {
+            size,
+            bold: false,
+            anchor,
+            colour,
+        }
+    }
+
+    const fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+}
+
 /// Everything that is drawn; lengths in the units of the SVG.
 #[derive(Clone, Debug)]
 enum Shape {
@@ -70,10 +94,7 @@ enum Shape {
     },
     Text {
         at: (f32, f32),
-        size: f32,
-        bold: bool,
-        anchor: Anchor,
-        colour: Colour,
+        style: Style,
         text: String,
     },
 }
@@ -89,6 +110,13 @@ const COLOURS: [Colour; 4] = [0x8a_8f98, 0x5b_6470, 0x3b_82c4, 0xd9_622b];
 const INK: Colour = 0x1f_2430;
 const PALE_INK: Colour = 0x6b_7280;
 const GRID: Colour = 0xe5_e7eb;
+const TITLE: Style = Style::new(20.0, Anchor::Start, INK).bold();
+const SUBTITLE: Style = Style::new(13.0, Anchor::Start, PALE_INK);
+const PANEL: Style = Style::new(14.0, Anchor::Start, INK).bold();
+const LABEL: Style = Style::new(14.0, Anchor::End, INK);
+const MEDIAN: Style = Style::new(14.0, Anchor::Start, INK).bold();
+const REMARK: Style = Style::new(12.0, Anchor::Start, PALE_INK);
+const AXIS: Style = Style::new(12.0, Anchor::Middle, PALE_INK);
 const DOT_OPACITY: f32 = 0.35;
 const BOX_OPACITY: f32 = 0.15;
 /// Most dots of a row; more would hide each other.
@@ -102,20 +130,12 @@ impl Picture {
             shapes: Vec::new(),
         };
         let end = axis_end(panels);
-        picture.text((MARGIN, 36.0), 20.0, true, Anchor::Start, INK, title);
-        picture.text(
-            (MARGIN, 58.0),
-            13.0,
-            false,
-            Anchor::Start,
-            PALE_INK,
-            subtitle,
-        );
+        picture.text((MARGIN, 36.0), TITLE, title);
+        picture.text((MARGIN, 58.0), SUBTITLE, subtitle);
         let mut y = TOP;
         for panel in panels {
             y += HEADING;
-            let heading = (MARGIN, y - 12.0);
-            picture.text(heading, 14.0, true, Anchor::Start, INK, &panel.heading);
+            picture.text((MARGIN, y - 12.0), PANEL, &panel.heading);
             let bottom = y + ROW * panel.rows.len() as f32;
             picture.axis(end, y, bottom);
             for (row, colour) in panel.rows.iter().zip(COLOURS.iter().cycle()) {
@@ -125,33 +145,15 @@ impl Picture {
             y += 26.0;
         }
         let middle = ((LEFT + RIGHT) / 2.0, y + 16.0);
-        picture.text(
-            middle,
-            12.0,
-            false,
-            Anchor::Middle,
-            PALE_INK,
-            "milliseconds",
-        );
+        picture.text(middle, AXIS, "milliseconds");
         picture.height = y + 30.0;
         picture
     }
 
-    fn text(
-        &mut self,
-        at: (f32, f32),
-        size: f32,
-        bold: bool,
-        anchor: Anchor,
-        colour: Colour,
-        text: &str,
-    ) {
+    fn text(&mut self, at: (f32, f32), style: Style, text: &str) {
         self.shapes.push(Shape::Text {
             at,
-            size,
-            bold,
-            anchor,
-            colour,
+            style,
             text: text.chars().filter(|c| !c.is_control()).collect(),
         });
     }
@@ -169,14 +171,7 @@ impl Picture {
                 colour: GRID,
             });
             let label = format!("{at:.digits$}");
-            self.text(
-                (x, bottom + 16.0),
-                12.0,
-                false,
-                Anchor::Middle,
-                PALE_INK,
-                &label,
-            );
+            self.text((x, bottom + 16.0), AXIS, &label);
             at += step;
         }
     }
@@ -186,7 +181,7 @@ impl Picture {
             return;
         };
         let label = (LEFT - 14.0, y + 5.0);
-        self.text(label, 14.0, false, Anchor::End, INK, &row.label);
+        self.text(label, LABEL, &row.label);
         let each = row.samples.len().div_ceil(DOTS).max(1);
         for (n, sample) in row.samples.iter().step_by(each).enumerate() {
             // The golden ratio spreads dots evenly, the same way every time.
@@ -216,15 +211,8 @@ impl Picture {
         });
         let median = format!("{:.2} ms", summary.median);
         let x = RIGHT + 14.0;
-        self.text((x, y - 1.0), 14.0, true, Anchor::Start, INK, &median);
-        self.text(
-            (x, y + 16.0),
-            12.0,
-            false,
-            Anchor::Start,
-            PALE_INK,
-            &row.remark,
-        );
+        self.text((x, y - 1.0), MEDIAN, &median);
+        self.text((x, y + 16.0), REMARK, &row.remark);
     }
 }
 

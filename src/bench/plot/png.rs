@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use tiny_skia::{FillRule, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, Transform};
 use ttf_parser::{Face, OutlineBuilder};
 
-use super::{Anchor, BOX_OPACITY, Colour, DOT_OPACITY, Picture, Shape, WIDTH};
+use super::{Anchor, BOX_OPACITY, Colour, DOT_OPACITY, Picture, Shape, Style, WIDTH};
 
 /// Pixels for each unit: readable on displays of high density.
 const SCALE: f32 = 2.0;
@@ -59,14 +59,7 @@ impl Canvas {
                 let path = PathBuilder::from_circle(at.0, at.1, *radius);
                 self.fill(path, *colour, DOT_OPACITY, Transform::identity());
             }
-            Shape::Text {
-                at,
-                size,
-                bold,
-                anchor,
-                colour,
-                text,
-            } => self.text(*at, *size, *bold, *anchor, *colour, text),
+            Shape::Text { at, style, text } => self.text(*at, *style, text),
         }
     }
 
@@ -94,16 +87,12 @@ impl Canvas {
     }
 
     /// Left to right, a glyph a character; enough for names and numbers.
-    fn text(
-        &mut self,
-        at: (f32, f32),
-        size: f32,
-        bold: bool,
-        anchor: Anchor,
-        colour: Colour,
-        text: &str,
-    ) {
-        let face = if bold { &self.bold } else { &self.regular };
+    fn text(&mut self, at: (f32, f32), style: Style, text: &str) {
+        let face = if style.bold {
+            &self.bold
+        } else {
+            &self.regular
+        };
         let mut path = Glyphs {
             path: PathBuilder::new(),
             x: 0.0,
@@ -113,16 +102,16 @@ impl Canvas {
             face.outline_glyph(glyph, &mut path);
             path.x += f32::from(face.glyph_hor_advance(glyph).unwrap_or(0));
         }
-        let scale = size / f32::from(face.units_per_em());
+        let scale = style.size / f32::from(face.units_per_em());
         let width = path.x * scale;
-        let x = match anchor {
+        let x = match style.anchor {
             Anchor::Start => at.0,
             Anchor::Middle => at.0 - width / 2.0,
             Anchor::End => at.0 - width,
         };
         // A font's vertical axis points upwards.
         let transform = Transform::from_row(scale, 0.0, 0.0, -scale, x, at.1);
-        self.fill(path.path.finish(), colour, 1.0, transform);
+        self.fill(path.path.finish(), style.colour, 1.0, transform);
     }
 }
 

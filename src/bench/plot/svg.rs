@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Anchor, BOX_OPACITY, DOT_OPACITY, Picture, Shape, WIDTH};
+use super::{Anchor, BOX_OPACITY, DOT_OPACITY, Picture, Shape, Style, WIDTH};
 
 impl Picture {
     /// A complete document.
@@ -44,20 +44,14 @@ fn write(out: &mut String, shape: &Shape) -> std::fmt::Result {
             r##"<circle cx="{:.1}" cy="{:.1}" r="{radius}" fill="#{colour:06x}" fill-opacity="{DOT_OPACITY}"/>"##,
             at.0, at.1
         ),
-        Shape::Text {
-            at,
-            size,
-            bold,
-            anchor,
-            colour,
-            text,
-        } => {
-            let anchor = match anchor {
+        Shape::Text { at, style, text } => {
+            let Style { size, colour, .. } = style;
+            let anchor = match style.anchor {
                 Anchor::Start => "start",
                 Anchor::Middle => "middle",
                 Anchor::End => "end",
             };
-            let weight = if *bold { "bold" } else { "normal" };
+            let weight = if style.bold { "bold" } else { "normal" };
             writeln!(
                 out,
                 r##"<text x="{:.1}" y="{:.1}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}" fill="#{colour:06x}">{}</text>"##,
