@@ -156,8 +156,9 @@ times() {
 
 programs() {
     # The stubs that programs are linked with, and the links that real folders have.
-    # Libraries in private folders too, which GNU ld reads by DT_RUNPATH.
-    mapfile -t folders < <(find "$lib" -maxdepth 1 -name 'lib*.so*' -type f -exec readelf -dW {} + |
+    # Libraries in private folders too, which GNU ld reads by DT_RUNPATH. Some files
+    # of these names are linker scripts.
+    mapfile -t folders < <(find "$lib" -maxdepth 1 -name 'lib*.so*' -type f -exec readelf -dW {} + 2>/dev/null |
         sed -n "s,.*R[UN]*PATH.*\\[\\($lib/[^:]*\\)\\],\\1,p" | sort -u)
     find "$lib" "${folders[@]}" -maxdepth 1 -name 'lib*.so*' -type f | sort -u | while read -r file; do
         for tool in indir llvm-ifs; do
