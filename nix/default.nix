@@ -9,7 +9,9 @@ let
     __functor = self: name: attrs: script: derivation ({
       inherit name system PATH;
       builder = shell;
-      args = if builtins.isPath script then [ "-e" script ] else [ "-ec" script ];
+      # With `exit`, so that bash does not become the last command: Nix kills a builder
+      # that has closed its output, which those of coreutils do before they end.
+      args = if builtins.isPath script then [ "-e" script ] else [ "-ec" "${script}\nexit" ];
     } // attrs);
   };
 in

@@ -4,7 +4,9 @@ let
   run = name: attrs: script: derivation ({
     inherit name system;
     builder = "/bin/bash";
-    args = [ "-ec" script ];
+    # With `exit`, so that bash does not become the last command: Nix kills a builder
+    # that has closed its output, which those of coreutils do before they end.
+    args = [ "-ec" "${script}\nexit" ];
     PATH = "/usr/bin:/bin";
   } // attrs);
   indir = run "indir" {
