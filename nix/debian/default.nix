@@ -18,6 +18,8 @@
   # Hashes of stub trees: fixed outputs in place of content-addressed ones.
 , hashes ? { }
 , frozen ? "old"
+  # For `relinkedAgain`.
+, round ? ""
 }:
 let
   system = "x86_64-linux";
@@ -26,7 +28,9 @@ let
   run = name: attrs: script: derivation ({
     inherit name system;
     builder = "/bin/bash";
-    args = [ "-ec" script ];
+    # With `exit`, so that bash does not become the last command: Nix kills a builder
+    # that has closed its output, which those of coreutils do before they end.
+    args = [ "-ec" "${script}\nexit" ];
     PATH = "/usr/bin:/bin";
   } // attrs);
   glibcOf = name: import ./glibc.nix (glibcArguments name);
@@ -122,8 +126,16 @@ let
     done
     echo $packages >$out/packages
   '';
+  # To measure what relinking takes: the derivations of it, and as many that do nothing.
+  again = change: map
+    (package: derivation (package.indirection.relink.drvAttrs // { inherit round; } // change))
+    (builtins.filter (package: (package.indirection.relink or null) != null) (builtins.attrValues current.packages));
 in
 {
+  # All outputs of all packages, as compiled.
+  compiled = map (package: package.indirection.compile or package) (builtins.attrValues current.packages);
+  relinkedAgain = again { };
+  nothing = again { args = [ "-ec" "for name in $outputs; do : >\${!name}; done" ]; };
   inherit baseline current indir;
   ordinary = plain;
   inherit (own) shim;

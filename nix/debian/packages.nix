@@ -79,6 +79,7 @@ let
       '';
     };
     readline = package "readline" {
+      outputs = [ "out" "dev" ];
       propagatedBuildInputs = [ ncurses ];
       configureFlags = "--disable-static --disable-install-examples";
       makeFlags = "SHLIB_LIBS=-lncursesw";
@@ -90,8 +91,9 @@ let
       installPhase = "make install_sw; rm $out/lib/*.a";
     };
     libxml2 = package "libxml2" {
+      outputs = [ "bin" "out" "dev" ];
       propagatedBuildInputs = [ zlib xz ];
-      configureFlags = "--disable-static --without-python";
+      configureFlags = "--disable-static --without-python --bindir=\${bin}/bin";
     };
     sqlite = package "sqlite3" {
       pname = "sqlite";
@@ -121,6 +123,19 @@ let
     # Helper programs in libexec, and a script that starts the programs.
     findutils = package "findutils" { configureFlags = "--disable-nls"; };
     gzip = package "gzip" { };
+    # A Rust program with a library of the set. Its build runs programs that it compiles.
+    ripgrep = package "ripgrep" {
+      buildInputs = [ pcre2 ];
+      buildPhase = ''
+        export PATH=$PATH:/rust/bin CARGO_HOME=$NIX_BUILD_TOP/cargo
+        # Since Rust 1.90 the compiler asks for a linker of its own.
+        if rustc -C linker-features=-lld --print cfg >/dev/null 2>&1; then
+          export RUSTFLAGS="-C linker-features=-lld"
+        fi
+        cargo build --release --frozen --features pcre2 -j$NIX_BUILD_CORES
+      '';
+      installPhase = "install -D -t $out/bin target/release/rg";
+    };
     patch = package "patch" { };
   };
 in

@@ -83,7 +83,8 @@ moveToDev() {
         sed -i "s|^includedir=.*|includedir=$dev/include|" "$path"
     done
     mkdir -p "$dev/nix-support"
-    echo ${propagatedBuildInputs-} ${lib:-} >"$dev/nix-support/propagated-build-inputs"
+    # Dependents name dev alone.
+    echo ${propagatedBuildInputs-} "${lib:-$out}" ${bin-} >"$dev/nix-support/propagated-build-inputs"
 }
 
 fixupPhase() {

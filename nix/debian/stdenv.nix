@@ -10,7 +10,9 @@ let
   run = name: attrs: script: derivation ({
     inherit name system;
     builder = shell;
-    args = [ "-ec" script ];
+    # With `exit`, so that bash does not become the last command: Nix kills a builder
+    # that has closed its output, which those of coreutils do before they end.
+    args = [ "-ec" "${script}\nexit" ];
     PATH = "/usr/bin:/bin";
   } // attrs);
   dev = package: package.dev or package;
@@ -58,14 +60,24 @@ rec {
 
   mkDerivation = attrs:
     let
+      # What is compiled against a package is its output dev, which names the others.
+      inputs = builtins.mapAttrs (_: map dev) {
+        buildInputs = attrs.buildInputs or [ ];
+        propagatedBuildInputs = attrs.propagatedBuildInputs or [ ];
+      };
       drv = derivation ({
         inherit system cc bintools;
         name = attrs.name or "${attrs.pname}-${attrs.version}";
         builder = shell;
         args = [ ./setup.sh ];
         NIX_STORE = builtins.storeDir;
-      } // builtins.removeAttrs attrs [ "meta" "passthru" ]);
+      } // builtins.removeAttrs attrs [ "meta" "passthru" ] // inputs);
     in
-    drv // { inherit (attrs) pname version; overrideAttrs = f: mkDerivation (attrs // f attrs); }
+    drv // {
+      inherit (attrs) pname version;
+      buildInputs = attrs.buildInputs or [ ];
+      propagatedBuildInputs = attrs.propagatedBuildInputs or [ ];
+      overrideAttrs = f: mkDerivation (attrs // f attrs);
+    }
       // attrs.passthru or { };
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches what the Nix package set of nix/debian is built from: upstream sources
-# of Debian 12's packages, real builds of glibc (fetch-glibc.sh), and what its
+# of Debian 12's packages, a Rust program with its crates, real builds of glibc (fetch-glibc.sh), and what its
 # compiler gives to programs (libstdc++, libgcc_s, the kernel's headers).
 #
 # usage: nix-fetch.sh slice|full
@@ -15,10 +15,11 @@ slice='zlib xz-utils lzip file gawk hello'
 full="$slice expat bzip2 libzstd lz4 pcre2 ncurses readline libonig openssl curl
 libxml2 sqlite3 bash sed grep jq nano less tar diffutils findutils
 gzip patch"
+crates=ripgrep
 
 case ${1-} in
 slice) sources=$slice ;;
-full) sources=$full ;;
+full) sources="$full $crates" ;;
 *) die "usage: nix-fetch.sh slice|full" ;;
 esac
 
@@ -37,6 +38,31 @@ fetch_source() {
     [ -n "$(tarball "$1")" ] || die "the source package $1 has no upstream tarball"
 }
 
+# fetch_crate NAME VERSION: a program of crates.io with the sources of all that it is
+# made of, as its own Cargo.lock names them, so that it builds without a network.
+fetch_crate() {
+    new=$cache/nix-src/.new
+    rm -rf "$new"
+    mkdir -p "$new/ask/src"
+    printf '[package]\nname = "ask"\nversion = "0.0.0"\n[workspace]\n[dependencies]\n%s = "=%s"\n' \
+        "$1" "$2" >"$new/ask/Cargo.toml"
+    : >"$new/ask/src/lib.rs"
+    (cd "$new/ask" && "${CARGO:-cargo}" vendor -q --versioned-dirs ../asked >/dev/null)
+    mv "$new/asked/$1-$2" "$new/$1-$2"
+    rm -rf "$new/ask" "$new/asked"
+    (
+        cd "$new/$1-$2"
+        mkdir -p .cargo
+        "${CARGO:-cargo}" vendor -q --locked vendor
+        printf '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "vendor"\n' \
+            >.cargo/config.toml
+    )
+    tar -C "$new" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@315532800 \
+        -cJf "$new/$1_$2.orig.tar.xz" "$1-$2"
+    rm -rf "$new/$1-$2" "$cache/nix-src/$1"
+    mv "$new" "$cache/nix-src/$1"
+}
+
 # What the compiler gives to programs, unpacked.
 runtime="libstdc++6 libgcc-s1 linux-libc-dev"
 fetch_runtime() {
@@ -50,11 +76,19 @@ fetch_runtime() {
 
 "$top/tests/scripts/fetch-glibc.sh" old bookworm trixie
 mkdir -p "$cache/nix-src" "$cache/nix-gcc"
+# A cache that several worktrees share is known by its one real name.
+cache=$(cd "$cache" && pwd -P)
 exec 9>"$cache/.lock"
 flock 9
 
 missing='' packages=''
-for name in $sources; do [ -n "$(tarball "$name")" ] || missing="$missing $name"; done
+for name in $sources; do
+    [ -z "$(tarball "$name")" ] || continue
+    case $name in
+    ripgrep) fetch_crate ripgrep 14.1.1 ;;
+    *) missing="$missing $name" ;;
+    esac
+done
 for name in $runtime; do [ -d "$cache/nix-gcc/$name" ] || packages="$packages $name"; done
 if [ -n "$missing$packages" ]; then
     own_apt bookworm bookworm:src || die "cannot read Debian's package indices"
