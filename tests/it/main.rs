@@ -21,6 +21,7 @@ mod link_plugin;
 mod link_save;
 mod link_setup;
 mod nix_parts;
+mod nix_remote;
 mod nix_upgrade;
 mod oracle;
 mod oracle_cases;

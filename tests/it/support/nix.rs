@@ -55,13 +55,19 @@ pub(crate) struct Built {
     pub(crate) ran: Ran,
     /// What was built, sorted: one entry for each `building '…'` line.
     pub(crate) steps: Vec<Step>,
+    /// Those of them that another machine built.
+    pub(crate) sent: Vec<Step>,
 }
 
 impl Built {
     /// The packages of the steps of a kind.
     pub(crate) fn names(&self, kind: &str) -> Vec<&str> {
-        let steps = self.steps.iter().filter(|step| step.kind == kind);
-        steps.map(|step| step.name.as_str()).collect()
+        names(&self.steps, kind)
+    }
+
+    /// The packages of the steps of a kind that another machine built.
+    pub(crate) fn sent(&self, kind: &str) -> Vec<&str> {
+        names(&self.sent, kind)
     }
 
     /// Panics unless the build failed.
@@ -77,6 +83,11 @@ impl Built {
         self.ran.success();
         self
     }
+}
+
+fn names<'s>(steps: &'s [Step], kind: &str) -> Vec<&'s str> {
+    let steps = steps.iter().filter(|step| step.kind == kind);
+    steps.map(|step| step.name.as_str()).collect()
 }
 
 impl Machine {
@@ -127,6 +138,64 @@ impl Machine {
         std::fs::write(self.root.join("conf/nix.conf"), CONF).unwrap();
     }
 
+    /// Lets this machine send builds to another one, by way of a real ssh server that
+    /// serves one connection at a time.
+    pub(crate) fn send_builds_to(&self, other: &Machine) {
+        run(&mut Command::new(top().join("tests/scripts/fetch-sshd.sh"))).success();
+        let conf = self.root.join("conf");
+        let at = |name: &str| conf.join(name).display().to_string();
+        for key in ["key", "host"] {
+            let mut generate = Command::new(need("ssh-keygen", "openssh-client"));
+            generate.args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]);
+            run(&mut generate).success();
+        }
+        let write = |name: &str, text: String| std::fs::write(conf.join(name), text).unwrap();
+        write(
+            "sshd",
+            format!(
+                "HostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\n\
+                 PermitRootLogin prohibit-password\nPidFile none\nLogLevel ERROR\n",
+                at("host"),
+                at("key.pub"),
+            ),
+        );
+        write(
+            "ssh",
+            format!(
+                "ProxyCommand {top}/tests/scripts/sshd-for-one.sh {cache}/sshd {}\n\
+                 IdentityFile {}\nIdentitiesOnly yes\nUserKnownHostsFile {}\n\
+                 StrictHostKeyChecking no\nLogLevel ERROR\n",
+                at("sshd"),
+                at("key"),
+                at("known"),
+                top = top().display(),
+                cache = cache().canonicalize().unwrap().display(),
+            ),
+        );
+        // The other machine's settings and store, as its own daemon would have them.
+        let daemon = at("daemon");
+        write(
+            "daemon",
+            format!(
+                "#!/bin/sh\nexport NIX_CONF_DIR={root}/conf NIX_USER_CONF_FILES=/dev/null \
+                 HOME={root}/home\nexec {top}/tests/scripts/read-only.sh {nix} \"$@\"\n",
+                root = other.root.display(),
+                top = top().display(),
+                nix = need("nix-daemon", "nix-bin").display(),
+            ),
+        );
+        std::fs::set_permissions(&daemon, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let store = other.root.display();
+        write(
+            "nix.conf",
+            format!(
+                // More places than there are builds at a time: else some stay here.
+                "{CONF}builders = ssh-ng://localhost?remote-store={store}&remote-program={daemon} \
+                 x86_64-linux - 8 1 ca-derivations\n"
+            ),
+        );
+    }
+
     /// A Nix command for this machine, which may not write to the real one's folders.
     pub(crate) fn nix(&self, program: &str) -> Command {
         let mut command = Command::new(top().join("tests/scripts/read-only.sh"));
@@ -140,6 +209,10 @@ impl Machine {
             .env("NIX_CONF_DIR", self.root.join("conf"))
             .env("NIX_USER_CONF_FILES", "/dev/null")
             .env("HOME", self.root.join("home"));
+        let ssh = self.root.join("conf/ssh");
+        if ssh.exists() {
+            command.env("NIX_SSHOPTS", format!("-F {}", ssh.display()));
+        }
         command
     }
 
@@ -162,24 +235,23 @@ impl Machine {
             "--store",
         ]);
         command.arg(&self.root).args(["--expr", &expression]);
-        let mut built = BTreeSet::new();
-        for again in [true, true, false] {
-            let ran = run(&mut command);
-            let said = ran.stderr();
-            let lines = said.lines();
-            built.extend(lines.filter_map(|line| {
-                let name = line.strip_prefix("building '")?.strip_suffix("'...")?;
-                Some(name.to_owned())
-            }));
-            // Nix 2.8 without build users loses a builder to SIGKILL now and then on
-            // a busy machine, for a reason that was not found. No builder here dies
-            // of it by itself, so that such a build is continued.
-            if !again || !said.contains("failed due to signal 9 (Killed)") {
-                let steps = self.steps(&built);
-                return Built { ran, steps };
+        let ran = run(&mut command);
+        let said = ran.stderr();
+        let (mut built, mut sent) = (BTreeSet::new(), BTreeSet::new());
+        for line in said.lines() {
+            // `building '…' on 'ssh-ng://…'...` for those that another machine builds.
+            let Some(line) = line.strip_prefix("building '") else {
+                continue;
+            };
+            if let Some((name, rest)) = line.split_once('\'') {
+                built.insert(name.to_owned());
+                if rest.starts_with(" on '") {
+                    sent.insert(name.to_owned());
+                }
             }
         }
-        unreachable!("the last build is not continued")
+        let (steps, sent) = (self.steps(&built), self.steps(&sent));
+        Built { ran, steps, sent }
     }
 
     fn steps(&self, derivations: &BTreeSet<String>) -> Vec<Step> {
