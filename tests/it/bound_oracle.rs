@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::oracle::{Libraries, Traced, data, link_map};
 use crate::oracle_cases::build;
+use crate::support::traced::{Libraries, Traced, data, library, link_map};
 use crate::support::{Scratch, b_flag, indir, run};
 
 /// An address as the object that holds it and the offset there.
@@ -24,7 +24,7 @@ fn slots(
     const DT_DEBUG: u64 = 21;
     let traced = Traced::start(exe, variables);
     traced.run_to_trap();
-    let object = crate::oracle::library(libraries, exe);
+    let object = library(libraries, exe);
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", traced.pid())).unwrap();
     let line = maps
         .lines()

@@ -26,6 +26,7 @@ mod nix_upgrade;
 mod oracle;
 mod oracle_cases;
 mod run_badinput;
+mod run_badtable;
 mod run_basic;
 mod run_contract;
 mod run_debuggers;

@@ -11,7 +11,8 @@ use indir::resolve::lookup::{Class, Resolution, Scope};
 use indir::resolve::object::LoadedObject;
 use indir::resolve::relocations::Refusal;
 
-use crate::oracle::{Counts, Libraries, Outcome, compare};
+use crate::oracle::{Counts, Outcome, compare};
+use crate::support::traced::Libraries;
 use crate::support::{Scratch, cc, cxx, glibc_lib, loader, need, run};
 
 /// A library that has, defines and refers to everything.

@@ -8,6 +8,7 @@ pub(crate) mod nix;
 pub(crate) mod program;
 pub(crate) mod sandbox;
 pub(crate) mod subject;
+pub(crate) mod traced;
 
 use std::ffi::OsStr;
 use std::io::Write as _;
