@@ -16,6 +16,7 @@ pub mod bindings_layout;
 pub mod bytes;
 pub mod elf;
 pub mod exe;
+mod expected;
 pub mod handover;
 pub mod layout;
 pub mod ldso;
