@@ -225,6 +225,7 @@ upgrade "indirect: the floor is raised" system upload --argstr glibc trixie --ar
 # Without a floor, so that it is the stub that stays the same.
 build one system --argstr glibc trixie --arg floors false
 [ "$(built compile)" = 0 ] || die "an unchanged set without floors was compiled"
+publish upload --argstr glibc trixie --arg floors false
 build two system --argstr glibc trixie --arg floors false --option substituters "$url"
 upgrade "indirect: a header's comment" system upload --argstr glibc trixie --arg floors false \
     --arg changes "$(zlib "sed -i '1i /* more words */' zlib.h")"
