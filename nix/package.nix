@@ -1,13 +1,21 @@
-# indir from source, for nixpkgs: `callPackage ./package.nix { }`.
+# indir from source, for nixpkgs: `callPackage ./package.nix { }`; its `shim` is that
+# and the binder by themselves.
 #
 # Build it with a stdenv that does not change with the libc of the packages that it
-# links (nixpkgs' bootstrap stdenv, say): it is an input of every compile derivation.
+# links (that of `indirBaseline`, docs/nix.md): it is an input of every compile
+# derivation.
 { lib, rustPlatform, runCommandLocal }:
 let
+  manifest = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace.package;
+  # A change of these would build all of it again.
+  unrelated = map (name: toString ../. + "/${name}") [ "target" "nix" ".ci" "CHANGELOG.md" ];
   indir = rustPlatform.buildRustPackage {
     pname = "indir";
-    version = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace.package.version;
-    src = lib.cleanSource ../.;
+    inherit (manifest) version;
+    src = lib.cleanSourceWith {
+      src = lib.cleanSource ../.;
+      filter = path: _: !(builtins.elem path unrelated);
+    };
     cargoLock.lockFile = ../Cargo.lock;
     # The tests download glibc builds and need to be root.
     doCheck = false;
@@ -17,7 +25,7 @@ let
       rm -rf $out
       ./indir-built setup --prefix $out
     '';
-    passthru = { inherit shim; };
+    passthru.shim = import ./shim.nix { run = runCommandLocal; inherit indir; };
     meta = {
       description = "Link against ABI stubs, reach libraries through a table";
       license = with lib.licenses; [ mit asl20 ];
@@ -25,16 +33,5 @@ let
       mainProgram = "indir";
     };
   };
-  # Shim and binder by themselves: no libc, and content-addressed, because every
-  # program names their path and it must not change with the rest of indir.
-  shim = runCommandLocal "indir-shim"
-    {
-      __contentAddressed = true;
-      outputHashMode = "recursive";
-      outputHashAlgo = "sha256";
-    } ''
-    mkdir -p $out/lib/indir
-    cp ${indir}/lib/indir/ld-indir-x86-64.so.1 ${indir}/lib/indir/libindir-bind.so $out/lib/indir
-  '';
 in
 indir

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2086 # variables come from with-indirection.nix
 # Builds what `${package}` means: the compiled outputs as links, the programs and
-# whatever names the outputs themselves as copies that name this place, and tables.
-# Nothing else of a program's bytes changes.
+# whatever names the outputs themselves, or a frozen program of the set, as copies that
+# name this place and today's program, and tables. Nothing else of a program's bytes
+# changes.
 set -eu
 export LC_ALL=C
 # Builders have a terminal, whose progress bars would go into the log.
@@ -22,6 +23,22 @@ for name in $outputs; do
     patterns+=(-e "$old")
 done
 
+# From frozen programs to today's. Only text may change in length.
+longer='' longerPatterns=()
+set -- $current
+for path in $frozen; do
+    old=${path##*/} new=${1##*/}
+    shift
+    [ "$old" != "$new" ] || continue
+    if [ ${#old} = ${#new} ]; then
+        script="$script;s/$old/$new/g"
+    else
+        longer="$longer;s/$old/$new/g"
+        longerPatterns+=(-e "$old")
+    fi
+    patterns+=(-e "$old")
+done
+
 programs=()
 for name in $outputs; do
     compiled=compiled_$name
@@ -35,7 +52,7 @@ for name in $outputs; do
     (cd "$from" && find . -type l -exec cp -P --remove-destination --parents -t "$to" {} +)
     while IFS= read -rd '' link; do
         target=$(readlink "$from/$link")
-        ln -sfn "$(printf %s "$target" | sed "$script")" "$to/$link"
+        ln -sfn "$(printf %s "$target" | sed "$script$longer")" "$to/$link"
     done < <(cd "$from" && find . -type l -lname '/*' -print0)
     while IFS= read -rd '' file; do
         case $file in
@@ -50,10 +67,17 @@ for name in $outputs; do
             libraries+=("$file")
             continue
         fi
-        copied=$to/${file#"$from"/}
+        copied=$to/${file#"$from"/} edit=$script
+        if [ -n "$longer" ] && grep -qF "${longerPatterns[@]}" "$file"; then
+            if ! grep -qIF "${longerPatterns[@]}" "$file"; then
+                say "$file is no text and names $(grep -aoF "${longerPatterns[@]}" "$file" | head -n 1), and the name that this has today differs in length: give both versions names of one length, or have the program found on PATH"
+                exit 1
+            fi
+            edit=$script$longer
+        fi
         cp --remove-destination -p "$file" "$copied"
         chmod u+w "$copied"
-        sed -i "$script" "$copied"
+        sed -i "$edit" "$copied"
         if [ "$kind" = program ] && [ -x "$copied" ] && [ "$(head -c 4 "$copied" | tr -d '\0')" = $'\x7fELF' ]; then
             programs+=("$copied")
         fi
@@ -61,9 +85,16 @@ for name in $outputs; do
 done
 
 # A library that starts one of the package's programs would start the compiled one,
-# which has no table.
+# which has no table; and a frozen program would be out of reach of upgrades.
 for library in "${libraries[@]}"; do
     while IFS= read -r path; do
+        for program in $frozen; do
+            case " $current " in *" $program "*) continue ;; esac
+            if [[ $path/ == "$program"/* ]]; then
+                say "$library names the frozen $path: set indirCopyLibraries = true"
+                exit 1
+            fi
+        done
         for program in "${programs[@]}"; do
             for name in $outputs; do
                 compiled=compiled_$name

@@ -21,7 +21,11 @@ if [ -z "${dontIndir-}" ]; then
     done
     export NIX_LDFLAGS
     postFixupHooks+=(indirKeepTree indirCheckOutputs)
+    # nixpkgs runs these tests after that.
+    preInstallCheckHooks+=(indirLendTables)
+    postInstallCheckHooks+=(indirDropTables)
 fi
+
 
 # The build tree, as it is after installing, for the tests of `check`. With its
 # times, or make would build again.
@@ -36,9 +40,30 @@ indirKeepTree() {
 # Tables for what has been installed already, in folders: for packages that run
 # their own programs from $out while they install. They are removed in the end.
 indirTables() {
-    local folders=() folder
+    local folders=() folder name
+    for name in $(getAllOutputNames); do
+        [ ! -d "${!name}/lib" ] || folders+=(--lib-dir "${!name}/lib")
+    done
     for folder in ${indirReference-}; do folders+=(--lib-dir "$folder"); done
     @indir@/bin/indir update --plan direct "${folders[@]}" "$@"
+}
+
+# Tables for the programs of all outputs, and their end.
+indirLendTables() {
+    local name file programs=()
+    for name in $(getAllOutputNames); do
+        if [ ! -d "${!name}" ] || [ "$name" = buildtree ]; then continue; fi
+        while IFS= read -rd '' file; do
+            if [ -x "$file" ] && indirIsElf "$file"; then programs+=("$file"); fi
+        done < <(grep -rlZF "@shim@/" "${!name}" || :)
+    done
+    [ ${#programs[@]} = 0 ] || indirTables "${programs[@]}"
+}
+indirDropTables() {
+    local name
+    for name in $(getAllOutputNames); do
+        if [ -d "${!name}" ]; then find "${!name}" -depth -type d -name .indir -exec rm -rf {} +; fi
+    done
 }
 
 indirIsElf() { [ "$(head -c 4 "$1" | tr -d '\0')" = $'\x7fELF' ]; }
@@ -46,12 +71,11 @@ indirIsElf() { [ "$(head -c 4 "$1" | tr -d '\0')" = $'\x7fELF' ]; }
 # What must hold for every output before it is registered. After strip and
 # shrink-rpath, which run before postFixup.
 indirCheckOutputs() {
-    local name output file bad=''
+    local name output file bad='' folder path why
+    indirDropTables
     for name in $(getAllOutputNames); do
         output=${!name}
         if [ ! -d "$output" ] || [ "$name" = buildtree ]; then continue; fi
-        # Tables of link time name the reference; relink writes the real ones.
-        find "$output" -depth -type d -name .indir -exec rm -rf {} +
         indirForget "$output"
         while IFS= read -rd '' file; do
             if LC_ALL=C readelf -lW "$file" 2>/dev/null |
@@ -69,9 +93,24 @@ indirCheckOutputs() {
             ;;
         esac
         for folder in ${indirReference-}; do
-            file=$(grep -rlF "$(basename "$(dirname "$folder")")" "$output" | head -n 1 || :)
+            path=$(dirname "$folder")
+            # A program with libraries of its own may be both; relink renames it.
+            case " ${indirNamed-} " in *" $path "*) continue ;; esac
+            file=$(grep -rlF "$(basename "$path")" "$output" | head -n 1 || :)
             [ -z "$file" ] || bad="$bad
   $file: names the reference runtime $folder, which is only for the build"
+        done
+        # Only builds use these, for which the frozen programs are right.
+        case $name in dev | devdoc | devman | static | debug) continue ;; esac
+        for path in ${indirFrozen-} ${indirNamed-}; do
+            why="which no upgrade reaches (add its package to indirPrograms)"
+            if [[ " ${indirNamed-} " == *" $path "* ]]; then
+                [[ " ${indirPassed-} " == *" $name "* ]] || continue
+                why="but its output \`$name\` is not relinked (set indirRelinked)"
+            fi
+            file=$(grep -rlF "$(basename "$path")" "$output" | head -n 1 || :)
+            [ -z "$file" ] || bad="$bad
+  $file: names the frozen program $path, $why"
         done
     done
     if [ -n "$bad" ]; then

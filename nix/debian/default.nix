@@ -9,6 +9,8 @@
 , sources ? "slice"
   # Names of package => function from its attributes to changed ones.
 , changes ? { }
+  # Further packages of the set with indirection, by pname.
+, more ? (mkDerivation: packages: { })
   # A Debian version of glibc in the cache.
 , glibc ? "old"
   # Whether stubs are frozen to the builds of `baseline`.
@@ -25,14 +27,9 @@ let
   system = "x86_64-linux";
   # Without symlinks: a store path must not depend on where the cache is.
   at = path: /. + path;
-  run = name: attrs: script: derivation ({
-    inherit name system;
-    builder = "/bin/bash";
-    # With `exit`, so that bash does not become the last command: Nix kills a builder
-    # that has closed its output, which those of coreutils do before they end.
-    args = [ "-ec" "${script}\nexit" ];
-    PATH = "/usr/bin:/bin";
-  } // attrs);
+  shell = "/bin/bash";
+  PATH = "/usr/bin:/bin";
+  run = import ../run.nix { inherit system shell PATH; };
   glibcOf = name: import ./glibc.nix (glibcArguments name);
   glibcArguments = name: {
     inherit run;
@@ -50,15 +47,15 @@ let
   allSources = import (at "${cache}/nix-sources.${sources}.nix");
   set = mkDerivation: changes: import ./packages.nix { inherit mkDerivation changes; sources = allSources; };
 
-  own = import ./indir.nix { inherit system exe; };
-  linking = import ./indir.nix { inherit system; exe = linkerExe; };
+  # What package.nix builds from source, from an executable that is there already.
+  installed = executable: run "indir"
+    {
+      exe = builtins.path { path = executable; name = "indir-executable"; };
+    } "$exe setup --prefix $out";
   indir = import ../. {
-    inherit system;
-    shell = "/bin/bash";
-    PATH = "/usr/bin:/bin";
-    indirPackage = own.indir;
-    linkerPackage = linking.indir;
-    inherit (linking) shim;
+    inherit system shell PATH;
+    indirPackage = installed exe;
+    linkerPackage = installed linkerExe;
   };
 
   ordinary = { libc, changes }:
@@ -66,7 +63,10 @@ let
       gccLib = gccLibOf libc;
       stdenv = import ./stdenv.nix { inherit libc gccLib; };
     in
-    { inherit stdenv gccLib libc; packages = set stdenv.mkDerivation changes; };
+    {
+      inherit stdenv gccLib libc;
+      packages = set stdenv.mkDerivation changes;
+    };
 
   # baseline: the frozen set, or null for the frozen set itself.
   indirect = { libc, changes, baseline }:
@@ -85,7 +85,7 @@ let
       stdenv = import ./stdenv.nix {
         libc = libcStub;
         gccLib = gccStub;
-        linker = "${indir.bintools { ld = "/usr/bin/ld"; }}/bin/ld";
+        linker = "${indir.bintools { real = "/usr"; names = [ "ld" ]; }}/bin/ld";
       };
       wrapped = indir.withIndirection {
         inherit stdenv floorOf hashOf;
@@ -95,11 +95,12 @@ let
         referenceOf = package:
           if baseline == null then package else (baseline.all.${package.pname} or { package = package; }).package;
       };
-      packages = set wrapped.mkDerivation changes;
+      packages = set wrapped.mkDerivation changes // more wrapped.mkDerivation packages;
       entry = package: { name = package.pname; value = { inherit package; inherit (package.indirection) stubs; }; };
     in
     {
       inherit packages libc gccLib libcStub gccStub;
+      inherit (wrapped) mkDerivation;
       all = builtins.listToAttrs (map entry (builtins.attrValues packages)) // {
         glibc = { package = libc; stubs = libcStub; };
         gcc-lib = { package = gccLib; stubs = gccStub; };
@@ -138,11 +139,11 @@ in
   nothing = again { args = [ "-ec" "for name in $outputs; do : >\${!name}; done" ]; };
   inherit baseline current indir;
   ordinary = plain;
-  inherit (own) shim;
+  inherit (indir) shim;
   # What a machine runs.
   system = everything "system" current.packages;
   upload = builtins.concatMap published (builtins.attrValues current.packages)
-    ++ [ (only current.libc "out") current.gccLib own.indir linking.shim ];
+    ++ [ (only current.libc "out") current.gccLib indir.indir indir.shim ];
   ordinarySystem = everything "system" plain.packages;
   ordinaryUpload = builtins.concatMap published (builtins.attrValues plain.packages)
     ++ [ (only plain.libc "out") plain.gccLib ];

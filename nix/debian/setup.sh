@@ -99,7 +99,8 @@ fixupPhase() {
         [ -n "${dontStrip-}" ] || [ "$name" = buildtree ] ||
             find "$output" -type f \( -perm -0100 -o -name '*.so*' -o -name '*.a' \) -print0 |
             xargs -0r strip -S 2>/dev/null || :
-        [ "$name" = buildtree ] || find "$output" -type f -perm -0100 -print0 | while IFS= read -rd '' file; do
+        [ -n "${dontPatchELF-}" ] || [ "$name" = buildtree ] ||
+            find "$output" -type f -perm -0100 -print0 | while IFS= read -rd '' file; do
             [ "$(head -c 4 "$file" | tr -d '\0')" != $'\x7fELF' ] || patchelf --shrink-rpath "$file" || :
         done
     done

@@ -42,7 +42,7 @@ packages_for() {
         # libraries whose stubs are linked against in every way
         echo libcurl4 libx11-6 libglib2.0-0 libllvm14
         # the package set of nix/debian: Nix, and what unpacks and builds sources
-        echo nix-bin tar bzip2 xz-utils patch pkg-config openssh-client
+        echo nix-bin tar bzip2 xz-utils patch pkg-config openssh-client cmake
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt
         echo ca-certificates gpgv debian-archive-keyring
         ;;

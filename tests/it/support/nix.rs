@@ -216,10 +216,11 @@ impl Machine {
         command
     }
 
-    /// Builds `attr` of nix/debian; `arguments` is more of its argument set, in Nix.
+    /// Builds `attr` of nix/debian, which may go on as an expression over `set`;
+    /// `arguments` is more of its argument set, in Nix.
     pub(crate) fn build(&self, attr: &str, arguments: &str) -> Built {
         let expression = format!(
-            "(import {}/nix/debian {{ exe = {exe:?}; cache = {cache:?}; {arguments} }}).{attr}",
+            "let set = import {}/nix/debian {{ exe = {exe:?}; cache = {cache:?}; {arguments} }}; in set.{attr}",
             top().display(),
             exe = env!("CARGO_BIN_EXE_indir"),
             cache = cache().canonicalize().unwrap(),
@@ -278,16 +279,15 @@ impl Machine {
         steps
     }
 
-    /// Builds `attr`, which must succeed, and returns the paths of its output `out`.
+    /// Builds `attr`, which must succeed, and returns the path of its first output.
     #[track_caller]
     pub(crate) fn path(&self, attr: &str, arguments: &str) -> String {
         let built = self.build(attr, arguments);
         let outputs: serde_json::Value =
             serde_json::from_str(&built.success().ran.stdout()).unwrap();
-        outputs[0]["outputs"]["out"]
-            .as_str()
-            .expect("an output")
-            .to_owned()
+        let outputs = outputs[0]["outputs"].as_object().expect("outputs");
+        let (_, path) = outputs.iter().next().expect("an output");
+        path.as_str().expect("a path").to_owned()
     }
 
     /// Where a path of the store really is.

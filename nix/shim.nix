@@ -1,0 +1,15 @@
+# Shim and binder by themselves, from a package that has them: no libc, and
+# content-addressed, because every program names their path and it must not change
+# with the rest of indir. Nothing of the store may be named by it.
+{ run, indir }:
+run "indir-shim"
+  {
+    inherit indir;
+    __contentAddressed = true;
+    outputHashMode = "recursive";
+    outputHashAlgo = "sha256";
+    allowedReferences = [ ];
+  } ''
+  mkdir -p $out/lib/indir
+  cp $indir/lib/indir/ld-indir-x86-64.so.1 $indir/lib/indir/libindir-bind.so $out/lib/indir
+''

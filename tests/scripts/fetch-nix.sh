@@ -1,0 +1,33 @@
+#!/bin/sh
+# Downloads trixie's Nix with the libraries that it needs, and unpacks them into
+# target/cache/nix-newer, never installing them; then prints a folder for PATH whose
+# `nix` and `nix-store` are these. For running the tests of Nix on a newer one:
+#
+#   PATH="$(tests/scripts/fetch-nix.sh):$PATH" cargo test --test it nix_
+#
+# What is there already is kept: delete the folder to fetch a newer build.
+set -eu
+# shellcheck source=tests/scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+nix=$cache/nix-newer
+one_at_a_time
+if [ ! -e "$nix/bin/nix" ]; then
+    own_apt trixie || die "cannot read Debian's package indices"
+    rm -rf "$nix"
+    mkdir -p "$nix/deb" "$nix/bin"
+    packages=$(own_apt_cache depends --recurse --no-recommends --no-suggests --no-conflicts \
+        --no-breaks --no-replaces --no-enhances nix-bin | sed -n 's/^\([a-z0-9].*\)$/\1/p' | sort -u)
+    # shellcheck disable=SC2086 # a word list
+    (cd "$nix/deb" && own_apt_get download $packages >&2)
+    for package in "$nix"/deb/*.deb; do dpkg-deb -x "$package" "$nix/root"; done
+    rm -rf "$nix/deb"
+    library=$nix/root/usr/lib/x86_64-linux-gnu
+    for program in nix nix-store nix-instantiate; do
+        # It runs itself by its own name, which is the loader's here.
+        printf '#!/bin/sh\nexec "%s" --argv0 "$0" --library-path "%s" "%s" "$@"\n' \
+            "$library/ld-linux-x86-64.so.2" "$library" "$nix/root/usr/bin/$program" >"$nix/bin/$program"
+        chmod +x "$nix/bin/$program"
+    done
+fi
+echo "$nix/bin"
