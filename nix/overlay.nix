@@ -36,15 +36,17 @@ let
   };
   libcStub = stubsOf own.libc [ ] (frozen.libcStub or null);
   gccStub = stubsOf own.gccLib [ "${libcStub}/lib" ] (frozen.gccStub or null);
+  # What packages ask of the libc of their stdenv beside libraries and headers (`bin`,
+  # `static`) is the frozen one's.
+  libc = frozen.libc // libcStub // { dev = libcStub; };
   bintools = frozen.wrapBintoolsWith {
     bintools = kit.bintools { real = frozen.binutils; };
-    libc = libcStub;
+    inherit libc;
   };
   indirect = kit.withIndirection {
     stdenv = frozen.overrideCC frozen.stdenv (frozen.wrapCCWith {
       inherit (frozen.stdenv.cc) cc;
-      inherit bintools;
-      libc = libcStub;
+      inherit bintools libc;
     });
     ordinaryStdenv = own.stdenv;
     runtime = [ own.libc own.gccLib ];

@@ -19,6 +19,8 @@ let
     cargoLock.lockFile = ../Cargo.lock;
     # The tests download glibc builds and need to be root.
     doCheck = false;
+    # Or the binder would name its folder.
+    NIX_NO_SELF_RPATH = true;
     # The whole prefix from the one executable: `ld` for cc -B, manual pages, shim.
     postInstall = ''
       mv $out/bin/indir indir-built

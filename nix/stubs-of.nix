@@ -22,6 +22,7 @@
 , hash ? null
 }:
 let
+  name = pkg.pname or (builtins.parseDrvName pkg.name).name;
   source = pkg.indirection or { };
   built = source.compile or pkg;
   # Every output that may hold something to compile against.
@@ -30,7 +31,7 @@ let
     if hash != null then { outputHash = hash; } else { __contentAddressed = true; outputHashAlgo = "sha256"; };
 in
 assert floor == null || floorDir == null;
-run "${pkg.pname or (builtins.parseDrvName pkg.name).name}-stubs" (addressing // {
+run "${name}-stubs" (addressing // {
   outputHashMode = "recursive";
   indirStep = "stubs";
   inherit indir;
@@ -38,4 +39,8 @@ run "${pkg.pname or (builtins.parseDrvName pkg.name).name}-stubs" (addressing //
   libDirs = source.stubLibDirs or [ ];
   floor = if floor == null then "" else floor;
   floorDir = if floorDir == null then "" else floorDir;
-}) ./stub-tree.sh
+}) ./stub-tree.sh // {
+  # nixpkgs asks the libc of a stdenv for them.
+  pname = name;
+  version = pkg.version or "";
+}

@@ -209,6 +209,7 @@ let
         inherit pname outputs overrideAttrs indirection;
         version = args.version or (builtins.parseDrvName name).version;
         meta = compile.meta or args.meta or { };
+        passthru = args.passthru or { };
         outputSpecified = false;
       } // builtins.listToAttrs (map
         # `${package.dev}` among the inputs means the package.

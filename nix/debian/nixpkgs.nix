@@ -5,9 +5,9 @@
 {
   # A tree of nixpkgs.
   nixpkgs
-  # A prebuilt indir; null builds it from source, with the Rust of `rust`.
+  # A prebuilt indir; null builds it from source with nixpkgs' buildRustPackage and
+  # the Rust that the sandbox shows as /rust.
 , exe ? null
-, rust ? null
   # tests/scripts/nix-fetch.sh leaves them there.
 , cache
 , sources ? "slice"
@@ -48,10 +48,12 @@ let
             targetPlatform = localSystem;
             shell = "/bin/bash";
             initialPath = [ "/" "/usr" ];
-            fetchurlBoot = import (build "fetchurl") { inherit lib stdenvNoCC; curl = null; };
-            overrides = self: super: unix // { binutils-unwrapped = binutils; };
+            inherit fetchurlBoot;
+            overrides = self: super: unix // { binutils-unwrapped = binutils; fetchurl = fetchurlBoot; };
           };
           stdenvNoCC = generic null;
+          # Downloads nothing: what it names has to be in the store.
+          fetchurlBoot = import (build "fetchurl") { inherit lib stdenvNoCC; curl = null; };
           wrapper = {
             inherit lib stdenvNoCC libc;
             inherit (unix) coreutils gnugrep;
@@ -96,13 +98,20 @@ let
         bash = [ "bash" ];
         coreutils = [ "basename" "cat" "chmod" "cp" "cut" "dirname" "head" "ln" "mkdir" "mv" "readlink" "rm" "sort" "tr" ];
         findutils = [ "find" "xargs" ];
+        diffutils = [ "cmp" "diff" ];
         gnugrep = [ "grep" ];
         gnused = [ "sed" ];
         gnutar = [ "tar" ];
       };
       prebuilt = final: prev:
-        if exe == null then { }
-        else { indir = run "indir" { exe = builtins.path { path = at exe; name = "indir-executable"; }; } "$exe setup --prefix $out"; };
+        if exe != null then { indir = run "indir" { exe = builtins.path { path = at exe; name = "indir-executable"; }; } "$exe setup --prefix $out"; }
+        else { rustPlatform = prev.makeRustPlatform { cargo = rust "cargo"; rustc = rust "rustc"; cargo-auditable.meta.broken = true; }; };
+      # The compiler's own linker would pass by the wrappers.
+      rust = name: run name { } ''
+        mkdir -p $out/bin
+        printf '#!/bin/bash\nexport RUSTFLAGS="-C linker-features=-lld"\nexec /rust/bin/%s "$@"\n' ${name} >$out/bin/${name}
+        chmod +x $out/bin/${name}
+      '' // { pname = name; meta.platforms = [ system ]; targetPlatforms = [ system ]; badTargetPlatforms = [ ]; };
     in
     import (nixpkgs + "/pkgs/top-level") {
       localSystem = { inherit system; };

@@ -24,7 +24,8 @@ if [ ! -e "$nix/bin/nix" ]; then
     rm -rf "$nix/deb"
     library=$nix/root/usr/lib/x86_64-linux-gnu
     for program in nix nix-store nix-instantiate; do
-        # It runs itself by its own name, which is the loader's here.
+        # Nix runs itself by its name, which must not be the loader's.
+        # shellcheck disable=SC2016 # for the script
         printf '#!/bin/sh\nexec "%s" --argv0 "$0" --library-path "%s" "%s" "$@"\n' \
             "$library/ld-linux-x86-64.so.2" "$library" "$nix/root/usr/bin/$program" >"$nix/bin/$program"
         chmod +x "$nix/bin/$program"
