@@ -10,6 +10,9 @@ use core::slice;
 use crate::elf::{Dyn, Ehdr, Phdr, dt, pf, pt};
 use crate::note::Notes;
 
+/// The smallest unit that is mapped.
+const PAGE: u64 = 4096;
+
 /// Most program headers accepted.
 pub const MAX_PHDRS: usize = 256;
 
@@ -53,7 +56,7 @@ impl Executable {
             .find(|p| p.kind == pt::LOAD && contains(p, dynamic.vaddr, dynamic.memsz))
             .ok_or("its dynamic section is malformed")?;
         let address = bias.wrapping_add(dynamic.vaddr as usize);
-        // SAFETY: inside a PT_LOAD, which the kernel mapped whole.
+        // SAFETY: inside the pages of a PT_LOAD, which the kernel mapped whole.
         let entries = unsafe {
             slice::from_raw_parts(
                 address as *const Dyn,
@@ -77,7 +80,7 @@ impl Executable {
                 .any(|p| p.kind == pt::LOAD && contains(p, note.vaddr, note.filesz));
             if mapped {
                 let at = bias.wrapping_add(note.vaddr as usize) as *const u8;
-                // SAFETY: inside a PT_LOAD, which the kernel mapped whole.
+                // SAFETY: inside the pages of a PT_LOAD, which the kernel mapped whole.
                 let bytes = unsafe { slice::from_raw_parts(at, note.filesz as usize) };
                 notes.scan(bytes, note.align as usize);
             }
@@ -115,11 +118,12 @@ pub fn find(phdrs: &[Phdr], kind: u32) -> Option<&Phdr> {
     phdrs.iter().find(|p| p.kind == kind)
 }
 
+/// Whether the pages of `load` hold the range: all of its last page is mapped, and
+/// patchelf after strip puts the dynamic section behind the segment's end in it.
 fn contains(load: &Phdr, vaddr: u64, len: u64) -> bool {
-    vaddr
-        .checked_sub(load.vaddr)
-        .and_then(|at| at.checked_add(len))
-        .is_some_and(|end| end <= load.memsz)
+    // The kernel mapped it, so that nothing overflows.
+    let end = (load.vaddr.wrapping_add(load.memsz).wrapping_add(PAGE - 1)) & !(PAGE - 1);
+    vaddr >= load.vaddr && vaddr <= end && len <= end.wrapping_sub(vaddr)
 }
 
 /// Load bias: from PT_PHDR as ld.so does (elf/rtld.c), else from the ELF header

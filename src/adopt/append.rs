@@ -4,14 +4,18 @@
 //! is found by its offset from the start or from the end. So it stays where it
 //! is, and is repeated behind the new segment.
 
+use std::ops::Range;
+
 use object::elf;
 
-use super::block::{ALIGN, Block, Move};
+use super::block::{ALIGN, Block};
 use super::edit::{AdoptError, EHDR, PHDR, write_headers};
 use super::place::PAGE;
-use super::sections::{NewNote, SectionTable, put};
+use super::sections::{NewSection, SHT_NOTE, SHT_PROGBITS, SectionTable, put};
 use crate::elf::{ElfFile, Segment};
 
+/// Name of the section that stands for room in front of all others.
+const FRONT: &str = ".indir.front";
 const TOO_LARGE: AdoptError = AdoptError::Layout("its addresses leave no room");
 
 /// A file with a new segment.
@@ -25,6 +29,7 @@ pub(super) fn append(
     file: &ElfFile<'_>,
     sections: Option<&SectionTable>,
     block: &Block,
+    lean: Option<Block>,
     phoff: u64,
 ) -> Result<Appended, AdoptError> {
     let data = file.data();
@@ -41,7 +46,28 @@ pub(super) fn append(
 
     let added = 1 + usize::from(block.lone_note.is_some());
     let grown = phoff + ((file.segments().len() + added) * PHDR) as u64;
-    let in_place = headers_can_grow(file, sections, block, phoff, grown);
+    let room = room(file, sections, block, phoff, grown);
+    let in_place = room.is_some();
+    let lean = lean.filter(|_| in_place);
+    let lean = lean.and_then(|lean| in_front(file, sections, lean, phoff, grown));
+    let mut new = Vec::new();
+    // Where the interpreter's path does not fit in front, something else that cannot
+    // move keeps patchelf from moving everything between there and the path, which it
+    // does not tear apart if it fits into the page that it adds.
+    let torn =
+        file.kind() == elf::ET_EXEC && sections.is_some_and(|table| table.fixed_from() > PAGE / 2);
+    if let Some((room, vaddr)) = room.filter(|_| lean.is_none() && torn)
+        && !room.is_empty()
+    {
+        new.push(NewSection {
+            name: FRONT,
+            kind: SHT_PROGBITS,
+            offset: room.start,
+            vaddr,
+            len: room.end - room.start,
+        });
+    }
+    let block = lean.as_ref().unwrap_or(block);
     let (offset, vaddr) = if in_place {
         (file_end, end)
     } else {
@@ -79,11 +105,16 @@ pub(super) fn append(
     let behind = segments.iter().rposition(|s| s.kind == elf::PT_LOAD);
     let behind = behind.map_or(0, |at| at + 1);
     segments.insert(behind, own(elf::PT_LOAD, offset, vaddr, len, PAGE));
-    let mut note = None;
     if let Some((at, len)) = block.lone_note {
         let (offset, vaddr) = (block_offset + at, block_vaddr + at);
         segments.push(own(elf::PT_NOTE, offset, vaddr, len, 4));
-        note = Some(NewNote { offset, vaddr, len });
+        new.push(NewSection {
+            name: indir_shim::note::SECTION,
+            kind: SHT_NOTE,
+            offset,
+            vaddr,
+            len,
+        });
     }
     if !with_phdr && !in_place {
         segments.insert(0, own(elf::PT_PHDR, offset, vaddr, 0, 8));
@@ -109,8 +140,17 @@ pub(super) fn append(
     out.extend_from_slice(data);
     out.resize(total, 0);
     // Some find their payload behind the section headers: those stay, then.
-    let note = note.filter(|_| payload.is_empty());
-    block.write(&mut out, sections, block_offset, block_vaddr, note);
+    let new = if payload.is_empty() { &*new } else { &[] };
+    for front in new.iter().filter(|section| section.name == FRONT) {
+        // Nobody needs what was there.
+        let range = usize::try_from(front.offset)
+            .ok()
+            .zip(usize::try_from(front.offset + front.len).ok());
+        if let Some(room) = range.and_then(|(from, to)| out.get_mut(from..to)) {
+            room.fill(0);
+        }
+    }
+    block.write(&mut out, sections, block_offset, block_vaddr, new);
     out.extend_from_slice(payload);
     put(&mut out, 32, phoff);
     if let Some(count) = out.get_mut(56..58) {
@@ -139,21 +179,35 @@ fn payload<'a>(file: &ElfFile<'a>, sections: Option<&SectionTable>) -> &'a [u8] 
         .unwrap_or(&[])
 }
 
-/// Whether everything up to `grown` behind the program headers moves away or is
-/// used by nobody, and is mapped with them.
-fn headers_can_grow(
+/// `block` with its interpreter at `from`, behind the program headers, if what moves
+/// leaves room enough there.
+pub(super) fn in_front(
+    file: &ElfFile<'_>,
+    sections: Option<&SectionTable>,
+    mut block: Block,
+    phoff: u64,
+    from: u64,
+) -> Option<Block> {
+    let (room, vaddr) = room(file, sections, &block, phoff, from)?;
+    block.settle(room, vaddr).then_some(block)
+}
+
+/// What of the file from offset `from` on is free, if everything between the program
+/// headers and it moves away or is used by nobody, and is mapped with them; and its
+/// address.
+fn room(
     file: &ElfFile<'_>,
     sections: Option<&SectionTable>,
     block: &Block,
     phoff: u64,
-    grown: u64,
-) -> bool {
+    from: u64,
+) -> Option<(Range<u64>, u64)> {
     let data = file.data();
-    let mut moves: Vec<&Move> = block.moves.iter().collect();
-    moves.sort_by_key(|m| m.old_offset);
+    let mut freed = block.freed();
+    freed.sort_unstable();
     let mut free = phoff + (file.segments().len() * PHDR) as u64;
-    for moved in moves {
-        let gap = free..moved.old_offset;
+    for (at, len) in freed {
+        let gap = free..at;
         // Only section headers can tell that a longer gap is one.
         let longest = if sections.is_some() { PAGE } else { ALIGN };
         let Some(gap) = usize::try_from(gap.start)
@@ -165,17 +219,19 @@ fn headers_can_grow(
             continue;
         };
         let start = free;
-        let in_gap = |(at, len): (u64, u64)| {
-            len > 0 && at < moved.old_offset && at.saturating_add(len) > start
-        };
+        let in_gap =
+            |(used, size): (u64, u64)| size > 0 && used < at && used.saturating_add(size) > start;
         let mut used = sections.iter().flat_map(|table| table.file_ranges());
         if gap.iter().any(|&byte| byte != 0) || used.any(in_gap) {
             break;
         }
-        free = free.max(moved.old_offset + moved.old_len);
+        free = free.max(at.saturating_add(len));
     }
-    let mapped = |s: &Segment| {
-        s.kind == elf::PT_LOAD && s.offset <= phoff && grown <= s.offset.saturating_add(s.filesz)
+    let mapped = |s: &&Segment| {
+        s.kind == elf::PT_LOAD && s.offset <= phoff && from <= s.offset.saturating_add(s.filesz)
     };
-    grown <= free && file.segments().iter().any(mapped)
+    let load = file.segments().iter().find(mapped)?;
+    let end = free.min(load.offset.saturating_add(load.filesz));
+    let vaddr = load.vaddr.checked_add(from.checked_sub(load.offset)?)?;
+    (from <= end).then_some((from..end, vaddr))
 }

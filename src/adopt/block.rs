@@ -1,9 +1,11 @@
 //! What moves to another place of the file, and what is new, in one piece.
 
+use std::ops::Range;
+
 use object::elf;
 
 use super::edit::{AdoptError, OUTSIDE};
-use super::sections::{NewNote, SectionTable};
+use super::sections::{NewSection, SectionTable};
 use crate::elf::{ElfFile, Segment};
 
 /// Alignment of the block and of everything in it.
@@ -43,10 +45,21 @@ pub(super) fn host<'a>(file: &'a ElfFile<'_>) -> Option<&'a Segment> {
         .or_else(|| notes().next_back())
 }
 
+/// The interpreter where it stays in front of all sections.
+#[derive(Debug)]
+struct Front {
+    /// Absolute, once it has a place.
+    moved: Move,
+    path: Vec<u8>,
+    /// File offset up to which the room was freed.
+    room_end: u64,
+}
+
 /// What moves, and what is new, in one piece.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     bytes: Vec<u8>,
+    front: Option<Front>,
     /// Offset and address are relative to the block until it has a place.
     pub(super) moves: Vec<Move>,
     /// Position and length of a note without any to join.
@@ -75,6 +88,43 @@ impl Block {
 
     pub(super) fn interpreter(&mut self, old: &Segment, path: &[u8]) {
         self.add(old, &[path, b"\0"]);
+    }
+
+    /// The interpreter stays outside of the block; [`Block::settle`] says where.
+    pub(super) fn interpreter_in_front(&mut self, old: &Segment, path: &[u8]) {
+        let path = [path, b"\0"].concat();
+        let moved = Move {
+            old_offset: old.offset,
+            old_len: old.filesz,
+            offset: old.offset,
+            vaddr: old.vaddr,
+            len: path.len() as u64,
+        };
+        self.front = Some(Front {
+            moved,
+            path,
+            room_end: old.offset,
+        });
+    }
+
+    /// Puts the interpreter at the begin of `room`, a range of file offsets, whose
+    /// first byte has the address `vaddr`; `false` if it does not fit.
+    pub(super) fn settle(&mut self, room: Range<u64>, vaddr: u64) -> bool {
+        let Some(front) = &mut self.front else {
+            return false;
+        };
+        (front.moved.offset, front.moved.vaddr) = (room.start, vaddr);
+        front.room_end = room.end;
+        room.start
+            .checked_add(front.moved.len)
+            .is_some_and(|end| end <= room.end)
+    }
+
+    /// What is free once the block has another place: offset, length.
+    pub(super) fn freed(&self) -> Vec<(u64, u64)> {
+        let front = self.front.iter().map(|front| &front.moved);
+        let all = self.moves.iter().chain(front);
+        all.map(|m| (m.old_offset, m.old_len)).collect()
     }
 
     pub(super) fn note(
@@ -117,6 +167,13 @@ impl Block {
     pub(super) fn follow(&self, segments: &[Segment], offset: u64, vaddr: u64) -> Vec<Segment> {
         let follow = |segment: &Segment| {
             let mut new = *segment;
+            if segment.kind == elf::PT_INTERP
+                && let Some(Front { moved, .. }) = &self.front
+            {
+                (new.offset, new.vaddr) = (moved.offset, moved.vaddr);
+                (new.filesz, new.memsz) = (moved.len, moved.len);
+                return new;
+            }
             let kinds = [elf::PT_INTERP, elf::PT_NOTE, elf::PT_GNU_PROPERTY];
             if kinds.contains(&segment.kind)
                 && let Some(moved) = self.moved(segment)
@@ -134,15 +191,15 @@ impl Block {
         segments.iter().map(follow).collect()
     }
 
-    /// Writes the block and what refers to sections in it; `note` gets a
-    /// section header.
+    /// Writes the block and what refers to sections in it; those of `new`
+    /// get headers.
     pub(super) fn write(
         &self,
         out: &mut Vec<u8>,
         sections: Option<&SectionTable>,
         offset: u64,
         vaddr: u64,
-        note: Option<NewNote>,
+        new: &[NewSection],
     ) {
         let slot = usize::try_from(offset)
             .ok()
@@ -155,9 +212,22 @@ impl Block {
             vaddr: m.vaddr + vaddr,
             ..*m
         };
-        let moves: Vec<Move> = self.moves.iter().map(placed).collect();
+        let mut moves: Vec<Move> = self.moves.iter().map(placed).collect();
+        if let Some(front) = &self.front {
+            let from = usize::try_from(front.moved.offset).ok();
+            let to = usize::try_from(front.room_end).ok();
+            let room = from.zip(to).and_then(|(from, to)| out.get_mut(from..to));
+            for (slot, byte) in room
+                .into_iter()
+                .flatten()
+                .zip(front.path.iter().copied().chain(std::iter::repeat(0)))
+            {
+                *slot = byte;
+            }
+            moves.push(front.moved);
+        }
         if let Some(sections) = sections {
-            sections.write(out, &moves, note);
+            sections.write(out, &moves, new);
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The change of bytes: another interpreter, and the `indir` note.
 //!
-//! Interpreter string and notes move together into one block. Three ways, the
-//! first that is possible is taken:
+//! Notes move together into one block, and the interpreter's path stays in front of
+//! all sections, in the room that they leave; where that is too small it moves with
+//! them. (patchelf up to 0.14 moves every section that lies in front of the path that
+//! it replaces in an executable at a fixed address.) Three ways, the first that is
+//! possible is taken:
 //! 1. into spare room at the end of a read-only segment: no header is added,
 //!    the file keeps its length, and payloads behind it stay where they are;
 //! 2. into a new segment at the end, the program headers growing in place over
@@ -18,7 +21,7 @@ use indir_shim::note;
 use object::elf;
 use sha2::{Digest as _, Sha256};
 
-use super::append::{Appended, append};
+use super::append::{Appended, append, in_front};
 use super::block::{ALIGN, Block, host, pad};
 use super::place::{self, Spare};
 use super::sections::{SectionTable, half, put, word};
@@ -144,25 +147,46 @@ fn edit(file: &ElfFile<'_>, interp: &[u8], note: Option<Vec<u8>>) -> Result<Appe
     let headers = (phoff, (file.segments().len() * PHDR) as u64);
     let taken = [(0, EHDR), headers];
 
+    let sections = sections.as_ref();
+    let spare = |block: &Block| place::find(file, sections, &taken, block.len(), ALIGN);
+    let in_spare = |block: &Block, spare| Appended {
+        bytes: into_spare(file, sections, block, spare),
+        headers_moved: false,
+    };
+    let notes = || file.segments().iter().filter(|s| s.kind == elf::PT_NOTE);
+    let host = note.as_ref().and_then(|_| host(file));
+    let own_header = note.is_some() && host.is_none();
+
+    let mut lean = None;
+    if let Some(note) = &note {
+        let build = || -> Result<Block, AdoptError> {
+            let mut block = Block::default();
+            block.interpreter_in_front(&old_interp, interp);
+            block.note(file, host, note)?;
+            notes().try_for_each(|segment| block.keep(file, segment))?;
+            Ok(block)
+        };
+        let from = headers.0 + headers.1;
+        if !own_header
+            && let Some(block) = in_front(file, sections, build()?, phoff, from)
+            && let Some(spare) = spare(&block)
+        {
+            return Ok(in_spare(&block, spare));
+        }
+        lean = Some(build()?);
+    }
+
     let mut block = Block::default();
     block.interpreter(&old_interp, interp);
-    let host = note.as_ref().and_then(|_| host(file));
     if let Some(note) = &note {
         block.note(file, host, note)?;
     }
-    let sections = sections.as_ref();
-    let own_header = note.is_some() && host.is_none();
-    if !own_header && let Some(spare) = place::find(file, sections, &taken, block.len(), ALIGN) {
-        return Ok(Appended {
-            bytes: into_spare(file, sections, &block, spare),
-            headers_moved: false,
-        });
+    if !own_header && let Some(spare) = spare(&block) {
+        return Ok(in_spare(&block, spare));
     }
     // All notes make room for the headers.
-    for segment in file.segments().iter().filter(|s| s.kind == elf::PT_NOTE) {
-        block.keep(file, segment)?;
-    }
-    append(file, sections, &block, phoff)
+    notes().try_for_each(|segment| block.keep(file, segment))?;
+    append(file, sections, &block, lean, phoff)
 }
 
 fn no_interpreter(file: &ElfFile<'_>) -> AdoptError {
@@ -194,7 +218,7 @@ fn into_spare(
         load.filesz = spare.offset + block.len() - load.offset;
         load.memsz = load.filesz;
     }
-    block.write(&mut out, sections, spare.offset, spare.vaddr, None);
+    block.write(&mut out, sections, spare.offset, spare.vaddr, &[]);
     let phoff = word(&out, 32).unwrap_or(0);
     write_headers(&mut out, &segments, phoff);
     out

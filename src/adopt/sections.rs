@@ -5,7 +5,8 @@
 //! first headers for those of the first bytes when it looks for what lies in
 //! the way of longer program headers. Numbers of sections in other headers and
 //! in symbols follow. A note that joins none gets a header of its own, so that
-//! strip keeps it; the headers and their names then move to the end of the file.
+//! strip keeps it, and so does room in front of all sections that patchelf must not
+//! look behind; the headers and their names then move to the end of the file.
 //!
 //! Source: gABI chapter 4, "Sections" and "Symbol Table".
 
@@ -13,10 +14,11 @@ use super::block::Move;
 
 const HEADER: usize = 64;
 const SYMBOL: usize = 24;
+pub(super) const SHT_PROGBITS: u32 = 1;
 const SHT_SYMTAB: u32 = 2;
 const SHT_STRTAB: u32 = 3;
 const SHT_RELA: u32 = 4;
-const SHT_NOTE: u32 = 7;
+pub(super) const SHT_NOTE: u32 = 7;
 const SHT_NOBITS: u32 = 8;
 const SHT_REL: u32 = 9;
 const SHT_DYNSYM: u32 = 11;
@@ -67,6 +69,10 @@ impl Header {
         self.word(8)
     }
 
+    fn address(&self) -> u64 {
+        self.word(16)
+    }
+
     fn offset(&self) -> u64 {
         self.word(24)
     }
@@ -80,9 +86,12 @@ impl Header {
     }
 }
 
-/// A note that needs a header of its own.
+/// A section that there was not.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NewNote {
+pub(super) struct NewSection {
+    pub(super) name: &'static str,
+    /// `SHT_NOTE` or `SHT_PROGBITS`.
+    pub(super) kind: u32,
     /// File offset.
     pub(super) offset: u64,
     /// Address.
@@ -109,6 +118,16 @@ impl SectionTable {
         Some(Self { at, headers })
     }
 
+    /// File offset of the first section that patchelf does not move: code or data.
+    pub(super) fn fixed_from(&self) -> u64 {
+        // .interp is the first of all where patchelf may move it.
+        let fixed = |h: &&Header| h.kind() == SHT_PROGBITS && h.is_loaded() && h.size() > 0;
+        let offsets = self.headers.iter().filter(fixed).map(Header::offset);
+        let mut offsets: Vec<u64> = offsets.collect();
+        offsets.sort_unstable();
+        offsets.get(1).copied().unwrap_or(0)
+    }
+
     /// What the sections and their headers occupy in the file: offset, length.
     pub(super) fn file_ranges(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let own = (self.at as u64, (self.headers.len() * HEADER) as u64);
@@ -116,9 +135,8 @@ impl SectionTable {
         contents.map(|h| (h.offset(), h.size())).chain([own])
     }
 
-    /// Writes to `data` the headers as they are after `moves`, with one for
-    /// `note`, which lies in the file's last segment.
-    pub(super) fn write(&self, data: &mut Vec<u8>, moves: &[Move], note: Option<NewNote>) {
+    /// Writes to `data` the headers as they are after `moves`, with those of `new`.
+    pub(super) fn write(&self, data: &mut Vec<u8>, moves: &[Move], new: &[NewSection]) {
         let mut headers = self.headers.clone();
         let mut moved = Vec::new();
         for (index, header) in headers.iter_mut().enumerate() {
@@ -128,8 +146,8 @@ impl SectionTable {
         }
         let mut order = self.in_order(&headers, &moved);
         let mut names = half(data, E_SHSTRNDX).map_or(0, usize::from);
-        if let Some(note) = note {
-            let header = new_header(data, headers.get_mut(names), note);
+        for &section in new {
+            let header = new_header(data, headers.get_mut(names), section);
             let at = position(&headers, &order, &header);
             // Numbers that cannot be changed must not change.
             let at = if self.is_fixed() { order.len() } else { at };
@@ -158,7 +176,7 @@ impl SectionTable {
         if let Some(slot) = data
             .get_mut(self.at..)
             .and_then(|rest| rest.get_mut(..bytes.len()))
-            .filter(|_| note.is_none())
+            .filter(|_| new.is_empty())
         {
             slot.copy_from_slice(&bytes);
         } else {
@@ -192,12 +210,17 @@ impl SectionTable {
     }
 }
 
-/// Where in `order` a header belongs: behind what is loaded from before it.
+/// Where in `order` a header belongs: behind what is loaded from before it, and
+/// behind memory without content before it (whose offset mold says to be 0).
 fn position(headers: &[Header], order: &[usize], header: &Header) -> usize {
+    let is_before = |h: &Header| match h.kind() {
+        SHT_NOBITS => h.address() <= header.address(),
+        _ => h.offset() <= header.offset(),
+    };
     let before = |&index: &usize| {
         headers
             .get(index)
-            .is_some_and(|h| h.is_loaded() && h.offset() <= header.offset())
+            .is_some_and(|h| h.is_loaded() && is_before(h))
     };
     order.iter().rposition(before).map_or(1, |at| at + 1)
 }
@@ -221,32 +244,31 @@ fn follow(header: &mut Header, moves: &[Move]) -> bool {
     true
 }
 
-/// A header for `note`, whose name is added to a copy of `names` at the end of
+/// A header for `section`, whose name is added to a copy of `names` at the end of
 /// `data`.
-fn new_header(data: &mut Vec<u8>, names: Option<&mut Header>, note: NewNote) -> Header {
+fn new_header(data: &mut Vec<u8>, names: Option<&mut Header>, section: NewSection) -> Header {
     let mut header = Header([0; HEADER]);
     if let Some(names) = names.filter(|names| names.kind() == SHT_STRTAB)
         && let Ok(at) = usize::try_from(names.offset())
         && let Ok(len) = usize::try_from(names.size())
-        && let Some(text) = data.get(at..at.saturating_add(len)).map(<[u8]>::to_vec)
+        && let Some(end) = at.checked_add(len)
+        && let Some(text) = data.get(at..end).map(<[u8]>::to_vec)
     {
-        put(&mut names.0, 24, data.len() as u64);
-        data.extend_from_slice(&text);
-        data.extend_from_slice(indir_shim::note::SECTION.as_bytes());
+        if end != data.len() {
+            put(&mut names.0, 24, data.len() as u64);
+            data.extend_from_slice(&text);
+        }
+        data.extend_from_slice(section.name.as_bytes());
         data.push(0);
-        put(
-            &mut names.0,
-            32,
-            len as u64 + indir_shim::note::SECTION.len() as u64 + 1,
-        );
+        put(&mut names.0, 32, (len + section.name.len() + 1) as u64);
         header.set_half(0, len as u32);
     }
-    header.set_half(4, SHT_NOTE);
+    header.set_half(4, section.kind);
     for (at, value) in [
         (8, SHF_ALLOC),
-        (16, note.vaddr),
-        (24, note.offset),
-        (32, note.len),
+        (16, section.vaddr),
+        (24, section.offset),
+        (32, section.len),
         (48, 4),
     ] {
         put(&mut header.0, at, value);

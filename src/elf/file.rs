@@ -172,7 +172,19 @@ impl<'a> ElfFile<'a> {
     /// next, or in the rest of its last page, which is mapped as well.
     pub fn bytes_at(&self, vaddr: u64) -> Option<&'a [u8]> {
         let loads = || self.segments.iter().filter(|s| s.kind == elf::PT_LOAD);
-        let load = loads().find(|s| vaddr >= s.vaddr && vaddr - s.vaddr < s.filesz)?;
+        // After strip a segment may end before what patchelf puts into its page.
+        let page_end = |s: &Segment| match s.filesz == s.memsz {
+            true => s
+                .vaddr
+                .checked_add(s.filesz)?
+                .checked_next_multiple_of(4096),
+            false => None,
+        };
+        let load = loads()
+            .find(|s| vaddr >= s.vaddr && vaddr - s.vaddr < s.filesz)
+            .or_else(|| {
+                loads().find(|s| vaddr >= s.vaddr && page_end(s).is_some_and(|end| vaddr < end))
+            })?;
         let start = usize::try_from(load.offset.checked_add(vaddr - load.vaddr)?).ok()?;
         let mut end = load.offset.checked_add(load.filesz)?;
         let mut next = load.vaddr.checked_add(load.filesz)?;

@@ -271,3 +271,54 @@ fn edits_by_other_tools_keep_adopted_executables_right() {
     assert!(failures.is_empty(), "seed {seed}: {}", failures.join("\n"));
     assert!(counts.broken * 4 < counts.edits, "{counts:?}");
 }
+
+/// patchelf 0.14.3 moves every section in front of the path that it replaces, and
+/// may tear one apart, which strip and objcopy then drop.
+#[test]
+fn another_interpreter_and_then_strip_leave_fixed_addresses_right() {
+    let dir = Scratch::new();
+    let patchelf = need("patchelf", "patchelf");
+    need("strip", "binutils");
+    need("llvm-objcopy-14", "llvm-14");
+    let many = |n| format!("int exported_function_number_{n}(int x) {{ return x * {n}; }}\n");
+    let source = (0..200).map(many).collect::<String>();
+    // patchelf 0.14.3 itself ends with SIGSEGV on much .bss by mold.
+    let source = source + &HELLO.replace("3000000", "30");
+    let ld_so = interpreter(&dir);
+    let mut survivors = 0;
+    // More than any room that notes leave.
+    let long = |target: &Path| format!("{}{}", "/.".repeat(100), target.display());
+    for (linker, package) in crate::support::link::LINKERS {
+        need(&format!("ld.{linker}"), package);
+        let file = dir.join(format!("wide/{linker}.c"));
+        let fuse = format!("-fuse-ld={linker}");
+        let original = ordinary(&file, &source, &["-no-pie", "-rdynamic", &fuse]);
+        let before = start(&original, original.file_name().unwrap());
+        for tool in ["strip", "objcopy", "llvm-objcopy-14"] {
+            for is_long in [false, true] {
+                let folder = dir.dir("edited");
+                let [ours, control] = ["ours", "control"].map(|name| folder.join(name));
+                std::fs::copy(&original, &control).unwrap();
+                adopt([OsStr::new("-o"), ours.as_os_str(), original.as_os_str()]).success();
+                let edited = |exe: &Path, loader: &Path| {
+                    let path = match is_long {
+                        true => long(loader),
+                        false => loader.display().to_string(),
+                    };
+                    let mut set = Command::new(&patchelf);
+                    run(set.args(["--set-interpreter", &path]).arg(exe)).success();
+                    run(Command::new(tool).arg(exe)).success();
+                    start(exe, original.file_name().unwrap())
+                };
+                // Of mold's, the original does not survive all of these.
+                if alike(&edited(&control, &ld_so), &before) {
+                    survivors += 1;
+                    let now = edited(&ours, &crate::support::shim());
+                    assert!(alike(&now, &before), "{linker} {tool} {is_long}:\n{now}");
+                }
+                std::fs::remove_dir_all(folder).unwrap();
+            }
+        }
+    }
+    assert!(survivors >= 18, "{survivors}");
+}
