@@ -124,6 +124,9 @@ fn print(path: &Path, table: &Table<'_>) {
     if inputs.scan_plugins {
         anstream::println!("plugin-dir  (below `lib` of the packages of the closure)");
     }
+    if inputs.plan.is_some() {
+        anstream::println!("asked       {}", plan(table));
+    }
     for folder in folders(table.search()) {
         anstream::println!("search      {folder}");
     }
@@ -174,6 +177,7 @@ fn to_json(path: &Path, table: &Table<'_>) -> serde_json::Value {
         "table": path.to_string_lossy(),
         "format": header.version.get(),
         "plan": plan(table),
+        "plan_asked": inputs.plan.is_some(),
         "executable_id": hex(table.exe_id()),
         "digest": hex(&header.digest),
         "abi_digest": hex(&header.abi_digest),

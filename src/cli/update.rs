@@ -36,9 +36,10 @@ pub struct Args {
     replace: Vec<Replacement>,
     #[command(flatten)]
     plugins: Plugins,
-    /// What the tables hold: paths only (direct), or bindings too (bound)
-    #[arg(long, value_enum, default_value_t = PlanKind::Auto)]
-    plan: PlanKind,
+    /// What the tables hold: paths only (direct), or bindings too (bound); later
+    /// updates keep it. Whichever is faster, if it is `auto` or was never given
+    #[arg(long, value_enum)]
+    plan: Option<PlanKind>,
     /// Remove tables, and what belongs to them, that no executable of the
     /// given folders refers to any more
     #[arg(long)]
@@ -103,11 +104,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         lib_dirs.push(absolute(folder)?);
     }
     let mut options = Options {
-        kind: match args.plan {
+        asked: args.plan.map(|plan| match plan {
             PlanKind::Auto => Kind::Auto,
             PlanKind::Direct => Kind::Direct,
             PlanKind::Bound => Kind::Bound,
-        },
+        }),
+        kind: Kind::Auto,
         lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
         replacements: args.replace,
         ..Options::default()

@@ -3,7 +3,9 @@
 //! Text, one fact a line: `lib-dirs N` says that the first N folders of the
 //! table's `search` were given with `--lib-dir`; `plugin-dir PATH` and
 //! `scan-plugins` say where plugins are; `origin-dir PATH` is a folder that
-//! `$ORIGIN` named where the executable was adopted from. Lines that this version does
+//! `$ORIGIN` named where the executable was adopted from; `plan NAME` is the plan that
+//! was asked for; `lacking-plugins HASHES` tells which plugins were not complete when
+//! the table was written, so that `indir verify` tells what has changed. Lines that this version does
 //! not know are dropped when the table is rewritten; a newer tool that needs
 //! them kept raises the table's version. Storing a count instead of the folders
 //! keeps a table of 20 Nix-length paths under 4 KiB.
@@ -13,6 +15,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use indir_shim::table::Table;
+use sha2::{Digest as _, Sha256};
 
 /// What joins folders in `search`, as in DT_RPATH.
 pub const SEPARATOR: u8 = b':';
@@ -76,6 +79,29 @@ impl Replacement {
     }
 }
 
+/// A plan that was asked for, which later updates keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// Paths only.
+    Direct,
+    /// Paths and bindings.
+    Bound,
+}
+
+impl Chosen {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Bound => "bound",
+        }
+    }
+}
+
+/// Length of a hash of `lacking-plugins`, in hexadecimal digits.
+const LACKING_LEN: usize = 8;
+/// Most of them: a string of a table has less than 64 KiB.
+const MAX_LACKING: usize = 4000;
+
 /// What a table was made from, besides the executable itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
@@ -87,6 +113,10 @@ pub struct Inputs {
     pub origin_dirs: Vec<PathBuf>,
     /// Plugins are also looked for in the packages of the closure.
     pub scan_plugins: bool,
+    /// The plan that was asked for; `None` leaves the choice to each update.
+    pub plan: Option<Chosen>,
+    /// Hashes of the plugins that were not complete and of what they lacked, sorted.
+    pub lacking: Vec<String>,
 }
 
 impl Inputs {
@@ -137,6 +167,27 @@ impl Inputs {
         Ok(())
     }
 
+    /// Sets the hashes of incomplete plugins; what does not fit is left out.
+    pub fn set_lacking(&mut self, hashes: impl IntoIterator<Item = String>) {
+        self.lacking = hashes.into_iter().collect();
+        self.lacking.sort_unstable();
+        self.lacking.dedup();
+        self.lacking.truncate(MAX_LACKING);
+    }
+
+    /// What a hash of an incomplete plugin is made from: its path and what it lacks.
+    pub fn hash_lacking(plugin: &Path, missing: &[String]) -> String {
+        let mut hash = Sha256::new();
+        hash.update(plugin.as_os_str().as_bytes());
+        for line in missing {
+            hash.update([0]);
+            hash.update(line);
+        }
+        let mut text = super::hex(&hash.finalize());
+        text.truncate(LACKING_LEN);
+        text
+    }
+
     /// The inputs that `table` was made from.
     pub fn of(table: &Table<'_>) -> Self {
         let lines = || table.inputs().to_bytes().split(|&b| b == b'\n');
@@ -159,6 +210,14 @@ impl Inputs {
             plugin_dirs: paths(b"plugin-dir "),
             origin_dirs: paths(b"origin-dir "),
             scan_plugins: lines().any(|line| line == b"scan-plugins"),
+            plan: [Chosen::Direct, Chosen::Bound].into_iter().find(|chosen| {
+                lines().any(|line| line.strip_prefix(b"plan ") == Some(chosen.word().as_bytes()))
+            }),
+            lacking: lines()
+                .find_map(|line| line.strip_prefix(b"lacking-plugins "))
+                .and_then(|hashes| std::str::from_utf8(hashes).ok())
+                .map(|hashes| hashes.split(' ').map(str::to_owned).collect())
+                .unwrap_or_default(),
         }
     }
 
@@ -183,6 +242,12 @@ impl Inputs {
         }
         if self.scan_plugins {
             text.extend(b"scan-plugins\n");
+        }
+        if let Some(chosen) = self.plan {
+            text.extend(format!("plan {}\n", chosen.word()).into_bytes());
+        }
+        if !self.lacking.is_empty() {
+            text.extend(format!("lacking-plugins {}\n", self.lacking.join(" ")).into_bytes());
         }
         text
     }

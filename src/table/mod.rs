@@ -18,7 +18,7 @@ pub use bindings_harness::exercise_bindings;
 pub use build::{BuildError, Identity, ObjectSpec, TableSpec};
 pub use file::{LoadError, Place, PlaceError, TEMPORARY_SUFFIX, TableFile, Temporary, sync_folder};
 pub use harness::exercise;
-pub use inputs::{Inputs, InputsError, Replacement, SEPARATOR, check_folder};
+pub use inputs::{Chosen, Inputs, InputsError, Replacement, SEPARATOR, check_folder};
 
 /// Hexadecimal form of an id or a digest.
 pub fn hex(bytes: &[u8]) -> String {

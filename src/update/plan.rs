@@ -12,7 +12,9 @@ use super::plugins::{self, Plugin};
 use crate::resolve::check::Unmet;
 use crate::resolve::library::LibraryError;
 use crate::resolve::{Closure, Library, Node, Resolver, Store};
-use crate::table::{Inputs, LoadError, ObjectSpec, Place, Replacement, TableFile, TableSpec};
+use crate::table::{
+    Chosen, Inputs, LoadError, ObjectSpec, Place, Replacement, TableFile, TableSpec,
+};
 
 /// Which of the two plans tables are to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +31,10 @@ pub enum Kind {
 /// How tables are to be made.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Which plan.
+    /// The plan that is asked for, which later updates keep; [`Kind::Auto`] makes
+    /// them choose. `None` repeats the table's own.
+    pub asked: Option<Kind>,
+    /// Which plan if nobody has asked for one.
     pub kind: Kind,
     /// Folders to search before all others; `None` repeats the table's own.
     pub lib_dirs: Option<Vec<PathBuf>>,
@@ -101,7 +106,7 @@ impl<'a> Planner<'a> {
         let library = Library::open(&exe)?;
         let place = place(&exe, &library)?;
         let old = TableFile::load(&place.path);
-        let inputs = self.inputs(&old)?;
+        let mut inputs = self.inputs(&old)?;
         let closure = Resolver::new(self.store, &inputs.lib_dirs)
             .with_origin_dirs(&inputs.origin_dirs)
             .resolve(&exe, &library)?;
@@ -115,10 +120,18 @@ impl<'a> Planner<'a> {
             old: old.as_ref().ok().and_then(Option::as_ref),
         };
         let plugins = plugins.answer()?;
+        let lacking = plugins.iter().flat_map(|found| &found.plugins);
+        let lacking = lacking.filter(|plugin| !plugin.missing.is_empty());
+        inputs.set_lacking(lacking.map(Plugin::hash));
         let added = plugins.as_ref().map_or(&[][..], |found| &found.folders);
         let search = folders::of_table(&inputs, &closure, added);
         let mut spec = self.spec(&place, &library, &inputs, &closure, &search)?;
-        let bound = bound::Candidate::new(self.options.kind, &library, &closure)?;
+        let kind = match inputs.plan {
+            Some(Chosen::Direct) => Kind::Direct,
+            Some(Chosen::Bound) => Kind::Bound,
+            None => self.options.asked.unwrap_or(self.options.kind),
+        };
+        let bound = bound::Candidate::new(kind, &library, &closure)?;
         spec.binder = bound.as_ref().map(|bound| bound.binder.clone());
         let bytes = spec.to_bytes()?;
         let mut state = match old {
@@ -178,6 +191,12 @@ impl<'a> Planner<'a> {
         }
         if let Some(folders) = &self.options.origin_dirs {
             inputs.set_origin_dirs(folders.iter().cloned())?;
+        }
+        match self.options.asked {
+            None => {}
+            Some(Kind::Auto) => inputs.plan = None,
+            Some(Kind::Direct) => inputs.plan = Some(Chosen::Direct),
+            Some(Kind::Bound) => inputs.plan = Some(Chosen::Bound),
         }
         inputs.scan_plugins = self.options.scan_plugins.unwrap_or(inputs.scan_plugins);
         inputs.replace(&self.options.replacements);

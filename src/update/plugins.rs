@@ -33,6 +33,13 @@ pub struct Plugin {
     pub missing: Vec<String>,
 }
 
+impl Plugin {
+    /// Stands for it and for what it lacks in a table's inputs.
+    pub(crate) fn hash(&self) -> String {
+        Inputs::hash_lacking(&self.path, &self.missing)
+    }
+}
+
 /// The plugins of an executable.
 #[derive(Debug, Default)]
 pub(super) struct Found {

@@ -4,11 +4,12 @@
 //! other libraries than its table was made for, make it slower than it should
 //! be, or let others decide what it runs. `table` compares a table with the
 //! files and with what an update would write now; `bindings` does the same for
-//! the file beside it; `trust` asks who could replace a file; `interpreter`
-//! looks at the shim and the binder.
+//! the file beside it; `plugins` tells what of that is for plugins; `trust` asks
+//! who could replace a file; `interpreter` looks at the shim and the binder.
 
 mod bindings;
 mod interpreter;
+mod plugins;
 mod table;
 mod trust;
 

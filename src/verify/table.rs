@@ -8,7 +8,7 @@ use std::path::Path;
 use indir_shim::layout::PLAN_BOUND;
 use indir_shim::table::Table;
 
-use super::{Context, Findings, Kind};
+use super::{Context, Findings, Kind, quoted};
 use crate::resolve::store::Probe;
 use crate::table::{Identity, TableFile};
 use crate::update::{self, Options, PlanError, Planner};
@@ -84,6 +84,7 @@ impl Context<'_> {
         let path = &self.place.path;
         match Planner::new(self.store, &options).plan(self.exe) {
             Ok(plan) if plan.bytes == file.bytes() => {}
+            Ok(plan) if self.check_plugins(&plan, table, findings) => {}
             Ok(_) => {
                 let why = "an update would write another table: the executable needs, or a search finds, other files than it names";
                 findings.update(Kind::Stale, path, why);
@@ -100,6 +101,12 @@ impl Context<'_> {
                     _ => format!("{why}, and {more} more"),
                 };
                 findings.update(Kind::Unsatisfied, self.exe, why);
+            }
+            Err(PlanError::PluginDir(folder, _)) if !folder.exists() => {
+                let why = "there is no such folder of plugins";
+                let exe = quoted(self.exe);
+                let mend = format!("indir update --plugin-dir DIR {exe}");
+                findings.push(Kind::Missing, &folder, why, Some(mend));
             }
             Err(error) => findings.update(Kind::Unusable, path, error.to_string()),
         }

@@ -342,7 +342,7 @@ fn c_plus_plus_programs_throw_across_bound_libraries() {
 fn auto_leaves_small_programs_direct_and_going_back_removes_the_bindings() {
     let bound = bound(&[]);
     assert!(bound.bindings().exists());
-    update(&bound.exe, &[]);
+    update(&bound.exe, &["--plan", "auto"]);
     assert!(!bound.bindings().exists());
     bound.run().success().prints(PRINTS);
     // Twice the same is no change.

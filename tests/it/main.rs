@@ -66,4 +66,5 @@ mod update_plugins;
 mod update_refuse;
 mod update_verify;
 mod verify_kinds;
+mod verify_plugins;
 mod whole_system;

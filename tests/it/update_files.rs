@@ -380,3 +380,29 @@ fn a_broken_table_is_only_replaced_when_its_folders_are_given() {
         .exits(0)
         .err_has("updated 1");
 }
+
+#[test]
+fn a_plan_that_was_asked_for_is_kept_until_another_is() {
+    let tree = Scratch::new();
+    let source = "int main(void) { return 0; }";
+    let exe = crate::support::program::indirect(&tree.join("bin/small.c"), source, &[]);
+    let plan = |args: &[&str]| {
+        update(&[&[text(&exe)], args].concat()).success();
+        let shown = run(indir().arg("show").arg(&exe).arg("--json"));
+        let shown: serde_json::Value = serde_json::from_str(&shown.success().stdout()).unwrap();
+        let bindings = in_table_folders(tree.path()).len() == 2;
+        assert_eq!(shown["plan"] == "bound", bindings, "{shown}");
+        (shown["plan"].clone(), shown["plan_asked"].clone())
+    };
+    // Too small for bindings to pay.
+    assert_eq!(plan(&[]), ("direct".into(), false.into()));
+    let bound = ("bound".into(), true.into());
+    assert_eq!(plan(&["--plan", "bound"]), bound);
+    assert_eq!(plan(&[]), bound);
+    update(&[text(&exe)]).success().err_has("current 1");
+    run(indir().arg("verify").arg(&exe)).success();
+    assert_eq!(plan(&["--lib-dir", text(tree.path())]), bound);
+    assert_eq!(plan(&["--plan", "direct"]), ("direct".into(), true.into()));
+    assert_eq!(plan(&[]), ("direct".into(), true.into()));
+    assert_eq!(plan(&["--plan", "auto"]), ("direct".into(), false.into()));
+}

@@ -9,7 +9,7 @@ use crate::support::program::{indirect, refused_then_updated, shared, table_of};
 use crate::support::{Ran, Scratch, glibc_lib, indir, run};
 
 /// Opens each argument, by path, and prints what its `plug` returns.
-const OPENER: &str = r#"
+pub(crate) const OPENER: &str = r#"
 #include <dlfcn.h>
 #include <stdio.h>
 int main(int argc, char **argv) {
@@ -25,7 +25,7 @@ const PLUG: &str = "int deep(void); int plug(void) { return 40 + deep(); }";
 
 /// `libdeep.so` in `folder`, whose `deep` returns `value`; `version` names the
 /// version of `deep`, if it is to have one.
-fn deep(folder: &Path, value: i32, version: &str) {
+pub(crate) fn deep(folder: &Path, value: i32, version: &str) {
     let source = format!("int deep(void) {{ return {value}; }}");
     let mut args = vec!["-Wl,-soname,libdeep.so".to_owned()];
     fs::create_dir_all(folder).unwrap();
@@ -39,17 +39,17 @@ fn deep(folder: &Path, value: i32, version: &str) {
 }
 
 /// `plug.so` in `folder`, which needs the libdeep.so of `lib`.
-fn plug(folder: &Path, lib: &Path, more: &[&str]) -> PathBuf {
+pub(crate) fn plug(folder: &Path, lib: &Path, more: &[&str]) -> PathBuf {
     let search = format!("-L{}", lib.display());
     let args = [&[search.as_str(), "-ldeep"], more].concat();
     shared(&folder.join("plug.so.c"), PLUG, &args)
 }
 
-fn update(exe: &Path, args: &[&str]) -> Ran {
+pub(crate) fn update(exe: &Path, args: &[&str]) -> Ran {
     run(indir().arg("update").arg(exe).args(args))
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -58,7 +58,7 @@ fn show(exe: &Path) -> serde_json::Value {
     serde_json::from_str(&shown.success().stdout()).unwrap()
 }
 
-fn opens(exe: &Path, plugin: &Path, value: &str) {
+pub(crate) fn opens(exe: &Path, plugin: &Path, value: &str) {
     run(Command::new(exe).arg(plugin)).success().prints(value);
 }
 
