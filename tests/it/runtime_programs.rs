@@ -15,9 +15,7 @@
 //!
 //! The script runs in a new folder, `$WORK`. To descriptor 3 it writes what its
 //! processes have mapped: whatever is in one of the table's folders must come
-//! from there. Cases with large packages are ignored unless asked for:
-//!
-//!     cargo test --test it runtime_programs -- --include-ignored
+//! from there.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -230,11 +228,10 @@ fn check(name: &str) {
 
 /// One test for each case.
 macro_rules! cases {
-    ($($name:ident $(($why:literal))?,)*) => {
+    ($($name:ident,)*) => {
         const NAMES: &[&str] = &[$(stringify!($name)),*];
         $(
             #[test]
-            $(#[ignore = $why])?
             fn $name() {
                 check(stringify!($name));
             }
@@ -250,10 +247,10 @@ cases! {
     gdb,
     git,
     gtk,
-    java("120 MB of packages"),
+    java,
     lua,
     nginx,
-    node("a package of 50 MB and more"),
+    node,
     perl,
     php,
     postgresql,

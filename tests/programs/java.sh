@@ -1,4 +1,3 @@
-# full
 # packages: openjdk-17-jre-headless
 # adopt: /usr/lib/jvm/java-17-openjdk-amd64/bin/java
 # plugins: /usr/lib/jvm/java-17-openjdk-amd64/lib

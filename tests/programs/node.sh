@@ -1,4 +1,3 @@
-# full
 # packages: nodejs gcc
 # adopt: /usr/bin/node
 # The program itself is the library of its addons: one is compiled without headers.

@@ -36,7 +36,7 @@ packages_for() {
         echo bash-builtins g++-12 gcc-12-plugin-dev librsvg2-common locales lua5.4
         echo lua-lpeg lua-socket nginx-light libnginx-mod-http-echo curl openssl perl
         echo php8.2-cli pkg-config postgresql-15 procps qtbase5-dev ruby sqlite3
-        echo libsqlite3-dev tzdata xauth xvfb yad
+        echo libsqlite3-dev nodejs openjdk-17-jre-headless tzdata xauth xvfb yad
         # the sanitizers of Debian 12's clang
         echo libclang-rt-14-dev
         # libraries whose stubs are linked against in every way
