@@ -54,8 +54,9 @@ let
     (filter isIndirect packages));
   stubDirs = packages: map (tree: "${tree}/lib") (stubClosure packages ++ runtimeStubs);
 
-  # Outputs without programs, by nixpkgs' conventions: they stay as compiled.
-  passive = [ "dev" "lib" "man" "doc" "info" "devdoc" "devman" "static" "debug" ];
+  # Outputs without programs, by nixpkgs' conventions: they stay as compiled. Not `man`,
+  # which is installed with the programs and so has to be of their derivation.
+  passive = [ "dev" "lib" "doc" "info" "devdoc" "devman" "static" "debug" ];
 
   ownAttrs = [ "dontIndir" "indirRelinked" "indirLibrary" "indirCopyLibraries" "indirPluginDirs" "indirPrograms" "doCheck" "passthru" ];
 
@@ -204,11 +205,17 @@ let
         stubLibDirs = stubDirs inputs;
         stubs = stubsOf { pkg = self; floor = floorOf self; hash = hashOf self; };
       };
+      # What Nix itself asks of a derivation must be its own outputs.
+      whole = if elem (builtins.head outputs) relinked then relinked else outputs;
+      meta = compile.meta or args.meta or { };
       outputOf = o: if elem o relinked then relink.${o} else compile.${o};
       self = compile // outputOf (builtins.head outputs) // {
-        inherit pname outputs overrideAttrs indirection;
+        inherit pname overrideAttrs indirection;
+        outputs = whole;
         version = args.version or (builtins.parseDrvName name).version;
-        meta = compile.meta or args.meta or { };
+        meta = meta // (if meta ? outputsToInstall
+        then { outputsToInstall = filter (o: elem o whole) meta.outputsToInstall; }
+        else { });
         passthru = args.passthru or { };
         outputSpecified = false;
       } // builtins.listToAttrs (map

@@ -23,12 +23,9 @@ if [ ! -e "$nix/bin/nix" ]; then
     for package in "$nix"/deb/*.deb; do dpkg-deb -x "$package" "$nix/root"; done
     rm -rf "$nix/deb"
     library=$nix/root/usr/lib/x86_64-linux-gnu
-    for program in nix nix-store nix-instantiate; do
-        # Nix runs itself by its name, which must not be the loader's.
-        # shellcheck disable=SC2016 # for the script
-        printf '#!/bin/sh\nexec "%s" --argv0 "$0" --library-path "%s" "%s" "$@"\n' \
-            "$library/ld-linux-x86-64.so.2" "$library" "$nix/root/usr/bin/$program" >"$nix/bin/$program"
-        chmod +x "$nix/bin/$program"
-    done
+    # Not by the loader's command line: Nix starts itself again, by /proc/self/exe.
+    patchelf --set-interpreter "$library/ld-linux-x86-64.so.2" --force-rpath \
+        --set-rpath "$library" "$nix/root/usr/bin/nix" || die "patchelf failed"
+    for program in nix nix-store nix-instantiate; do ln -s ../root/usr/bin/nix "$nix/bin/$program"; done
 fi
 echo "$nix/bin"

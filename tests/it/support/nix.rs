@@ -17,7 +17,7 @@ substituters =
 experimental-features = nix-command ca-derivations flakes
 require-sigs = false
 sandbox = true
-extra-sandbox-paths = /bin /lib /lib64 /usr /etc/alternatives
+sandbox-paths = /bin /lib /lib64 /usr /etc/alternatives
 max-jobs = 2
 ";
 
