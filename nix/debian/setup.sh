@@ -101,7 +101,7 @@ fixupPhase() {
             xargs -0r strip -S 2>/dev/null || :
         [ -n "${dontPatchELF-}" ] || [ "$name" = buildtree ] ||
             find "$output" -type f -perm -0100 -print0 | while IFS= read -rd '' file; do
-            [ "$(head -c 4 "$file" | tr -d '\0')" != $'\x7fELF' ] || patchelf --shrink-rpath "$file" || :
+            [ "$(head -c 4 "$file" | tr -d '\0')" != $'\x7fELF' ] || patchelf --shrink-rpath --allowed-rpath-prefixes "$NIX_STORE" "$file" || :
         done
     done
 }
