@@ -5,9 +5,9 @@
 //! `scan-plugins` say where plugins are; `origin-dir PATH` is a folder that
 //! `$ORIGIN` named where the executable was adopted from; `plan NAME` is the plan that
 //! was asked for; `lacking-plugins HASHES` tells which plugins were not complete when
-//! the table was written, so that `indir verify` tells what has changed. Lines that this version does
-//! not know are dropped when the table is rewritten; a newer tool that needs
-//! them kept raises the table's version. Storing a count instead of the folders
+//! the table was written, so that `indir verify` tells what has changed. Lines that
+//! this version does not know are dropped when the table is rewritten; a newer tool
+//! that needs them kept raises the table's version. Storing a count instead of the folders
 //! keeps a table of 20 Nix-length paths under 4 KiB.
 
 use std::ffi::OsStr;
@@ -41,6 +41,18 @@ pub fn check_folder(folder: &Path) -> Result<(), InputsError> {
         return Err(InputsError::Inexpressible(folder.to_owned()));
     }
     Ok(())
+}
+
+/// The folders, each once, if all can stand in a DT_RPATH.
+fn checked(folders: impl IntoIterator<Item = PathBuf>) -> Result<Vec<PathBuf>, InputsError> {
+    let mut once = Vec::new();
+    for folder in folders {
+        check_folder(&folder)?;
+        if !once.contains(&folder) {
+            once.push(folder);
+        }
+    }
+    Ok(once)
 }
 
 /// One `--replace OLD=NEW`.
@@ -125,14 +137,10 @@ impl Inputs {
     /// # Errors
     /// When a folder cannot stand in a DT_RPATH.
     pub fn new(lib_dirs: impl IntoIterator<Item = PathBuf>) -> Result<Self, InputsError> {
-        let mut inputs = Self::default();
-        for folder in lib_dirs {
-            check_folder(&folder)?;
-            if !inputs.lib_dirs.contains(&folder) {
-                inputs.lib_dirs.push(folder);
-            }
-        }
-        Ok(inputs)
+        Ok(Self {
+            lib_dirs: checked(lib_dirs)?,
+            ..Self::default()
+        })
     }
 
     /// Sets the folders of plugins.
@@ -144,13 +152,7 @@ impl Inputs {
         &mut self,
         folders: impl IntoIterator<Item = PathBuf>,
     ) -> Result<(), InputsError> {
-        self.plugin_dirs.clear();
-        for folder in folders {
-            check_folder(&folder)?;
-            if !self.plugin_dirs.contains(&folder) {
-                self.plugin_dirs.push(folder);
-            }
-        }
+        self.plugin_dirs = checked(folders)?;
         Ok(())
     }
 
@@ -163,7 +165,7 @@ impl Inputs {
         &mut self,
         folders: impl IntoIterator<Item = PathBuf>,
     ) -> Result<(), InputsError> {
-        self.origin_dirs = Self::new(folders)?.lib_dirs;
+        self.origin_dirs = checked(folders)?;
         Ok(())
     }
 
