@@ -114,7 +114,16 @@ let
       version = builtins.replaceStrings [ "deb12u7" ] [ "deb12u07" ] libc.version;
     });
   plain = ordinary { libc = padded glibc; inherit changes; };
-  before = ordinary { libc = padded frozen; inherit changes; };
+  before = changes: ordinary { libc = padded frozen; inherit changes; };
+  rewritten = import ./rewrite.nix {
+    inherit run;
+    inherit (before { }) packages;
+    replacements = (before changes).packages;
+    runtime = [
+      { old = (before { }).libc.out; new = plain.libc.out; }
+      { old = (before { }).gccLib; new = plain.gccLib; }
+    ];
+  };
   # What others may download: all but tables, stubs and build trees.
   only = package: output: package.${output} // { outputSpecified = true; };
   published = package:
@@ -147,14 +156,7 @@ in
   ordinarySystem = everything "system" plain.packages;
   ordinaryUpload = builtins.concatMap published (builtins.attrValues plain.packages)
     ++ [ (only plain.libc "out") plain.gccLib ];
-  # The frozen libc's ordinary system, moved to `glibc` by rewriting.
-  rewrittenSystem = everything "system" (import ./rewrite.nix {
-    inherit run;
-    inherit (before) packages;
-    replaced = [
-      { old = before.libc.out; new = plain.libc.out; }
-      { old = before.gccLib; new = plain.gccLib; }
-    ];
-  });
-  rewriteUpload = [ (only plain.libc "out") plain.gccLib ];
+  # The frozen ordinary system, moved to `glibc` and `changes` by rewriting.
+  rewrittenSystem = everything "system" rewritten.packages;
+  rewriteUpload = builtins.concatMap published rewritten.replaced ++ [ (only plain.libc "out") plain.gccLib ];
 }

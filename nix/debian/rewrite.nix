@@ -1,21 +1,33 @@
-# The rival: ordinary packages moved to another libc by rewriting hashes, as nixpkgs'
-# replaceDependencies does it. For the comparison in docs/benchmarks.md.
-#
-# packages: the ordinary set; replaced: [ { old; new; } ], with names of one length.
-{ run, packages, replaced }:
+# The rival: ordinary packages moved to other libraries by rewriting hashes, as
+# nixpkgs' replaceDependencies does it. For the comparison in docs/benchmarks.md.
+{
+  run
+  # The ordinary set, by pname.
+, packages
+  # The same set, where what is to be replaced has other attributes.
+, replacements
+  # What every package may name: [ { old; new; } ], with names of one length.
+, runtime
+}:
 let
-  inherit (builtins) attrValues concatMap filter foldl' listToAttrs map;
-  pairsOf = old: new: map (output: { old = old.${output}; new = new.${output}; }) (old.outputs or [ "out" ]);
-  rewritten = builtins.mapAttrs (_: rewrite) packages;
+  inherit (builtins) attrNames concatMap filter listToAttrs map mapAttrs removeAttrs;
+  outputsOf = package: package.outputs or [ "out" ];
+  own = package: removeAttrs package.drvAttrs [ "buildInputs" "propagatedBuildInputs" ];
+  isReplaced = name: own packages.${name} != own replacements.${name};
+  inputsOf = package: concatMap (input: [ input ] ++ inputsOf input)
+    (filter (input: input ? pname) (package.buildInputs ++ package.propagatedBuildInputs));
+  pairsOf = input: map (o: { old = input.${o}; new = rewritten.${input.pname}.${o}; }) (outputsOf input);
+
+  rewritten = mapAttrs
+    (name: _: rewrite (if isReplaced name then replacements.${name} else packages.${name}))
+    packages;
   rewrite = package:
     let
-      inputs = filter (input: input ? pname) ((package.buildInputs or [ ]) ++ (package.propagatedBuildInputs or [ ]));
-      again = input: foldl' (found: name: if packages.${name} == input then rewritten.${name} else found) input
-        (builtins.attrNames packages);
-      pairs = replaced ++ concatMap (input: pairsOf input (again input)) inputs;
+      pairs = filter (pair: "${pair.old}" != "${pair.new}") (runtime ++ concatMap pairsOf (inputsOf package));
     in
-    run package.name (listToAttrs (map (o: { name = "old_${o}"; value = package.${o}; }) (package.outputs or [ "out" ])) // {
-      outputs = package.outputs or [ "out" ];
+    if pairs == [ ] then package
+    else run package.name (listToAttrs (map (o: { name = "old_${o}"; value = package.${o}; }) (outputsOf package)) // {
+      outputs = outputsOf package;
       indirStep = "rewrite";
       from = map (pair: pair.old) pairs;
       to = map (pair: pair.new) pairs;
@@ -38,4 +50,8 @@ let
       done
     '' // { inherit (package) pname version; };
 in
-rewritten
+{
+  packages = rewritten;
+  # What is built from source for it.
+  replaced = map (name: replacements.${name}) (filter isReplaced (attrNames packages));
+}

@@ -7,14 +7,7 @@
 let
   system = "x86_64-linux";
   shell = "/bin/bash";
-  run = name: attrs: script: derivation ({
-    inherit name system;
-    builder = shell;
-    # With `exit`, so that bash does not become the last command: Nix kills a builder
-    # that has closed its output, which those of coreutils do before they end.
-    args = [ "-ec" "${script}\nexit" ];
-    PATH = "/usr/bin:/bin";
-  } // attrs);
+  run = import ../run.nix { inherit system shell; PATH = "/usr/bin:/bin"; };
   dev = package: package.dev or package;
   lib = package: package.lib or package;
 in

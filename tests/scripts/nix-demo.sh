@@ -1,12 +1,13 @@
 #!/bin/sh
-# The package set of nix/debian on real Nix: what an upgrade builds, downloads and
-# stores, with indirection, in the ordinary way, and by rewriting hashes.
+# The package set of nix/debian on real Nix: what upgrades build, download and store,
+# with indirection, by rewriting hashes, and in the ordinary way.
 #
 # usage: nix-demo.sh [slice|full] [--no-ordinary]
 #
 # Everything is in target/cache/nix-demo. The frozen set stays there as a store of its
 # own, of which each run gets a copy: a second run compiles it no more, and counts the
-# same. As root. --no-ordinary leaves out the ordinary way, which builds everything twice.
+# same. As root. --no-ordinary leaves out the other two ways: the ordinary one compiles
+# everything four times.
 set -eu
 # shellcheck source=tests/scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -36,7 +37,7 @@ substituters =
 experimental-features = nix-command ca-derivations
 require-sigs = false
 sandbox = true
-extra-sandbox-paths = /bin /lib /lib64 /usr /etc/alternatives /rust=$rust
+sandbox-paths = /bin /lib /lib64 /usr /etc/alternatives /rust=$rust
 max-jobs = 2
 CONF
 for name in $(env | sed -n 's/^\(NIX_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
@@ -134,12 +135,12 @@ restore() {
     cp -a "$demo/$2" "$demo/$1"
 }
 
-row() { printf '%-28s %8s %8s %6s %6s %8s %13s %8s %12s %12s\n' "$@"; }
-# upgrade NAME ATTR UPLOAD [NIX-ARGUMENT…]: on the building machine, then on a second one
-# that downloads what was published.
+row() { printf '%-29s %8s %8s %6s %6s %8s %13s %8s %12s %12s\n' "$@"; }
+# upgrade NAME [NIX-ARGUMENT…]: in this $way, on the building machine, then on a second
+# one that downloads what was published.
 upgrade() {
-    name=$1 attr=$2 upload=$3
-    shift 3
+    name="$way: $1"
+    shift
     build one "$attr" "$@"
     compile=$(built compile) table=$(built relink rewrite) stubs=$(built stubs) other=$(built other) took=$seconds
     publish "$upload" "$@"
@@ -148,23 +149,31 @@ upgrade() {
     build two "$attr" "$@" --option substituters "$url" --option narinfo-cache-negative-ttl 0
     bytes=$(downloaded)
     [ "$bytes" != 0 ] || die "the second machine downloaded nothing (log: $demo/log)"
+    built_system=$(jq -r '.[0].outputs.out' "$demo/json")
     row "$name" "$compile" "$table" "$stubs" "$other" "$took" \
         "$(built compile)" "$seconds" "$bytes" "$(($(size two) - before))"
 }
 
 # refused NAME MESSAGE NIX-ARGUMENT…: a library that the machine is not to take.
 refused() {
-    name=$1 message=$2
+    name="$way: $1" message=$2
     shift 2
     ! try one system "$@" || die "not refused: $name"
     grep -qF "$message" "$demo/log" || die "refused for another reason: $name (log: $demo/log)"
     row "$name" "$(built compile)" "$(built relink)" "$(built stubs)" "$(built other)" "$seconds" refused - - -
 }
 
-# runs GLIBC: programs of the set that the second machine has built last do run.
+# runs GLIBC: programs of the set that the second machine has now do run.
 runs() {
-    built_system=$(jq -r '.[0].outputs.out' "$demo/json")
-    say "$("$top/tests/scripts/nix-in-store.sh" "$demo/two" "$top/tests/scripts/nix-runs.sh" "$built_system" "$1")"
+    say "$way: $("$top/tests/scripts/nix-in-store.sh" "$demo/two" "$top/tests/scripts/nix-runs.sh" "$built_system" "$1")"
+}
+# breaks MESSAGE: a program of them that uses zlib does not.
+breaks() {
+    # shellcheck disable=SC2016 # for that shell
+    ! "$top/tests/scripts/nix-in-store.sh" "$demo/two" /bin/sh -c 'echo words | gzip | "$1/bin/file" -z -' \
+        sh "$built_system" >"$demo/broken" 2>&1 || die "$way: it still works: $(cat "$demo/broken")"
+    grep -qF "$1" "$demo/broken" || die "$way: broken otherwise: $(cat "$demo/broken")"
+    say "$way: file -z says: $(head -n 1 "$demo/broken")"
 }
 
 # A change of zlib's sources.
@@ -193,6 +202,51 @@ relinking() {
     done
 }
 
+# walk GLIBC: all upgrades in one way, from the version of GLIBC that it begins with.
+walk() {
+    rm -rf "$demo/cache" "$demo/two"
+    mkdir -p "$demo/cache" "$demo/two/nix/store"
+    restore one frozen
+    upgrade "from nothing, u7"
+    runs "$1"
+    restore two-first two
+    upgrade "glibc u7 -> u14" --argstr glibc bookworm
+    runs 2.36-9+deb12u14
+    [ $way != indirect ] || {
+        build one relinkedAgain --argstr glibc bookworm --argstr round ""
+        relinking
+    }
+    upgrade "glibc u14 -> 2.41" --argstr glibc trixie
+    runs 2.41-
+    upgrade "zlib grows" --argstr glibc trixie --arg changes "$(zlib "$more")"
+    lost=$(zlib "sed -i 's/inflateInit2_/gone/g' *.c test/*.c zlib.h")
+    case $way in
+    indirect) refused "zlib loses symbols" "inflateInit2_" --argstr glibc trixie --arg changes "$lost" ;;
+    rewritten)
+        upgrade "zlib loses symbols" --argstr glibc trixie --arg changes "$lost"
+        breaks "undefined symbol: inflateInit2_"
+        ;;
+    esac
+    upgrade "zlib loses an unused one" --argstr glibc trixie --arg raised '[ "zlib" ]' \
+        --arg changes "$(zlib "sed -i 's/gzputs/gzputs_gone/g' *.c test/*.c zlib.h")"
+    if [ $way = indirect ]; then
+        # Without a floor, so that it is the stub that stays the same.
+        build one system --argstr glibc trixie --arg floors false
+        [ "$(built compile)" = 0 ] || die "an unchanged set without floors was compiled"
+        publish upload --argstr glibc trixie --arg floors false
+        build two system --argstr glibc trixie --arg floors false --option substituters "$url"
+    fi
+    upgrade "a header's comment" --argstr glibc trixie --arg floors false \
+        --arg changes "$(zlib "sed -i '1i /* more words */' zlib.h")"
+    restore one frozen
+    restore two two-first
+    upgrade "four libraries" --argstr glibc bookworm --arg changes "{
+        zlib = _: { postPatch = \"$more\"; };
+        xz-utils = _: { postPatch = \"echo >>src/liblzma/common/common.c\"; };
+        expat = _: { postPatch = \"echo >>expat/lib/xmlparse.c\"; };
+    }"
+}
+
 mkdir -p "$demo/frozen/nix/store"
 say "building the frozen set: the first run takes a while"
 build frozen baseline.packages
@@ -202,47 +256,15 @@ if [ "$ordinary" = yes ]; then
     say "ordinary set: $seconds s, $(built compile) compiled"
 fi
 # Without what an earlier run remembers of its server.
-rm -rf "$demo/cache" "$demo/two" "$demo/home/.cache"
-mkdir -p "$demo/cache" "$demo/two/nix/store"
-restore one frozen
+rm -rf "$demo/home/.cache"
+mkdir -p "$demo/cache"
 serve
-row scenario compiled relinked stubs other seconds "2nd: compiled" seconds downloaded "newly stored"
-upgrade "indirect: from nothing, u7" system upload
-runs 2.36-9+deb12u7
-restore two-first two
-upgrade "indirect: glibc u7 -> u14" system upload --argstr glibc bookworm
-runs 2.36-9+deb12u14
-build one relinkedAgain --argstr glibc bookworm --argstr round ""
-relinking
-upgrade "indirect: glibc u14 -> 2.41" system upload --argstr glibc trixie
-runs 2.41-
 more="echo 'int more(void) { return 1; }' >>zutil.c"
-upgrade "indirect: zlib grows" system upload --argstr glibc trixie --arg changes "$(zlib "$more")"
-refused "indirect: zlib loses symbols" "inflateInit2_" --argstr glibc trixie \
-    --arg changes "$(zlib "sed -i 's/inflateInit2_/gone/g' *.c test/*.c zlib.h")"
-upgrade "indirect: the floor is raised" system upload --argstr glibc trixie --arg raised '[ "zlib" ]' \
-    --arg changes "$(zlib "sed -i 's/gzputs/gzputs_gone/g' *.c test/*.c zlib.h")"
-# Without a floor, so that it is the stub that stays the same.
-build one system --argstr glibc trixie --arg floors false
-[ "$(built compile)" = 0 ] || die "an unchanged set without floors was compiled"
-publish upload --argstr glibc trixie --arg floors false
-build two system --argstr glibc trixie --arg floors false --option substituters "$url"
-upgrade "indirect: a header's comment" system upload --argstr glibc trixie --arg floors false \
-    --arg changes "$(zlib "sed -i '1i /* more words */' zlib.h")"
-restore one frozen
-restore two two-first
-upgrade "indirect: four libraries" system upload --argstr glibc bookworm --arg changes "{
-    zlib = _: { postPatch = \"$more\"; };
-    xz-utils = _: { postPatch = \"echo >>src/liblzma/common/common.c\"; };
-    expat = _: { postPatch = \"echo >>expat/lib/xmlparse.c\"; };
-}"
+row scenario compiled tables stubs other seconds "2nd: compiled" seconds downloaded "newly stored"
+way=indirect attr=system upload=upload
+walk 2.36-9+deb12u7
 [ "$ordinary" = yes ] || exit 0
-rm -rf "$demo/cache" "$demo/two"
-mkdir -p "$demo/cache" "$demo/two/nix/store"
-upgrade "ordinary: from nothing, u7" ordinarySystem ordinaryUpload
-# Both ways from there.
-restore two-frozen two
-upgrade "rewritten: glibc u7 -> u14" rewrittenSystem rewriteUpload --argstr glibc bookworm
-restore one frozen
-restore two two-frozen
-upgrade "ordinary: glibc u7 -> u14" ordinarySystem ordinaryUpload --argstr glibc bookworm
+way=rewritten attr=rewrittenSystem upload=rewriteUpload
+walk 2.36-9+deb12u07
+way=ordinary attr=ordinarySystem upload=ordinaryUpload
+walk 2.36-9+deb12u07
