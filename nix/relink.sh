@@ -110,6 +110,10 @@ done
 
 if [ ${#programs[@]} != 0 ]; then
     set --
+    # Copied libraries are those of this package, and no longer the compiled ones.
+    for name in ${copyLibraries:+$outputs}; do
+        [ ! -d "${!name}/lib" ] || set -- "$@" --lib-dir "${!name}/lib"
+    done
     for folder in $libDirs; do
         [ ! -d "$folder" ] || set -- "$@" --lib-dir "$folder"
     done

@@ -91,7 +91,7 @@ fixupPhase() {
     local name output file
     find $(for name in $(getAllOutputNames); do echo "${!name}"; done) \
         -name '*.la' -delete 2>/dev/null || :
-    for name in $(getAllOutputNames); do mkdir -p "${!name}"; done
+    for name in $(getAllOutputNames); do [ -e "${!name}" ] || mkdir "${!name}"; done
     [ -z "${dev-}" ] || moveToDev
     rm -f "$out/share/info/dir"
     for name in $(getAllOutputNames); do

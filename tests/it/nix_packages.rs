@@ -209,3 +209,52 @@ fn a_library_that_changed_its_soname_is_refused() {
         .err_has("raise the floor");
     assert_eq!(built.names("compile"), ["zlib-1.2.13"]);
 }
+
+#[test]
+fn a_library_under_its_file_name_is_loaded_whatever_soname_it_has() {
+    // As ld.so has it: a need is met by the file of that name (elf/dl-load.c).
+    let machine = Machine::new();
+    let renamed = "changes.zlib = _: { postPatch = \"sed -i 's/soname,libz.so.1/soname,libz.so.9/' configure\"; };";
+    let zlib = machine.path("current.packages.zlib", renamed);
+    let read = run(Command::new("readelf")
+        .arg("-d")
+        .arg(machine.real(&format!("{zlib}/lib/libz.so.1"))));
+    read.success().out_has("soname: [libz.so.9]");
+    let parts = machine.path("current.packages.parts", renamed);
+    let ran = machine.run(&format!("{parts}/bin/parts"), &[]);
+    ran.success().out_has("helper 2, zlib");
+}
+
+#[test]
+fn what_relink_cannot_lead_to_todays_program_is_refused() {
+    let machine = Machine::new();
+    let build = |change: &str| {
+        machine.build(
+            &format!("current.packages.starts.overrideAttrs {{ {change} }}"),
+            &more(NEWER),
+        )
+    };
+    build("outputs = [ \"out\" \"lib\" ]; installPhase = \"mkdir -p $out/bin $lib; cp starts $out/bin; type -p gawk >$lib/name\";")
+        .fails()
+        .err_has("lib/name: names the frozen program")
+        .err_has("its output `lib` is not relinked (set indirRelinked)");
+    build("installPhase = \"cp starts $out\";")
+        .fails()
+        .err_has("is no folder: set indirRelinked to the outputs with programs");
+
+    // The library's `main` is the program's too.
+    let library = r#"
+        buildPhase = "gcc -DGAWK=\"\\\"$(type -p gawk)\\\"\" -shared -fPIC -Wl,-soname,libstarts.so -o libstarts.so starts.c; gcc -o starts libstarts.so";
+        installPhase = "install -D -t $out/bin starts; install -D -t $out/lib libstarts.so";
+    "#;
+    build(library)
+        .fails()
+        .err_has("lib/libstarts.so names the frozen")
+        .err_has("set indirCopyLibraries = true");
+    let attr =
+        format!("current.packages.starts.overrideAttrs {{ {library} indirCopyLibraries = true; }}");
+    let starts = machine.path(&attr, &more(NEWER));
+    let ran = machine.run(&format!("{starts}/bin/starts"), &[]);
+    ran.success()
+        .out_has("-glibc-2.36-9+deb12u14/lib/libc.so.6");
+}
