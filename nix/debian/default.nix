@@ -129,6 +129,8 @@ let
   published = package:
     let built = package.indirection.compile or package; in
     map (only built) (builtins.filter (output: output != "buildtree") (built.outputs or [ "out" ]));
+  uploadOf = ordinary: packages:
+    builtins.concatMap published packages ++ [ (only ordinary.libc "out") ordinary.gccLib ];
   everything = name: packages: run name { packages = builtins.attrValues packages; } ''
     mkdir -p $out/bin
     for package in $packages; do
@@ -154,9 +156,9 @@ in
   upload = builtins.concatMap published (builtins.attrValues current.packages)
     ++ [ (only current.libc "out") current.gccLib indir.indir indir.shim ];
   ordinarySystem = everything "system" plain.packages;
-  ordinaryUpload = builtins.concatMap published (builtins.attrValues plain.packages)
-    ++ [ (only plain.libc "out") plain.gccLib ];
+  ordinaryUpload = uploadOf plain (builtins.attrValues plain.packages);
   # The frozen ordinary system, moved to `glibc` and `changes` by rewriting.
   rewrittenSystem = everything "system" rewritten.packages;
-  rewriteUpload = builtins.concatMap published rewritten.replaced ++ [ (only plain.libc "out") plain.gccLib ];
+  rewriteUpload = uploadOf (before { }) (builtins.attrValues (before { }).packages)
+    ++ uploadOf plain rewritten.replaced;
 }

@@ -20,6 +20,7 @@ mod link_output;
 mod link_plugin;
 mod link_save;
 mod link_setup;
+mod nix_daemon;
 mod nix_packages;
 mod nix_parts;
 mod nix_remote;

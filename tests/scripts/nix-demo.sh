@@ -188,17 +188,17 @@ relinking() {
     round=0
     while [ $round -lt 7 ]; do
         round=$((round + 1))
-        for attr in relinkedAgain nothing; do
-            build one $attr --argstr glibc bookworm --argstr round "$(date +%s%N)"
+        for what in relinkedAgain nothing; do
+            build one $what --argstr glibc bookworm --argstr round "$(date +%s%N)"
             count=$(grep -c '^building ' "$demo/log")
-            echo "$seconds" >>"$demo/took-$attr"
+            echo "$seconds" >>"$demo/took-$what"
         done
         build one relinkedAgain --argstr glibc bookworm --argstr round ""
         echo "$seconds" >>"$demo/took-evaluation"
     done
-    for attr in evaluation nothing relinkedAgain; do
-        printf '%-14s %s packages: %s s (%s to %s)\n' $attr "$count" "$(median <"$demo/took-$attr")" \
-            "$(sort -n "$demo/took-$attr" | head -n 1)" "$(sort -n "$demo/took-$attr" | tail -n 1)"
+    for what in evaluation nothing relinkedAgain; do
+        printf '%-14s %s packages: %s s (%s to %s)\n' $what "$count" "$(median <"$demo/took-$what")" \
+            "$(sort -n "$demo/took-$what" | head -n 1)" "$(sort -n "$demo/took-$what" | tail -n 1)"
     done
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod link;
 pub(crate) mod nix;
+mod nix_daemon;
 pub(crate) mod program;
 pub(crate) mod sandbox;
 pub(crate) mod subject;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::nix_daemon::Daemon;
 use super::{Ran, Scratch, need, run};
 
 /// No daemon, no server, nothing of this machine's own Nix. The sandbox shows builds
@@ -37,6 +38,7 @@ fn cache() -> PathBuf {
 /// A machine: a Nix store below a folder.
 pub(crate) struct Machine {
     root: PathBuf,
+    daemon: Option<Daemon>,
     scratch: Option<Scratch>,
 }
 
@@ -102,6 +104,7 @@ impl Machine {
             let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nix-seed");
             let machine = Machine {
                 root: root.clone(),
+                daemon: None,
                 scratch: None,
             };
             machine.configure();
@@ -127,6 +130,7 @@ impl Machine {
         let scratch = Scratch::new();
         let machine = Self {
             root: scratch.join("root"),
+            daemon: None,
             scratch: Some(scratch),
         };
         machine.configure();
@@ -196,17 +200,29 @@ impl Machine {
         );
     }
 
+    /// Gives the machine a daemon with build users. From now on a user whom it does not
+    /// trust asks it to build.
+    pub(crate) fn start_daemon(&mut self) {
+        let settled = |command, conf: &Path| self.settled(command, conf);
+        self.daemon = Some(Daemon::start(&self.root, CONF, settled));
+    }
+
     /// A Nix command for this machine, which may not write to the real one's folders.
     pub(crate) fn nix(&self, program: &str) -> Command {
         let mut command = Command::new(top().join("tests/scripts/read-only.sh"));
         command.arg(program);
+        self.settled(command, &self.root.join("conf"))
+    }
+
+    /// Takes what this machine's own Nix was told from a command, and gives it `conf`.
+    fn settled(&self, mut command: Command, conf: &Path) -> Command {
         for (name, _) in
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NIX_"))
         {
             command.env_remove(name);
         }
         command
-            .env("NIX_CONF_DIR", self.root.join("conf"))
+            .env("NIX_CONF_DIR", conf)
             .env("NIX_USER_CONF_FILES", "/dev/null")
             .env("HOME", self.root.join("home"));
         let ssh = self.root.join("conf/ssh");
@@ -225,7 +241,13 @@ impl Machine {
             exe = env!("CARGO_BIN_EXE_indir"),
             cache = cache().canonicalize().unwrap(),
         );
-        let mut command = self.nix("nix");
+        let (mut command, store) = match &self.daemon {
+            None => (self.nix("nix"), self.root.display().to_string()),
+            Some(daemon) => (
+                self.settled(daemon.ask("nix"), &self.root.join("conf")),
+                daemon.store(&self.root),
+            ),
+        };
         command.args([
             "build",
             "--json",
@@ -235,7 +257,7 @@ impl Machine {
             "--keep-going",
             "--store",
         ]);
-        command.arg(&self.root).args(["--expr", &expression]);
+        command.arg(store).args(["--expr", &expression]);
         let ran = run(&mut command);
         let said = ran.stderr();
         let (mut built, mut sent) = (BTreeSet::new(), BTreeSet::new());
