@@ -6,7 +6,7 @@
 #   relink   its programs, copied, with tables for the real libraries; what
 #            `${package}` means. Cheap, local, never substituted
 #   check    its tests, on the real libraries
-{
+arguments@{
   # A stdenv whose libc is a stub tree and whose linker is that of bintools.nix.
   stdenv
   # For packages with `dontIndir = true`.
@@ -87,14 +87,14 @@ let
       done
     '';
 
-  ordinary = args:
+  ordinary = from: args:
     let
       propagated = listed "propagatedBuildInputs" args;
       # Libraries of the set name no library path: the program names them all.
       flags = toString (map (dir: "-rpath ${dir} -rpath-link ${dir}")
         (libDirs (listed "buildInputs" args ++ propagated))) + " --disable-new-dtags ";
     in
-    ordinaryStdenv.mkDerivation (removeAttrs args ownAttrs // {
+    from.mkDerivation (removeAttrs args ownAttrs // {
       buildInputs = map development (listed "buildInputs" args);
       propagatedBuildInputs = map development propagated;
       # Or it would lose the folders of what its libraries need.
@@ -227,21 +227,38 @@ let
     self;
 
   # As nixpkgs' does, from attributes or from a function of the final ones.
-  mkDerivation = attrs:
+  maker = make: attrs:
     let
       from = if isFunction attrs then attrs else (_: attrs);
       args = from (args // { inherit finalPackage overrideAttrs; });
-      overrideAttrs = change: mkDerivation (final:
+      overrideAttrs = change: maker make (final:
         let
           previous = from final;
           changed = if isFunction change then change previous else change;
         in
         previous // (if isFunction changed then change final previous else changed));
-      finalPackage = if args.dontIndir or false then ordinary args else indirect { inherit args overrideAttrs; };
+      finalPackage = make { inherit args overrideAttrs; };
     in
     finalPackage;
+
+  # Of one stdenv nixpkgs makes others. One with another compiler or linker links without
+  # indir-ld, so its packages are ordinary; one without a compiler links nothing.
+  override = change:
+    let changed = stdenv.override change; in
+    if changed.cc or null == null then changed
+    else if "${changed.cc}" == "${stdenv.cc}" then
+      import ./with-indirection.nix (arguments // {
+        stdenv = changed;
+        ordinaryStdenv = ordinaryStdenv.override change;
+      })
+    else foreign (ordinaryStdenv.override change);
+  foreign = from: from // {
+    mkDerivation = maker ({ args, ... }: ordinary from args);
+    override = change: foreign (from.override change);
+  };
 in
 stdenv // {
-  inherit mkDerivation;
+  mkDerivation = maker ({ args, overrideAttrs }:
+    if args.dontIndir or false then ordinary ordinaryStdenv args else indirect { inherit args overrideAttrs; });
   indirection = { inherit libDirs stubDirs; ordinary = ordinaryStdenv; };
-}
+} // (if stdenv ? override then { inherit override; } else { })

@@ -10,7 +10,7 @@
   # Names of package => function from its attributes to changed ones.
 , changes ? { }
   # Further packages of the set with indirection, by pname.
-, more ? (mkDerivation: packages: { })
+, more ? (stdenv: packages: { })
   # A Debian version of glibc in the cache.
 , glibc ? "old"
   # Whether stubs are frozen to the builds of `baseline`.
@@ -95,7 +95,7 @@ let
         referenceOf = package:
           if baseline == null then package else (baseline.all.${package.pname} or { package = package; }).package;
       };
-      packages = set wrapped.mkDerivation changes // more wrapped.mkDerivation packages;
+      packages = set wrapped.mkDerivation changes // more wrapped packages;
       entry = package: { name = package.pname; value = { inherit package; inherit (package.indirection) stubs; }; };
     in
     {

@@ -2,8 +2,8 @@
 # programs of /usr, with a libc, a compiler's runtime and libraries of the store.
 #
 # libc: a package with lib (and crt objects) and dev; gccLib: libstdc++, libgcc_s;
-# linker: the program that the linker's wrapper runs.
-{ libc, gccLib, linker ? "/usr/bin/ld", gccVersion ? "12" }:
+# linker: the program that the linker's wrapper runs; attributes: of every package.
+arguments@{ libc, gccLib, linker ? "/usr/bin/ld", gccVersion ? "12", attributes ? { } }:
 let
   system = "x86_64-linux";
   shell = "/bin/bash";
@@ -13,6 +13,7 @@ let
 in
 rec {
   inherit shell system libc gccLib;
+  override = change: import ./stdenv.nix (arguments // change);
   runCommand = run;
 
   bintools = run "bintools-wrapper" {
@@ -64,7 +65,7 @@ rec {
         builder = shell;
         args = [ ./setup.sh ];
         NIX_STORE = builtins.storeDir;
-      } // builtins.removeAttrs attrs [ "meta" "passthru" ] // inputs);
+      } // attributes // builtins.removeAttrs attrs [ "meta" "passthru" ] // inputs);
     in
     drv // {
       inherit (attrs) pname version;

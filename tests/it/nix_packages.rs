@@ -258,3 +258,26 @@ fn what_relink_cannot_lead_to_todays_program_is_refused() {
     ran.success()
         .out_has("-glibc-2.36-9+deb12u14/lib/libc.so.6");
 }
+
+#[test]
+fn a_stdenv_that_is_made_of_an_indirect_one_is_indirect_or_ordinary() {
+    let machine = Machine::new();
+    let interpreter = |name: &str| {
+        let package = machine.path(&format!("current.packages.{name}"), &more(""));
+        let program = format!("{package}/bin/asks");
+        let ran = machine.run(&program, &[]);
+        ran.success().out_has("answer 42, zlib 1.2.13 1.2.13");
+        let read = run(Command::new("readelf")
+            .args(["-lSW"])
+            .arg(machine.real(&program)));
+        read.success().stdout()
+    };
+    // With another linker: as with `dontIndir`.
+    let gold = interpreter("asks-gold");
+    assert!(gold.contains("deb12u7/lib/ld-linux-x86-64.so.2"), "{gold}");
+    assert!(!gold.contains("stubs"), "{gold}");
+    // With another attribute for all its packages.
+    let debug = interpreter("asks-debug");
+    assert!(debug.contains("ld-indir-x86-64.so.1"), "{debug}");
+    assert!(debug.contains(".debug_info"), "{debug}");
+}
