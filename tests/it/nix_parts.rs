@@ -1,7 +1,9 @@
 //! What a relinked package is made of, what is refused, and what the store keeps.
 
+use std::process::Command;
+
 use crate::support::nix::Machine;
-use crate::support::run;
+use crate::support::{Scratch, run};
 
 const NEWER: &str = "glibc = \"bookworm\";";
 
@@ -134,4 +136,33 @@ fn a_fixed_stub_is_not_built_again_and_its_package_is_checked() {
     built.fails().err_has("zlibVersion [symbol-removed]");
     assert_eq!(built.names("compile"), ["zlib-1.2.13"]);
     assert_eq!(built.names("relink"), [""; 0]);
+}
+
+#[test]
+fn the_flake_has_what_the_folder_has() {
+    let machine = Machine::empty();
+    let top = concat!(env!("CARGO_MANIFEST_DIR"), "/nix");
+    let scratch = Scratch::new();
+    let copy = scratch.join("flake");
+    run(Command::new("cp").arg("-r").arg(top).arg(&copy)).success();
+    let flake = format!("(builtins.getFlake \"path:{}\")", copy.display());
+    let derivations = |kit: &str| {
+        let expression = format!(
+            "let kit = {kit} {{ shell = \"/bin/bash\"; PATH = \"/usr/bin:/bin\"; indirPackage = \"/indir\"; }}; \
+             in map (part: part.drvPath) [ kit.shim kit.hook (kit.bintools {{ real = \"/usr\"; }}) ]"
+        );
+        let mut nix = machine.nix("nix");
+        nix.args(["eval", "--impure", "--json", "--store"])
+            .arg(machine.real(""))
+            .args(["--expr", &expression]);
+        run(&mut nix).success().stdout()
+    };
+    let from_flake = derivations(&format!("{flake}.lib.forShell"));
+    assert!(from_flake.contains("indir-bintools.drv"), "{from_flake}");
+    assert_eq!(from_flake, derivations(&format!("import {top}")));
+    let mut nix = machine.nix("nix");
+    nix.args(["flake", "show", "--json", "--store"])
+        .arg(machine.real(""))
+        .arg(format!("path:{}", copy.display()));
+    run(&mut nix).success().out_has("\"nixpkgs-overlay\"");
 }

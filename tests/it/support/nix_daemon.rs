@@ -35,13 +35,19 @@ impl Daemon {
             ),
         );
         let socket = root.join("socket");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/nix-users.sh");
-        let mut command = Command::new(script);
-        command.arg(need("nix-daemon", "nix-bin"));
-        command.env("NIX_DAEMON_SOCKET_PATH", &socket);
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+        let mut command = Command::new(scripts.join("nix-users.sh"));
+        command
+            .arg(scripts.join("read-only.sh"))
+            .arg(need("nix-daemon", "nix-bin"));
         // It reports every user there.
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut process = configured(command, &conf).spawn().unwrap();
+        let mut command = configured(command, &conf);
+        command
+            .env("NIX_DAEMON_SOCKET_PATH", &socket)
+            // Where it notes which build user is busy.
+            .env("NIX_STATE_DIR", root.join("nix/var/nix"));
+        let mut process = command.spawn().unwrap();
         let began = Instant::now();
         while !socket.exists() {
             assert_eq!(process.try_wait().unwrap(), None, "nix-daemon ended");
