@@ -14,6 +14,8 @@ let
     rm -f $out/lib/*.py
     ln -s libstdc++.so.6 $out/lib/libstdc++.so
     if [ -n "$rpath" ]; then
+      # By this name the linker's wrapper knows that a program needs this folder.
+      ln -s libgcc_s.so.1 $out/lib/libgcc_s.so
       for file in $out/lib/libstdc++.so.6 $out/lib/libgcc_s.so.1; do
         patchelf --set-rpath $rpath/lib:$out/lib $(readlink -f $file)
       done

@@ -165,7 +165,8 @@ refused() {
 
 # runs GLIBC: programs of the set that the second machine has now do run.
 runs() {
-    say "$way: $("$top/tests/scripts/nix-in-store.sh" "$demo/two" "$top/tests/scripts/nix-runs.sh" "$built_system" "$1")"
+    said=$("$top/tests/scripts/nix-in-store.sh" "$demo/two" "$top/tests/scripts/nix-runs.sh" "$built_system" "$1")
+    say "$way: $said"
 }
 # breaks MESSAGE: a program of them that uses zlib does not.
 breaks() {
