@@ -1,7 +1,7 @@
 #!/bin/sh
 # Downloads trixie's Nix with the libraries that it needs, and unpacks them into
 # target/cache/nix-newer, never installing them; then prints a folder for PATH whose
-# `nix` and `nix-store` are these. For running the tests of Nix on a newer one:
+# `nix`, `nix-daemon` and the like are these. For running the tests of Nix on a newer one:
 #
 #   PATH="$(tests/scripts/fetch-nix.sh):$PATH" cargo test --test it nix_
 #
@@ -10,9 +10,10 @@ set -eu
 # shellcheck source=tests/scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-nix=$cache/nix-newer
 one_at_a_time
-if [ ! -e "$nix/bin/nix" ]; then
+# Its programs name their folder, and a shell would pass by one that does not start.
+nix=$(cd "$cache" && pwd -P)/nix-newer
+if ! "$nix/bin/nix-daemon" --version >/dev/null 2>&1; then
     own_apt trixie || die "cannot read Debian's package indices"
     rm -rf "$nix"
     mkdir -p "$nix/deb" "$nix/bin"
@@ -26,6 +27,7 @@ if [ ! -e "$nix/bin/nix" ]; then
     # Not by the loader's command line: Nix starts itself again, by /proc/self/exe.
     patchelf --set-interpreter "$library/ld-linux-x86-64.so.2" --force-rpath \
         --set-rpath "$library" "$nix/root/usr/bin/nix" || die "patchelf failed"
-    for program in nix nix-store nix-instantiate; do ln -s ../root/usr/bin/nix "$nix/bin/$program"; done
+    for program in nix nix-daemon nix-store nix-instantiate; do ln -s ../root/usr/bin/nix "$nix/bin/$program"; done
+    "$nix/bin/nix" --version >&2
 fi
 echo "$nix/bin"
