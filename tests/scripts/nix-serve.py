@@ -13,14 +13,21 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    def copyfile(self, source, outputfile):
-        data = source.read()
-        outputfile.write(data)
-        with open(sys.argv[2], "a") as log:
-            log.write(f"{len(data)} {self.path}\n")
+    def send_header(self, keyword, value):
+        super().send_header(keyword, value)
+        # Of what is not there too: that answer has a body of its own.
+        if keyword == "Content-Length" and self.command == "GET":
+            with open(sys.argv[2], "a") as log:
+                log.write(f"{value} {self.path}\n")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        # Nix ended, or ended the connection: it tells itself.
+        pass
 
 
 folder = functools.partial(Handler, directory=sys.argv[1])
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), folder)
+server = Server(("127.0.0.1", 0), folder)
 print(server.server_port, flush=True)
 server.serve_forever()
