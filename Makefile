@@ -7,7 +7,7 @@ DESTDIR ?=
 .PHONY: help demo test bench lint install deps nix-demo
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 demo: ## move real programs from one real glibc to another, byte-identical
 	@tests/scripts/demo.sh

