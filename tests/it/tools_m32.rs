@@ -17,11 +17,13 @@ fn i386(output: PathBuf, args: &[&str], source: &str) -> PathBuf {
     let file = output.with_extension("c");
     std::fs::create_dir_all(output.parent().unwrap()).unwrap();
     std::fs::write(&file, source).unwrap();
-    run(Command::new(need("gcc", "gcc libc6-dev-i386 lib32gcc-12-dev"))
-        .args(["-m32", "-o"])
-        .arg(&output)
-        .arg(&file)
-        .args(args))
+    run(
+        Command::new(need("gcc", "gcc libc6-dev-i386 lib32gcc-12-dev"))
+            .args(["-m32", "-o"])
+            .arg(&output)
+            .arg(&file)
+            .args(args),
+    )
     .success();
     output
 }
