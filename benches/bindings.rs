@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use indir::resolve::{Library, Resolver, Store};
 use indir::update::bindings::ClosureBindings;
-use indir_shim::bindings::{Bindings, Writable};
+use indir_shim::format::bindings::{Bindings, Writable};
 use rayon::prelude::*;
 
 /// Programs with large closures, and the packages that bring them.

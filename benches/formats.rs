@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use indir::table::{Identity, ObjectSpec, TableSpec};
-use indir_shim::note::Notes;
-use indir_shim::table::Table;
+use indir_shim::format::note::Notes;
+use indir_shim::format::table::Table;
 
 /// A table as an update writes it, with paths as long as a Nix store's.
 fn table(objects: usize) -> Vec<u8> {

@@ -10,7 +10,7 @@ pub use object::note_object;
 
 /// The object whose note has the default reference.
 pub fn default_note_object() -> Vec<u8> {
-    note_object(indir_shim::note::DEFAULT_REFERENCE.as_bytes())
+    note_object(indir_shim::format::note::DEFAULT_REFERENCE.as_bytes())
 }
 
 /// The plugin for GNU ld and gold.
@@ -27,7 +27,7 @@ pub const GDB_SCRIPT: &[u8] = include_bytes!("../shim/gdb.py");
 
 #[cfg(test)]
 mod tests {
-    use indir_shim::note::{Notes, SECTION};
+    use indir_shim::format::note::{Notes, SECTION};
 
     #[test]
     fn the_object_holds_the_note_as_the_shim_reads_it() {

@@ -31,6 +31,24 @@ pub fn text(bytes: &[u8]) -> Option<&CStr> {
     Some(unsafe { CStr::from_bytes_with_nul_unchecked(bytes) })
 }
 
+/// The string at `text`, or an empty one if it is NULL.
+///
+/// # Safety
+/// `text` is NULL or ends in NUL and lives as long as the process.
+pub unsafe fn string(text: *const u8) -> &'static CStr {
+    if text.is_null() {
+        return c"";
+    }
+    let mut len = 0;
+    // SAFETY: the caller vouches for the NUL.
+    unsafe {
+        while *text.add(len) != 0 {
+            len += 1;
+        }
+        CStr::from_bytes_with_nul_unchecked(slice::from_raw_parts(text, len + 1))
+    }
+}
+
 /// Up to `N` bytes on the stack.
 pub struct Buffer<const N: usize> {
     bytes: MaybeUninit<[u8; N]>,

@@ -11,8 +11,7 @@ use core::ffi::CStr;
 
 use crate::arch::Stat;
 use crate::bytes::Buffer;
-use crate::locate::PATH;
-use crate::sys::{self, Errno};
+use crate::sys::{self, Errno, PATH};
 
 /// Why a file is not trusted.
 pub type Reason = &'static str;

@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 
-use crate::arch::{Stat, nr, syscall3, syscall6};
+use crate::arch::{PAGE, Stat, nr, syscall3, syscall6};
 
 /// A failed call: the error number, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,9 @@ fn check(result: isize) -> Result<usize, Errno> {
         Ok(result as usize)
     }
 }
+
+/// Longest path handled, in bytes, with its NUL (PATH_MAX).
+pub const PATH: usize = 4096;
 
 const O_CLOEXEC: usize = 0o2_000_000;
 
@@ -160,7 +163,7 @@ pub mod map {
 /// nothing depends on whether it works.
 pub fn populate_write(start: usize, end: usize) {
     const MADV_POPULATE_WRITE: usize = 23;
-    let start = start & !0xfff;
+    let start = start & !(PAGE - 1);
     // SAFETY: changes no content; the kernel checks the range.
     unsafe {
         syscall3(

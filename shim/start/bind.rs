@@ -6,11 +6,11 @@
 //! little as the shim: linking fails if it could.
 #![no_std]
 
-#[path = "x86_64_memory.rs"]
+#[cfg_attr(target_arch = "x86_64", path = "../src/arch/x86_64/memory.rs")]
 mod memory;
 
 use core::arch::global_asm;
-use indir_shim::linkmap::RDebug;
+use indir_shim::binder::linkmap::RDebug;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -42,6 +42,6 @@ global_asm!(
 unsafe extern "C" fn indir_bind() -> usize {
     // SAFETY: called by ld.so while it relocates this object; `_r_debug` was
     // resolved before, since IRELATIVE entries come last (elf/do-rel.h).
-    unsafe { indir_shim::bind::run(&raw const _r_debug) };
+    unsafe { indir_shim::binder::bind::run(&raw const _r_debug) };
     indir_bind as *const () as usize
 }

@@ -8,12 +8,13 @@
 #![no_std]
 #![no_main]
 
-mod x86_64;
-#[path = "x86_64_memory.rs"]
+#[cfg_attr(target_arch = "x86_64", path = "../src/arch/x86_64/entry.rs")]
+mod entry;
+#[cfg_attr(target_arch = "x86_64", path = "../src/arch/x86_64/memory.rs")]
 mod memory;
 
-use indir_shim::arena::original;
-use indir_shim::start::start;
+use indir_shim::interp::arena::original;
+use indir_shim::interp::start::start;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -31,7 +32,7 @@ unsafe extern "C" fn indir_start(sp: *mut usize) -> usize {
 
 /// Runs before any constructor of the program (elf/dl-init.c, _dl_init).
 unsafe extern "C" fn preinit(argc: usize, argv: *const usize, envp: *const usize) {
-    x86_64::_dl_debug_state();
+    entry::_dl_debug_state();
     // SAFETY: nobody writes it any more.
     let [array, count] = unsafe { original() };
     for index in 0..count {

@@ -9,7 +9,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use indir_shim::note;
+use indir_shim::format::note;
 use object::elf;
 
 use crate::elf::{

@@ -109,7 +109,7 @@ pub(super) fn append(
         let (offset, vaddr) = (block_offset + at, block_vaddr + at);
         segments.push(own(elf::PT_NOTE, offset, vaddr, len, 4));
         new.push(NewSection {
-            name: indir_shim::note::SECTION,
+            name: indir_shim::format::note::SECTION,
             kind: SHT_NOTE,
             offset,
             vaddr,

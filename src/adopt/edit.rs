@@ -16,8 +16,8 @@
 //!
 //! Sources: gABI chapter 5; Linux fs/binfmt_elf.c.
 
-use indir_shim::layout::ID_LEN;
-use indir_shim::note;
+use indir_shim::format::layout::ID_LEN;
+use indir_shim::format::note;
 use object::elf;
 use sha2::{Digest as _, Sha256};
 
@@ -33,7 +33,7 @@ pub(super) const EHDR: u64 = 64;
 const SHORTEST_ID: usize = 16;
 /// Linux refuses an interpreter of this length or more (PATH_MAX).
 const MAX_INTERPRETER: usize = 4096;
-/// Program headers that the shim accepts (`indir_shim::exe::MAX_PHDRS`).
+/// Program headers that the shim accepts (`indir_shim::interp::exe::MAX_PHDRS`).
 const MAX_PHDRS: usize = 256;
 
 /// Why a file cannot be made indirect.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use indir_shim::layout::{MAGIC, OBJECT_LDSO, OBJECT_SEARCH, PLAN_BOUND};
-use indir_shim::table::Table;
+use indir_shim::format::layout::{MAGIC, OBJECT_LDSO, OBJECT_SEARCH, PLAN_BOUND};
+use indir_shim::format::table::Table;
 use serde_json::json;
 
 use crate::elf::MappedElf;
@@ -144,7 +144,7 @@ fn print(path: &Path, table: &Table<'_>) {
     }
 }
 
-fn json_identity(raw: &indir_shim::layout::Identity) -> serde_json::Value {
+fn json_identity(raw: &indir_shim::format::layout::Identity) -> serde_json::Value {
     match Identity::from_raw(raw) {
         Identity::None => serde_json::Value::Null,
         Identity::BuildId(id) => json!({ "build_id": hex(&id) }),

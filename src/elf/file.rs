@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indir_shim::note::Notes;
+use indir_shim::format::note::Notes;
 use memmap2::Mmap;
 use object::elf::{self, FileType, Machine, ProgramFlags, ProgramType};
 use object::endian::LittleEndian;

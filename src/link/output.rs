@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use indir_shim::layout::ID_LEN;
+use indir_shim::format::layout::ID_LEN;
 use object::elf;
 use sha2::{Digest as _, Sha256};
 
@@ -71,7 +71,7 @@ fn check(file: &ElfFile<'_>, job: &Job) -> anyhow::Result<Option<usize>> {
     if !job.own_id && !short {
         return Ok(None);
     }
-    // The id lies directly before the reference (see `indir_shim::note`).
+    // The id lies directly before the reference (see `indir_shim::format::note`).
     let start = file.data().as_ptr().addr();
     let at = reference.as_ptr().addr() - start;
     Ok(at.checked_sub(ID_LEN))

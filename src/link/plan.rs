@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use indir_shim::note;
+use indir_shim::format::note;
 
 use super::first;
 use super::options::{Item, What};

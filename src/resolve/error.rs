@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use indir_shim::layout::MAX_OBJECTS;
+use indir_shim::format::layout::MAX_OBJECTS;
 
 /// Why a closure could not be found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -284,7 +284,7 @@ fn has_note(notes: &[u8], kind: u32) -> bool {
     {
         let (name_len, desc_len) = (name_len as usize, desc_len as usize);
         let owner = notes.get(at + 12..).and_then(|rest| rest.get(..name_len));
-        if found == kind && owner == Some(indir_shim::note::OWNER) {
+        if found == kind && owner == Some(indir_shim::format::note::OWNER) {
             return true;
         }
         let next = name_len

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indir_shim::layout::MAX_OBJECTS;
+use indir_shim::format::layout::MAX_OBJECTS;
 
 use super::closure::{Closure, Node};
 use super::error::ResolveError;

@@ -9,7 +9,7 @@
 //! only for its undefined symbols; ld.so checks them all before it relocates
 //! anything, and its message quotes the version's name.
 
-use indir_shim::note;
+use indir_shim::format::note;
 use object::elf;
 
 use crate::abi::model::{Abi, Binding, Properties};

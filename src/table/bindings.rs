@@ -1,15 +1,17 @@
 //! From the bindings of a closure to the bytes of its bindings file.
 //!
 //! The same bindings give the same bytes. What the bytes mean is described in
-//! `indir_shim::bindings_layout` and docs/bindings-format.md; nothing is
+//! `indir_shim::format::bindings_layout` and docs/bindings-format.md; nothing is
 //! resolved here. Slots are grouped by target object and sorted by address,
 //! each group is cut into runs so that the whole is shortest.
 
-use indir_shim::bindings_layout::{
+use indir_shim::arch::MACHINE;
+use indir_shim::format::bindings_layout::{
     Header, MAGIC, MAX_BINDINGS, OBJECT_KEEPS_JUMP, OBJECT_LEFT, OBJECT_PROBE, ObjectBindings,
     Part, Rela, TAIL, TARGET_ABSOLUTE, VERSION,
 };
-use indir_shim::layout::{Le16, Le32, Le64, MACHINE, MAX_OBJECTS};
+use indir_shim::format::layout::MAX_OBJECTS;
+use indir_shim::format::record::{Le16, Le32, Le64};
 use object::elf::{PF_W, PT_DYNAMIC, PT_LOAD};
 use zerocopy::IntoBytes as _;
 
@@ -266,12 +268,12 @@ mod tests {
         golden.extend(b"0123456789abcdef");
         golden.extend([0; 8 + TAIL]);
         assert_eq!(spec.to_bytes().unwrap(), golden);
-        let read = indir_shim::bindings::Bindings::parse(&golden, &spec.digest);
+        let read = indir_shim::format::bindings::Bindings::parse(&golden, &spec.digest);
         assert!(read.unwrap().is_empty());
-        let other = indir_shim::bindings::Bindings::parse(&golden, &[0; 16]);
+        let other = indir_shim::format::bindings::Bindings::parse(&golden, &[0; 16]);
         assert_eq!(
             other.err(),
-            Some(indir_shim::bindings::BindingsError::OtherTable)
+            Some(indir_shim::format::bindings::BindingsError::OtherTable)
         );
     }
 }

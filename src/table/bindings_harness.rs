@@ -1,7 +1,7 @@
 //! What the fuzz target and the tests do with arbitrary bytes as bindings.
 
-use indir_shim::bindings::{Bindings, Writable};
-use indir_shim::bindings_layout::Header;
+use indir_shim::format::bindings::{Bindings, Writable};
+use indir_shim::format::bindings_layout::Header;
 use zerocopy::FromBytes as _;
 
 /// Applies `data` as the binder would, to objects that are not there.

@@ -7,10 +7,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use indir_shim::layout::{
-    self, Header, ID_LEN, IDENTITY_BUILD_ID, IDENTITY_NONE, IDENTITY_SIZE_MTIME, Le16, Le32,
-    MAX_OBJECTS, MAX_TABLE, Object, PLAN_BOUND, PLAN_DIRECT, Str,
+use indir_shim::arch::MACHINE;
+use indir_shim::format::layout::{
+    self, Header, ID_LEN, IDENTITY_BUILD_ID, IDENTITY_NONE, IDENTITY_SIZE_MTIME, MAX_OBJECTS,
+    MAX_TABLE, Object, PLAN_BOUND, PLAN_DIRECT, Str,
 };
+use indir_shim::format::record::{Le16, Le32};
 use sha2::{Digest as _, Sha256};
 use zerocopy::IntoBytes as _;
 
@@ -114,7 +116,7 @@ pub struct ObjectSpec {
     pub path: PathBuf,
     /// Content of that file.
     pub identity: Identity,
-    /// `OBJECT_` bits of [`indir_shim::layout`].
+    /// `OBJECT_` bits of [`indir_shim::format::layout`].
     pub flags: u8,
 }
 
@@ -158,7 +160,7 @@ impl TableSpec {
             version: Le16::new(layout::VERSION),
             header_len: Le16::new(size_of::<Header>() as u16),
             object_len: Le16::new(size_of::<Object>() as u16),
-            machine: Le16::new(layout::MACHINE),
+            machine: Le16::new(MACHINE),
             object_count: Le16::new(count),
             plan: if self.binder.is_some() {
                 PLAN_BOUND

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fs_err as fs;
-use indir_shim::bindings_layout::SUFFIX;
-use indir_shim::layout::MAX_TABLE;
-use indir_shim::note::{self, Notes};
-use indir_shim::table::{Table, TableError};
+use indir_shim::format::bindings_layout::SUFFIX;
+use indir_shim::format::layout::MAX_TABLE;
+use indir_shim::format::note::{self, Notes};
+use indir_shim::format::table::{Table, TableError};
 
 use super::hex;
 

@@ -1,7 +1,7 @@
 //! What the fuzz target and the tests do with arbitrary bytes.
 
-use indir_shim::note::Notes;
-use indir_shim::table::Table;
+use indir_shim::format::note::Notes;
+use indir_shim::format::table::Table;
 
 /// Reads `data` as a table and as notes, and uses whatever was accepted as the
 /// tools and the shim would.
@@ -34,7 +34,8 @@ pub fn exercise(data: &[u8]) {
         notes.scan(data, align);
         if let (Some(reference), Some(id)) = (notes.reference, notes.id()) {
             let mut out = [0; 256];
-            if let Some(len) = indir_shim::note::expand(reference, b"/folder", id, &mut out) {
+            if let Some(len) = indir_shim::format::note::expand(reference, b"/folder", id, &mut out)
+            {
                 assert_eq!(out.get(len), Some(&0));
             }
         }

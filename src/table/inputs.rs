@@ -14,7 +14,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use indir_shim::table::Table;
+use indir_shim::format::table::Table;
 use sha2::{Digest as _, Sha256};
 
 /// What joins folders in `search`, as in DT_RPATH.

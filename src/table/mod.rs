@@ -1,7 +1,7 @@
 //! The table on the host: building, locating, reading and replacing it.
 //!
-//! The bytes are described by [`indir_shim::layout`] and read back by
-//! [`indir_shim::table`], the same sources as the shim's; docs/table-format.md
+//! The bytes are described by [`indir_shim::format::layout`] and read back by
+//! [`indir_shim::format::table`], the same sources as the shim's; docs/table-format.md
 //! explains every field. This module knows nothing of how a closure is found
 //! (`resolve`) or of when a table is rewritten (`update`).
 

@@ -5,8 +5,8 @@
 //! wider distance is cheaper; which one is found for a whole group at a time,
 //! by the usual dynamic programme over the two widths.
 
-use indir_shim::bindings_layout::Run;
-use indir_shim::layout::{Le16, Le32};
+use indir_shim::format::bindings_layout::Run;
+use indir_shim::format::record::{Le16, Le32};
 use zerocopy::IntoBytes as _;
 
 /// A slot, where its value lies, and how far into it.
@@ -129,11 +129,11 @@ fn write(run: &[Slot], distance_len: u32, scale: u32, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use indir_shim::bindings::{Bindings, Writable};
-    use indir_shim::bindings_layout::{
+    use indir_shim::arch::MACHINE;
+    use indir_shim::format::bindings::{Bindings, Writable};
+    use indir_shim::format::bindings_layout::{
         Header, MAGIC, ObjectBindings, Part, TAIL, TARGET_ABSOLUTE, VERSION,
     };
-    use indir_shim::layout::MACHINE;
     use proptest::prelude::*;
 
     use super::*;

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use indir_shim::layout::{Le16, Le32, Str};
+use indir_shim::format::layout::Str;
+use indir_shim::format::record::{Le16, Le32};
 
 use super::BuildError;
 

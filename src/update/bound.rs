@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use indir_shim::bindings_layout::{Header, MAGIC, VERSION};
-use indir_shim::table::view;
+use indir_shim::format::bindings_layout::{Header, MAGIC, VERSION};
+use indir_shim::format::record::view;
 
 use super::bindings::{ClosureBindingsError, ClosureScope};
 use super::error::PlanError;

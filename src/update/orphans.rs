@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use indir_shim::bindings_layout::SUFFIX as BINDINGS;
+use indir_shim::format::bindings_layout::SUFFIX as BINDINGS;
 use rayon::prelude::*;
 
 use crate::adopt::UNDO_SUFFIX;
@@ -19,7 +19,7 @@ use crate::table::Place;
 /// Name of the folder in the default reference.
 pub(super) const FOLDER: &str = ".indir";
 /// Longest id in hexadecimal.
-const LONGEST: usize = 2 * indir_shim::layout::ID_LEN;
+const LONGEST: usize = 2 * indir_shim::format::layout::ID_LEN;
 
 /// What `folder`, a folder of tables, holds for executables that are not there;
 /// `used` are the tables of those that are known to be elsewhere.

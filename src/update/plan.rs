@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use indir_shim::layout::{OBJECT_LDSO, OBJECT_SEARCH};
+use indir_shim::format::layout::{OBJECT_LDSO, OBJECT_SEARCH};
 use sha2::{Digest as _, Sha256};
 
 use super::bound;

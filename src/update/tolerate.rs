@@ -94,7 +94,7 @@ fn is_another(old: &TableFile, closure: &Closure, path: &Path) -> bool {
     ) else {
         return true;
     };
-    let is_same = |object: indir_shim::table::ObjectRef<'_>| {
+    let is_same = |object: indir_shim::format::table::ObjectRef<'_>| {
         object.path.to_bytes() == path.as_os_str().as_bytes()
             && Identity::from_raw(&object.raw.identity) == now.library.identity
     };

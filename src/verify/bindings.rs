@@ -1,10 +1,10 @@
 //! The bindings beside a bound table. Without good ones a program starts by its
 //! paths alone: rightly, and slower.
 
-use indir_shim::bindings::{Bindings, BindingsError};
-use indir_shim::bindings_layout::MAX_BINDINGS;
-use indir_shim::layout::PLAN_BOUND;
-use indir_shim::table::Table;
+use indir_shim::format::bindings::{Bindings, BindingsError};
+use indir_shim::format::bindings_layout::MAX_BINDINGS;
+use indir_shim::format::layout::PLAN_BOUND;
+use indir_shim::format::table::Table;
 
 use super::{Context, Findings, Kind};
 use crate::resolve::Resolver;

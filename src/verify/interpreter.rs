@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use indir_shim::table::Table;
+use indir_shim::format::table::Table;
 
 use super::table::path_of;
 use super::{Context, Findings, Kind, quoted};

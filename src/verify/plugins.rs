@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use indir_shim::table::Table;
+use indir_shim::format::table::Table;
 
 use super::{Context, Findings, Kind};
 use crate::table::{Inputs, SEPARATOR, TableFile};

@@ -5,8 +5,8 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use indir_shim::layout::PLAN_BOUND;
-use indir_shim::table::Table;
+use indir_shim::format::layout::PLAN_BOUND;
+use indir_shim::format::table::Table;
 
 use super::{Context, Findings, Kind, quoted};
 use crate::resolve::store::Probe;

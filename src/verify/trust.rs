@@ -10,8 +10,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use indir_shim::format::table::Table;
 use indir_shim::secure::Trust;
-use indir_shim::table::Table;
 
 use super::table::path_of;
 use super::{Context, Findings, Kind, quoted};

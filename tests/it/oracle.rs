@@ -22,7 +22,7 @@ use indir::resolve::object::LoadedObject;
 use indir::resolve::search::left_behind;
 use indir::table::Identity;
 use indir::table::bindings::BindingsSpec;
-use indir_shim::bindings::{Bindings, Writable};
+use indir_shim::format::bindings::{Bindings, Writable};
 
 use crate::support::traced::{Libraries, Traced, data, interpreter, library, link_map};
 use crate::support::{Scratch, glibc_lib, loader};

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use indir::elf::MappedElf;
 use indir::table::{Place, TableSpec};
-use indir_shim::layout::MAX_TABLE;
+use indir_shim::format::layout::MAX_TABLE;
 
 use super::support::program::{
     indirect, no_table, refused, refused_then_updated, refused_without_table, table_line, table_of,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use indir::table::{
     BuildError, Identity, Inputs, ObjectSpec, Replacement, TableSpec, exercise, hex,
 };
-use indir_shim::layout::{MAX_TABLE, OBJECT_LDSO};
-use indir_shim::table::{Table, TableError};
+use indir_shim::format::layout::{MAX_TABLE, OBJECT_LDSO};
+use indir_shim::format::table::{Table, TableError};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -127,7 +127,7 @@ fn golden_bytes() {
 #[test]
 fn the_digest_is_the_sha_256_of_the_table_without_it() {
     let mut bytes = sample().to_bytes().unwrap();
-    let at = std::mem::offset_of!(indir_shim::layout::Header, digest);
+    let at = std::mem::offset_of!(indir_shim::format::layout::Header, digest);
     let digest: [u8; 16] = bytes[at..at + 16].try_into().unwrap();
     bytes[at..at + 16].fill(0);
     assert_eq!(digest, Sha256::digest(&bytes)[..16]);
@@ -257,7 +257,7 @@ fn longer_structures_are_read() {
             bytes[at..at + width].copy_from_slice(&(value + by as u32).to_le_bytes()[..width]);
         }
     };
-    use indir_shim::layout::{Header, Object};
+    use indir_shim::format::layout::{Header, Object};
     use std::mem::offset_of;
     put(&mut longer, offset_of!(Header, header_len), 4, 2);
     put(&mut longer, offset_of!(Header, object_len), 2, 2);
@@ -276,7 +276,7 @@ fn longer_structures_are_read() {
     }
     let table = Table::parse(&longer).unwrap();
     let names = |table: &Table<'_>| -> Vec<(Vec<u8>, Vec<u8>)> {
-        let pair = |o: indir_shim::table::ObjectRef<'_>| {
+        let pair = |o: indir_shim::format::table::ObjectRef<'_>| {
             (o.soname.to_bytes().to_vec(), o.path.to_bytes().to_vec())
         };
         table.objects().map(pair).collect()

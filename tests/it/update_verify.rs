@@ -100,10 +100,10 @@ fn tables_that_are_missing_truncated_or_foreign_are_found() {
         if length % 16 == 0 {
             tree.finds("broken", &table);
         }
-        assert!(indir_shim::table::Table::parse(&bytes[..length]).is_err());
+        assert!(indir_shim::format::table::Table::parse(&bytes[..length]).is_err());
     }
     let mut other = bytes.clone();
-    let id = std::mem::offset_of!(indir_shim::layout::Header, exe_id);
+    let id = std::mem::offset_of!(indir_shim::format::layout::Header, exe_id);
     other[id] ^= 1;
     std::fs::write(&table, &other).unwrap();
     tree.finds("foreign", &table);

@@ -96,7 +96,7 @@ fn bindings_that_are_missing_broken_foreign_or_wrong() {
 
     // Its digest is that of another table.
     let mut other = bytes.clone();
-    let at = std::mem::offset_of!(indir_shim::bindings_layout::Header, digest);
+    let at = std::mem::offset_of!(indir_shim::format::bindings_layout::Header, digest);
     other[at] ^= 1;
     std::fs::write(&bindings, &other).unwrap();
     tree.finds(1, "foreign", &bindings, &mend);

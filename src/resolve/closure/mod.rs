@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indir_shim::layout::MAX_OBJECTS;
+use indir_shim::format::layout::MAX_OBJECTS;
 
 use crate::resolve::error::ResolveError;
 use crate::resolve::library::{LDSO_SONAME, Library, NeedKind};

@@ -5,11 +5,11 @@
 
 use core::ffi::CStr;
 
-use crate::arena::Arena;
-use crate::bytes::{self, Buffer, put};
-use crate::locate::PATH;
-use crate::stack::{Stack, string};
-use crate::sys;
+use crate::arch;
+use crate::bytes::{self, Buffer, put, string};
+use crate::interp::arena::Arena;
+use crate::interp::stack::Stack;
+use crate::sys::{self, PATH};
 
 /// The environment variables that matter.
 #[derive(Clone, Copy, Default)]
@@ -81,11 +81,7 @@ impl LibraryPath {
             .any(|folder| {
                 let folder: &[u8] = if folder.is_empty() { b"." } else { folder };
                 let holds = |level: &[u8]| exists(folder, level, soname);
-                folder.contains(&b'$')
-                    || holds(b"/")
-                    || holds(b"/glibc-hwcaps/x86-64-v2/")
-                    || holds(b"/glibc-hwcaps/x86-64-v3/")
-                    || holds(b"/glibc-hwcaps/x86-64-v4/")
+                folder.contains(&b'$') || holds(b"/") || arch::any_hwcaps(holds)
             })
     }
 

@@ -6,15 +6,13 @@
 //! again while writing, so that an object is either bound whole or not touched.
 //! It writes nothing itself, never allocates and never panics.
 
-use crate::bindings_layout::{
+use crate::arch::R_IRELATIVE;
+use crate::format::bindings_layout::{
     Header, MAGIC, MAX_BINDINGS, OBJECT_LEFT, ObjectBindings, Part, Rela, Run, SHAPE_DISTANCE,
     SHAPE_OFFSET, SHAPE_SCALE, TAIL, TARGET_ABSOLUTE, VERSION,
 };
-use crate::layout::{Le64, MACHINE, MAX_OBJECTS};
-use crate::table::view;
-
-/// `R_X86_64_IRELATIVE`: ld.so stores what the function at the addend returns.
-const R_X86_64_IRELATIVE: u64 = 37;
+use crate::format::layout::MAX_OBJECTS;
+use crate::format::record::{Le64, entry, file_header, header, view};
 
 /// Why bytes are not usable as bindings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +48,10 @@ impl BindingsError {
     }
 }
 
+file_header! {
+    Header: MAGIC, VERSION, at most MAX_BINDINGS bytes, else BindingsError::NotBindings
+}
+
 /// Addresses that may be written in an object, relative to its load address:
 /// a writable PT_LOAD's memory, from `start` to before `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,29 +75,7 @@ impl<'a> Bindings<'a> {
     /// # Errors
     /// Says what is wrong first.
     pub fn parse(bytes: &'a [u8], digest: &[u8; 16]) -> Result<Self, BindingsError> {
-        if bytes.len() > MAX_BINDINGS {
-            return Err(BindingsError::TooLarge);
-        }
-        let Some(magic) = bytes.get(..MAGIC.len()) else {
-            return Err(BindingsError::Truncated);
-        };
-        if magic != MAGIC {
-            return Err(BindingsError::NotBindings);
-        }
-        let Some(header) = view::<Header>(bytes, 0) else {
-            return Err(BindingsError::Truncated);
-        };
-        if header.version.get() != VERSION {
-            return Err(BindingsError::Version);
-        }
-        if header.machine.get() != MACHINE {
-            return Err(BindingsError::Machine);
-        }
-        match (header.total_len.get() as usize).cmp(&bytes.len()) {
-            core::cmp::Ordering::Greater => return Err(BindingsError::Truncated),
-            core::cmp::Ordering::Less => return Err(BindingsError::Corrupt),
-            core::cmp::Ordering::Equal => {}
-        }
+        let header = header::<Header>(bytes)?;
         if header.digest != *digest {
             return Err(BindingsError::OtherTable);
         }
@@ -147,9 +127,8 @@ impl<'a> Bindings<'a> {
         if index >= self.len() {
             return None;
         }
-        let stride = self.header.object_len.get() as usize;
-        let at = (self.header.header_len.get() as usize).checked_add(index.checked_mul(stride)?)?;
-        let raw = view::<ObjectBindings>(self.bytes, at)?;
+        let h = self.header;
+        let raw = entry::<ObjectBindings>(self.bytes, h.header_len, h.object_len, index)?;
         let residual_len = (raw.residual_count.get() as usize).checked_mul(size_of::<Rela>())?;
         let object = Object {
             bound: self.stream(raw.bound)?,
@@ -253,7 +232,7 @@ impl Object<'_> {
                 room = rest;
                 put(Rela {
                     offset: Le64::new(slot),
-                    info: Le64::new(R_X86_64_IRELATIVE),
+                    info: Le64::new(R_IRELATIVE),
                     addend: Le64::new(resolver.wrapping_sub(base)),
                 });
             }

@@ -10,14 +10,15 @@
 use core::ffi::CStr;
 use core::slice;
 
-use crate::bindings::{Bindings, Object};
+use crate::arch::PAGE;
+use crate::binder::linkmap::LinkMap;
+use crate::bytes::string;
 use crate::elf::{Ehdr, Phdr, pt};
-use crate::layout::{IDENTITY_BUILD_ID, IDENTITY_SIZE_MTIME, Identity};
-use crate::linkmap::LinkMap;
-use crate::note::Notes;
-use crate::stack::string;
+use crate::format::bindings::{Bindings, Object};
+use crate::format::layout::{IDENTITY_BUILD_ID, IDENTITY_SIZE_MTIME, Identity};
+use crate::format::note::Notes;
+use crate::format::table::Table;
 use crate::sys;
-use crate::table::Table;
 
 /// Fills `maps` and `bases` with the objects at the front of ld.so's list that
 /// are the expected ones, and returns how many they are.
@@ -137,7 +138,7 @@ pub(crate) unsafe fn mapped_phdrs(link_map: &LinkMap, start: u64) -> Option<&[Ph
     // SAFETY: the caller's promise; a page is larger than an ELF header.
     let header = unsafe { &*(at as *const Ehdr) };
     let end = header.phoff as usize + header.phnum as usize * size_of::<Phdr>();
-    if !header.ident.starts_with(b"\x7fELF") || end > 4096 || header.phoff % 8 != 0 {
+    if !header.ident.starts_with(b"\x7fELF") || end > PAGE || header.phoff % 8 != 0 {
         return None;
     }
     let first = at.wrapping_add(header.phoff as usize) as *const Phdr;

@@ -5,9 +5,10 @@
 //! allocates and never panics.
 
 use crate::bytes::text;
-use crate::layout::{
-    Header, MACHINE, MAGIC, MAX_OBJECTS, MAX_TABLE, Object, PLAN_BOUND, Plain, Str, VERSION,
+use crate::format::layout::{
+    Header, MAGIC, MAX_OBJECTS, MAX_TABLE, Object, PLAN_BOUND, Str, VERSION,
 };
+use crate::format::record::{entry, file_header, header};
 use core::ffi::CStr;
 
 /// Why bytes are not a usable table.
@@ -44,13 +45,8 @@ impl TableError {
     }
 }
 
-/// The `T` at `offset` of `bytes`, if it lies inside.
-pub fn view<T: Plain>(bytes: &[u8], offset: usize) -> Option<&T> {
-    let source = bytes.get(offset..)?.get(..size_of::<T>())?;
-    #[expect(unsafe_code, reason = "the cast that `Plain` was made for")]
-    // SAFETY: `source` has the size of T; `Plain` promises alignment 1 and that
-    // any bytes are a value.
-    Some(unsafe { &*source.as_ptr().cast::<T>() })
+file_header! {
+    Header: MAGIC, VERSION, at most MAX_TABLE bytes, else TableError::NotATable
 }
 
 /// A checked table.
@@ -81,29 +77,7 @@ impl<'a> Table<'a> {
         if bytes.is_empty() {
             return Err(TableError::Empty);
         }
-        if bytes.len() > MAX_TABLE {
-            return Err(TableError::TooLarge);
-        }
-        let Some(magic) = bytes.get(..MAGIC.len()) else {
-            return Err(TableError::Truncated);
-        };
-        if magic != MAGIC {
-            return Err(TableError::NotATable);
-        }
-        let Some(header) = view::<Header>(bytes, 0) else {
-            return Err(TableError::Truncated);
-        };
-        if header.version.get() != VERSION {
-            return Err(TableError::Version);
-        }
-        if header.machine.get() != MACHINE {
-            return Err(TableError::Machine);
-        }
-        match (header.total_len.get() as usize).cmp(&bytes.len()) {
-            core::cmp::Ordering::Greater => return Err(TableError::Truncated),
-            core::cmp::Ordering::Less => return Err(TableError::Corrupt),
-            core::cmp::Ordering::Equal => {}
-        }
+        let header = header::<Header>(bytes)?;
         let table = Table { bytes, header };
         if table.is_consistent() {
             Ok(table)
@@ -189,9 +163,8 @@ impl<'a> Table<'a> {
     }
 
     fn raw_object(&self, index: usize) -> Option<&'a Object> {
-        let stride = self.header.object_len.get() as usize;
-        let at = (self.header.header_len.get() as usize).checked_add(index.checked_mul(stride)?)?;
-        view::<Object>(self.bytes, at)
+        let h = self.header;
+        entry(self.bytes, h.header_len, h.object_len, index)
     }
 
     /// The object at `index` of ld.so's breadth-first order.

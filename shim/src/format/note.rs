@@ -6,7 +6,7 @@
 //! `$ID`, which stands for the id in lower-case hexadecimal.
 //! Layout of a note: gABI, "Note Section".
 
-use crate::layout::ID_LEN;
+use crate::format::layout::ID_LEN;
 
 /// Owner of the note, with its NUL.
 pub const OWNER: &[u8] = b"indir\0";

@@ -1,10 +1,30 @@
-//! x86-64 Linux: system calls and clearing memory.
+//! x86-64 Linux: ELF constants, system calls, and copying and clearing memory.
+//!
+//! `entry.rs` and `memory.rs` beside this file are parts of the shim and the
+//! binder, not of this library: they define symbols that the host's C library
+//! has too. shim/start/ names them.
 //!
 //! Unsafe because system calls and the entry point are assembly. Numbers:
 //! Linux arch/x86/entry/syscalls/syscall_64.tbl.
 #![expect(unsafe_code, reason = "system calls are assembly")]
 
 use core::arch::asm;
+
+/// `e_machine` of what this build serves: EM_X86_64 (x86-64 psABI 4.1).
+pub const MACHINE: u16 = 62;
+/// R_X86_64_IRELATIVE: ld.so stores what the function at the addend returns.
+pub const R_IRELATIVE: u64 = 37;
+/// Smallest unit that is mapped, in bytes.
+pub const PAGE: usize = 4096;
+
+/// Whether `holds` is true of one of the folders below a library folder where
+/// ld.so looks first (glibc sysdeps/x86_64/dl-hwcaps_subdirs.c).
+#[inline]
+pub fn any_hwcaps(holds: impl Fn(&[u8]) -> bool) -> bool {
+    holds(b"/glibc-hwcaps/x86-64-v2/")
+        || holds(b"/glibc-hwcaps/x86-64-v3/")
+        || holds(b"/glibc-hwcaps/x86-64-v4/")
+}
 
 /// Numbers of the system calls that the shim and the binder make.
 pub mod nr {

@@ -7,11 +7,9 @@
 
 use core::slice;
 
+use crate::arch::PAGE;
 use crate::elf::{Dyn, Ehdr, Phdr, dt, pf, pt};
-use crate::note::Notes;
-
-/// The smallest unit that is mapped.
-const PAGE: u64 = 4096;
+use crate::format::note::Notes;
 
 /// Most program headers accepted.
 pub const MAX_PHDRS: usize = 256;
@@ -122,7 +120,11 @@ pub fn find(phdrs: &[Phdr], kind: u32) -> Option<&Phdr> {
 /// patchelf after strip puts the dynamic section behind the segment's end in it.
 fn contains(load: &Phdr, vaddr: u64, len: u64) -> bool {
     // The kernel mapped it, so that nothing overflows.
-    let end = (load.vaddr.wrapping_add(load.memsz).wrapping_add(PAGE - 1)) & !(PAGE - 1);
+    let end = load
+        .vaddr
+        .wrapping_add(load.memsz)
+        .wrapping_add(PAGE as u64 - 1);
+    let end = end & !(PAGE as u64 - 1);
     vaddr >= load.vaddr && vaddr <= end && len <= end.wrapping_sub(vaddr)
 }
 
@@ -136,7 +138,7 @@ unsafe fn bias(phdrs: &[Phdr], entry: usize) -> Option<usize> {
     if let Some(phdr) = find(phdrs, pt::PHDR) {
         return Some(address.wrapping_sub(phdr.vaddr as usize));
     }
-    let page = address & !0xfff;
+    let page = address & !(PAGE - 1);
     // SAFETY: the page that holds the program headers is mapped, and a page is
     // larger than an ELF header.
     let header = unsafe { &*(page as *const Ehdr) };

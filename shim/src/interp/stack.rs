@@ -5,8 +5,6 @@
 //! AT_PHDR, AT_PHNUM and AT_BASE.
 #![expect(unsafe_code, reason = "walks the initial stack")]
 
-use core::ffi::CStr;
-
 /// Keys of the auxiliary vector (Linux uapi linux/auxvec.h).
 pub mod at {
     /// End of the vector.
@@ -80,23 +78,5 @@ impl Stack {
                 at = at.add(1);
             }
         }
-    }
-}
-
-/// The string at `text`, or an empty one if it is NULL.
-///
-/// # Safety
-/// `text` is NULL or ends in NUL and lives as long as the process.
-pub unsafe fn string(text: *const u8) -> &'static CStr {
-    if text.is_null() {
-        return c"";
-    }
-    let mut len = 0;
-    // SAFETY: the caller vouches for the NUL.
-    unsafe {
-        while *text.add(len) != 0 {
-            len += 1;
-        }
-        CStr::from_bytes_with_nul_unchecked(core::slice::from_raw_parts(text, len + 1))
     }
 }

@@ -10,20 +10,22 @@
 
 use core::ffi::CStr;
 
-use crate::arena::{Arena, set_original};
-use crate::bytes::put;
-use crate::exe::Executable;
+use crate::arch::PAGE;
+use crate::bytes::{put, string};
+use crate::elf::dt;
+use crate::format::layout::{IDENTITY_BUILD_ID, Identity, OBJECT_LDSO, PLAN_BOUND};
+use crate::format::table::{Table, TableError};
 use crate::handover::{Handover, SCRATCH};
-use crate::layout::{IDENTITY_BUILD_ID, Identity, OBJECT_LDSO, PLAN_BOUND};
-use crate::ldso::{self, Mapped};
-use crate::locate::{self, folder};
+use crate::interp::arena::{Arena, set_original};
+use crate::interp::exe::Executable;
+use crate::interp::ldso::{self, Mapped};
+use crate::interp::locate::{self, folder};
+use crate::interp::options::{LibraryPath, Options};
+use crate::interp::stack::{Stack, at};
+use crate::interp::vector::{Additions, build};
 use crate::message::Line;
-use crate::options::{LibraryPath, Options};
 use crate::secure::{Trust, check_file};
-use crate::stack::{Stack, at, string};
 use crate::sys::{self, Errno};
-use crate::table::{Table, TableError};
-use crate::vector::{Additions, build};
 
 /// Exit code when a program cannot start; the shell's for "not found".
 const CANNOT_START: u8 = 127;
@@ -46,7 +48,7 @@ struct Aux {
 impl Aux {
     fn read(stack: &Stack) -> Self {
         let mut aux = Self {
-            page: 4096,
+            page: PAGE,
             ..Self::default()
         };
         stack.each_aux(|key, value| match key {
@@ -342,7 +344,6 @@ fn hand_over(
 /// objects are mapped, then runs the executable's own array, which is not
 /// relocated yet and so cannot be copied.
 fn preinit_array(arena: &mut Arena, exe: &Executable, function: usize) -> Option<(usize, usize)> {
-    use crate::elf::dt;
     let value = |tag| {
         exe.dynamic
             .iter()

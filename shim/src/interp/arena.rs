@@ -10,9 +10,9 @@ use core::mem::MaybeUninit;
 use core::slice;
 
 use crate::elf::{Dyn, Phdr};
-use crate::exe::MAX_PHDRS;
+use crate::format::layout::{MAX_OBJECTS, MAX_TABLE};
 use crate::handover::{Handover, SCRATCH};
-use crate::layout::{MAX_OBJECTS, MAX_TABLE};
+use crate::interp::exe::MAX_PHDRS;
 
 /// Room for the largest table, all program headers, a dynamic section of the
 /// largest closure, a search path with LD_LIBRARY_PATH in front, and what the

@@ -9,11 +9,10 @@
 use core::ffi::CStr;
 use core::slice;
 
-use crate::arch::clear;
+use crate::arch::{MACHINE, clear};
 use crate::bytes::Buffer;
 use crate::elf::{ET_DYN, Ehdr, Phdr, pf, pt};
-use crate::layout::MACHINE;
-use crate::note::Notes;
+use crate::format::note::Notes;
 use crate::sys::{self, Errno, map};
 
 /// Bytes of the file that are read: header and program headers must lie inside.

@@ -14,19 +14,17 @@
 use core::ffi::CStr;
 use core::slice;
 
-use crate::bindings::{Bindings, Object, Writable};
-use crate::bindings_layout::{OBJECT_KEEPS_JUMP, OBJECT_PROBE, Rela, SUFFIX};
-use crate::bytes::Buffer;
+use crate::binder::expected::{expected, mapped_phdrs};
+use crate::binder::linkmap::{LinkMap, RDebug};
+use crate::bytes::{Buffer, string};
 use crate::elf::{Dyn, Phdr, dt, pf, pt};
-use crate::expected::{expected, mapped_phdrs};
+use crate::format::bindings::{Bindings, Object, Writable};
+use crate::format::bindings_layout::{OBJECT_KEEPS_JUMP, OBJECT_PROBE, Rela, SUFFIX};
+use crate::format::table::Table;
 use crate::handover::{Handover, TAG};
-use crate::linkmap::{LinkMap, RDebug};
-use crate::locate::PATH;
 use crate::message::Line;
 use crate::secure::check_file;
-use crate::stack::string;
-use crate::sys::{self, map};
-use crate::table::Table;
+use crate::sys::{self, PATH, map};
 
 /// Most writable segments of one object; linkers make one or two.
 const SEGMENTS: usize = 4;

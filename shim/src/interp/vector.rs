@@ -9,12 +9,12 @@
 
 use core::ffi::CStr;
 
-use crate::arena::Arena;
 use crate::elf::{Dyn, Phdr, dt, pf, pt};
-use crate::exe::{Executable, find};
+use crate::format::layout::{OBJECT_LDSO, OBJECT_SEARCH};
+use crate::format::table::Table;
 use crate::handover::TAG;
-use crate::layout::{OBJECT_LDSO, OBJECT_SEARCH};
-use crate::table::Table;
+use crate::interp::arena::Arena;
+use crate::interp::exe::{Executable, find};
 
 /// What a start adds to the executable's own tags.
 pub struct Additions<'a> {

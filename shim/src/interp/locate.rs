@@ -2,13 +2,10 @@
 
 use core::ffi::CStr;
 
-use crate::arena::Arena;
 use crate::bytes::{self, put};
-use crate::note::expand;
-use crate::sys::{self, Errno};
-
-/// Longest path handled, in bytes, with its NUL (PATH_MAX).
-pub const PATH: usize = 4096;
+use crate::format::note::expand;
+use crate::interp::arena::Arena;
+use crate::sys::{self, Errno, PATH};
 
 /// Most symbolic links followed without /proc.
 const MAX_LINKS: usize = 16;
