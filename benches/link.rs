@@ -10,11 +10,19 @@
 //! median, over all rounds, of the difference within a round; processor time is
 //! printed too, which other load on the machine changes less.
 
+#[path = "support/rounds.rs"]
+mod rounds;
+#[path = "support/run.rs"]
+mod run;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use indir::bench::{Program, Summary};
+use indir::bench::{Program, Run, Summary};
+
+use rounds::rounds;
+use run::run;
 
 /// Most that a wrapped link shall cost over the plain one, in milliseconds.
 const LIMIT: f64 = 5.0;
@@ -41,18 +49,6 @@ fn main() {
     }
     let verdict = if worst < LIMIT { "met" } else { "missed" };
     println!("at most {worst:.2} ms over the plain linker; limit {LIMIT} ms {verdict}");
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// The path of a tool on PATH.
@@ -115,17 +111,11 @@ fn report(linker: &str, prefix: &Path, folder: &Path, runs: usize) -> f64 {
             Program::new(program, args, environment(table)).expect("no NUL")
         })
         .collect();
-    let mut samples = vec![Vec::with_capacity(runs); ways.len()];
-    let warm_up = runs / 20 + 1;
-    for round in 0..runs + warm_up {
-        for (program, series) in programs.iter().zip(&mut samples) {
-            let run = program.run().expect("it starts");
-            assert!(libc::WIFEXITED(run.status) && libc::WEXITSTATUS(run.status) == 0);
-            if round >= warm_up {
-                series.push((run.wall.as_secs_f64() * 1e3, run.cpu.as_secs_f64() * 1e3));
-            }
-        }
-    }
+    let milliseconds = |run: &Run| (run.wall.as_secs_f64() * 1e3, run.cpu.as_secs_f64() * 1e3);
+    let samples: Vec<Vec<_>> = rounds(&programs, runs, |code| code == 0)
+        .iter()
+        .map(|series| series.iter().map(milliseconds).collect())
+        .collect();
     let median = |values: Vec<f64>| Summary::of(&values).expect("runs").median;
     let mut worst = f64::MIN;
     for ((way, ..), series) in ways.iter().zip(&samples) {
@@ -140,9 +130,9 @@ fn report(linker: &str, prefix: &Path, folder: &Path, runs: usize) -> f64 {
             println!();
             continue;
         }
-        let rounds = || series.iter().zip(&samples[0]);
-        let wall = median(rounds().map(|(a, b)| a.0 - b.0).collect());
-        let cpu = median(rounds().map(|(a, b)| a.1 - b.1).collect());
+        let pairs = || series.iter().zip(&samples[0]);
+        let wall = median(pairs().map(|(a, b)| a.0 - b.0).collect());
+        let cpu = median(pairs().map(|(a, b)| a.1 - b.1).collect());
         println!("    {wall:+.2}, {cpu:+.2}");
         worst = worst.max(wall);
     }

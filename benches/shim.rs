@@ -13,6 +13,11 @@
 //! machine's in a mount namespace of our own; where that is not permitted the
 //! row is left out and said to be.
 
+#[path = "support/rounds.rs"]
+mod rounds;
+#[path = "support/run.rs"]
+mod run;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +26,9 @@ use std::process::Command;
 use indir::bench::{Program, Ratio, Summary};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+
+use rounds::rounds;
+use run::run;
 
 const LIBRARIES: usize = 40;
 
@@ -74,17 +82,6 @@ fn glibc(store: &Path) -> PathBuf {
 struct Library {
     folder: PathBuf,
     name: String,
-}
-
-fn run(command: &mut Command) {
-    let output = command
-        .output()
-        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 /// Forty small libraries, each in a folder of its own.
@@ -213,17 +210,16 @@ fn report(title: &str, ways: &[(&str, PathBuf)], runs: usize) {
         .iter()
         .map(|(_, path)| Program::new(path, [""; 0], []).expect("no NUL"))
         .collect();
-    let mut samples = vec![Vec::with_capacity(runs); ways.len()];
-    let warm_up = runs / 20 + 1;
-    for round in 0..runs + warm_up {
-        for (program, series) in programs.iter().zip(&mut samples) {
-            let run = program.run().expect("it starts");
-            assert!(libc::WIFEXITED(run.status) && libc::WEXITSTATUS(run.status) != 127);
-            if round >= warm_up {
-                series.push(run.wall.as_secs_f64() * 1e6);
-            }
-        }
-    }
+    // 127 says that the program could not start.
+    let samples: Vec<Vec<f64>> = rounds(&programs, runs, |code| code != 127)
+        .iter()
+        .map(|series| {
+            series
+                .iter()
+                .map(|run| run.wall.as_secs_f64() * 1e6)
+                .collect()
+        })
+        .collect();
     for ((kind, _), series) in ways.iter().zip(&samples) {
         let s = Summary::of(series).expect("runs");
         let mut ratios = String::new();

@@ -9,9 +9,14 @@
 //! another, as a package's fixup does; the same with two calls at a time; and
 //! with half of all files in each of two calls at a time.
 
+#[path = "support/run.rs"]
+mod run;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use run::run;
 
 const EXECUTABLES: usize = 1000;
 const LIBRARIES: usize = 60;
@@ -41,13 +46,6 @@ fn main() {
             folder_each,
         );
     }
-}
-
-fn run(command: &mut Command) {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {stderr}");
 }
 
 fn make_libraries(tree: &Path) -> PathBuf {

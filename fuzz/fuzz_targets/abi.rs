@@ -1,6 +1,6 @@
 //! The reader of libraries on arbitrary bytes, and what is made of what it
 //! reads. The tests run the same function on a bounded set
-//! (tests/it/stub_bad_input.rs).
+//! (tests/it/stub/bad_input.rs).
 
 #![no_main]
 

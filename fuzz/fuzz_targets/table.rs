@@ -1,5 +1,5 @@
 //! The readers of tables and notes on arbitrary bytes. The tests run the same
-//! function on a bounded set (tests/it/table.rs).
+//! function on a bounded set (tests/it/update/table.rs).
 
 #![no_main]
 

@@ -3,7 +3,7 @@
 # target/cache/nix-newer, never installing them; then prints a folder for PATH whose
 # `nix`, `nix-daemon` and the like are these. For running the tests of Nix on a newer one:
 #
-#   PATH="$(tests/scripts/fetch-nix.sh):$PATH" cargo test --test it nix_
+#   PATH="$(tests/scripts/fetch-nix.sh):$PATH" cargo test --test it nix::
 #
 # What is there already is kept: delete the folder to fetch a newer build.
 set -eu

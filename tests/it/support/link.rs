@@ -8,7 +8,7 @@ use std::process::Command;
 
 use goblin::elf::Elf;
 
-use super::{b_flag, need, prefix, run, shim};
+use super::{Scratch, b_flag, cc, need, prefix, run, shim};
 
 /// Every linker that the wrapper must serve, as `-fuse-ld=` calls it, and its package.
 pub(crate) const LINKERS: [(&str, &str); 4] = [
@@ -27,6 +27,31 @@ pub(crate) fn linkers() -> impl Iterator<Item = (&'static str, PathBuf)> {
     LINKERS
         .into_iter()
         .map(|(name, package)| (name, need(&format!("ld.{name}"), package)))
+}
+
+/// A program in C that says hello.
+pub(crate) const HELLO: &str =
+    "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n";
+
+/// Compiles [`HELLO`] to an object of this name in `scratch`; `code` is `-fPIE` or `-fPIC`.
+pub(crate) fn object(scratch: &Scratch, name: &str, code: &str) -> PathBuf {
+    let source = scratch.file("source.c", HELLO);
+    let object = scratch.join(name);
+    cc([
+        code.as_ref(),
+        "-c".as_ref(),
+        source.as_path(),
+        "-o".as_ref(),
+        &object,
+    ]);
+    object
+}
+
+/// Panics unless the program at `exe` is indirect and says hello.
+#[track_caller]
+pub(crate) fn assert_says_hello(exe: &Path) {
+    assert_indirect(exe);
+    run(&mut Command::new(exe)).success().prints("hello\n");
 }
 
 /// The wrapper under the name by which `-fuse-ld=` asks for it.

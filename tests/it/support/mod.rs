@@ -3,6 +3,7 @@
 //! Nothing here may skip: a tool or a file that a test needs and that is not
 //! there panics with the Debian package, or the command, that brings it.
 
+pub(crate) mod adopt;
 pub(crate) mod link;
 pub(crate) mod nix;
 mod nix_daemon;

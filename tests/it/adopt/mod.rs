@@ -1,0 +1,8 @@
+//! `indir adopt`: prebuilt executables become indirect, and stay what they were.
+
+mod basic;
+mod edits;
+mod layout;
+mod libraries;
+mod programs;
+mod undo;

@@ -1,0 +1,4 @@
+//! What `indir` itself says and measures: help, pages, completions, `indir bench`.
+
+mod bench;
+mod generate;

@@ -1,0 +1,8 @@
+//! `indir-ld`: links of every compiler over every linker, and `indir setup`.
+
+mod args;
+mod linkers;
+mod output;
+mod plugin;
+mod save;
+mod setup;

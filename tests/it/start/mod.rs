@@ -1,0 +1,10 @@
+//! The shim: how programs start and run, and what it says when they cannot.
+
+mod badinput;
+mod badtable;
+mod basic;
+mod contract;
+mod dlopen;
+mod env;
+mod process;
+mod secure;

@@ -1,0 +1,15 @@
+//! `indir abi` and `indir stub`: texts of interfaces, stubs, and links against them.
+
+mod bad_input;
+mod basics;
+mod copies;
+mod facts;
+mod floor;
+mod headers;
+mod link;
+mod oracle;
+mod programs;
+mod replaced;
+mod rules;
+mod text;
+mod tree;

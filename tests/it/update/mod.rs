@@ -1,0 +1,9 @@
+//! `indir update`: tables, what they say, and what is refused.
+
+mod concurrent;
+mod copy;
+mod files;
+pub(crate) mod plugins;
+mod refuse;
+mod table;
+mod tree;

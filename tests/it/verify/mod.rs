@@ -1,0 +1,7 @@
+//! `indir verify`: every kind of finding, and the command that mends it.
+
+mod folders;
+mod kinds;
+mod plugins;
+mod table;
+mod tree;
