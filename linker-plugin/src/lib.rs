@@ -26,7 +26,7 @@ use api::{
 
 /// Most elements of a transfer vector that are looked at; GNU ld 2.40 has 25.
 const MAX_ELEMENTS: usize = 256;
-/// Longest table reference, in bytes (`indir_shim::note::MAX_REFERENCE`).
+/// Longest table reference, in bytes (`indir_shim::format::note::MAX_REFERENCE`).
 const MAX_REFERENCE: usize = 3072;
 /// The reference unless `-plugin-opt table=` says otherwise.
 const DEFAULT_REFERENCE: &[u8] = b"$ORIGIN/.indir/$ID";
