@@ -7,7 +7,8 @@ use std::hint::black_box;
 use std::path::PathBuf;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use indir::table::{Identity, ObjectSpec, TableSpec};
+use indir::elf::Identity;
+use indir::table::{ObjectSpec, TableSpec};
 use indir_shim::format::note::Notes;
 use indir_shim::format::table::Table;
 

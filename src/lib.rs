@@ -10,6 +10,7 @@ pub mod cli;
 pub mod elf;
 pub mod exit;
 pub mod link;
+pub mod place;
 pub mod resolve;
 pub mod table;
 pub mod update;

@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 use object::elf;
 
 use crate::elf::{ElfFile, MappedElf};
-use crate::resolve::hash;
+use crate::resolve::addresses::hash;
 
 use super::model::{Name, Undefined};
 

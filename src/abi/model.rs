@@ -6,15 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::elf::ORDINARY_ALIGN;
+
 /// A name as ELF has it: bytes without NUL, not necessarily UTF-8.
 pub type Name = Vec<u8>;
 
 /// Largest alignment that is modelled, in bytes. More is cut to it.
 pub const MAX_ALIGN: u64 = 1 << 16;
-
-/// Alignment up to which size alone decides, in bytes: what the x86-64 psABI
-/// and GCC give to large objects of ordinary types.
-pub const ORDINARY_ALIGN: u64 = 32;
 
 /// The alignment that every object of `size` bytes is given: the power of two
 /// that covers it, at most [`ORDINARY_ALIGN`].

@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use super::super::model::*;
 use super::super::text::HEADER;
 use super::TextError;
-use crate::stub;
 
 fn name() -> impl Strategy<Value = Name> {
     prop_oneof![
@@ -135,16 +134,6 @@ proptest! {
         });
         let shuffled = format!("{HEADER}\n{}\n", lines.join("\n"));
         prop_assert_eq!(Abi::from_text(&shuffled), Ok(abi));
-    }
-
-    #[test]
-    fn a_stub_reads_back_as_the_abi_it_was_cut_from(abi in any_abi()) {
-        let bytes = stub::stub(&abi).unwrap();
-        let elf = crate::elf::ElfFile::parse(&bytes).unwrap();
-        let read = crate::abi::read::read(&elf).unwrap();
-        prop_assert_eq!(read.stub.as_deref(), Some(&abi.digest().0[..]));
-        prop_assert_eq!(read.abi.to_text(), abi.to_text());
-        prop_assert_eq!(bytes, stub::stub(&read.abi).unwrap());
     }
 
     #[test]

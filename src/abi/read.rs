@@ -13,12 +13,13 @@ use indir_shim::format::note;
 use object::elf;
 
 use crate::elf::{
-    Dynamic, ElfError, ElfFile, Sections, Symbol as Raw, VERSYM_HIDDEN, VersionDef, Versions,
+    Dynamic, ElfError, ElfFile, ORDINARY_ALIGN, Sections, Symbol as Raw, VERSYM_HIDDEN, VersionDef,
+    Versions,
 };
 
 use super::model::{
-    Abi, Binding, Key, Kind, MAX_ALIGN, Name, ORDINARY_ALIGN, Place, Properties, Symbol, Undefined,
-    VersionNode, canonical_align,
+    Abi, Binding, Key, Kind, MAX_ALIGN, Name, Place, Properties, Symbol, Undefined, VersionNode,
+    canonical_align,
 };
 
 /// The version whose symbols are nobody's ABI: glibc's own libraries are always

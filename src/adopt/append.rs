@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use object::elf;
 
-use super::block::{ALIGN, Block};
-use super::edit::{AdoptError, EHDR, PHDR, write_headers};
-use super::place::PAGE;
-use super::sections::{NewSection, SHT_NOTE, SHT_PROGBITS, SectionTable, put};
+use super::block::Block;
+use super::error::AdoptError;
+use super::layout::{ALIGN, EHDR, NewSection, PAGE, PHDR, put, write_headers};
+use super::sections::{SHT_NOTE, SHT_PROGBITS, SectionTable};
 use crate::elf::{ElfFile, Segment};
 
 /// Name of the section that stands for room in front of all others.

@@ -4,27 +4,10 @@ use std::ops::Range;
 
 use object::elf;
 
-use super::edit::{AdoptError, OUTSIDE};
-use super::sections::{NewSection, SectionTable};
+use super::error::{AdoptError, OUTSIDE};
+use super::layout::{ALIGN, Move, NewSection};
+use super::sections::SectionTable;
 use crate::elf::{ElfFile, Segment};
-
-/// Alignment of the block and of everything in it.
-pub(super) const ALIGN: u64 = 8;
-
-/// Content that is somewhere else afterwards.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Move {
-    /// File offset before.
-    pub(super) old_offset: u64,
-    /// Length in the file before.
-    pub(super) old_len: u64,
-    /// File offset now.
-    pub(super) offset: u64,
-    /// Address now.
-    pub(super) vaddr: u64,
-    /// Length now.
-    pub(super) len: u64,
-}
 
 pub(super) fn pad(bytes: &mut Vec<u8>, align: u64) {
     bytes.resize(bytes.len().next_multiple_of(align as usize), 0);

@@ -22,39 +22,19 @@ use object::elf;
 use sha2::{Digest as _, Sha256};
 
 use super::append::{Appended, append, in_front};
-use super::block::{ALIGN, Block, host, pad};
-use super::place::{self, Spare};
-use super::sections::{SectionTable, half, put, word};
-use crate::elf::{ElfError, ElfFile, Segment};
+use super::block::{Block, host, pad};
+use super::error::AdoptError;
+use super::layout::{ALIGN, EHDR, PHDR, half, word, write_headers};
+use super::sections::SectionTable;
+use super::spare::{self, Spare};
+use crate::elf::ElfFile;
 
-pub(super) const PHDR: usize = 56;
-pub(super) const EHDR: u64 = 64;
 /// Shortest build-id that is taken for unique, in bytes (MD5's length).
 const SHORTEST_ID: usize = 16;
 /// Linux refuses an interpreter of this length or more (PATH_MAX).
 const MAX_INTERPRETER: usize = 4096;
 /// Program headers that the shim accepts (`indir_shim::interp::exe::MAX_PHDRS`).
 const MAX_PHDRS: usize = 256;
-
-/// Why a file cannot be made indirect.
-#[derive(Debug, thiserror::Error)]
-pub enum AdoptError {
-    /// It is not usable as ELF.
-    #[error(transparent)]
-    Elf(#[from] ElfError),
-    /// Another architecture.
-    #[error("it is not for x86-64")]
-    Machine,
-    /// Statically linked, so that there is nothing to indirect.
-    #[error("it is statically linked: it loads no library, so there is nothing to make indirect")]
-    Static,
-    /// A shared library.
-    #[error("it is a shared library, not an executable: adopt the executables that load it")]
-    Library,
-    /// An interpreter or a layout that cannot be handled.
-    #[error("it cannot be made indirect: {0}")]
-    Layout(&'static str),
-}
 
 /// What came of an executable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +128,7 @@ fn edit(file: &ElfFile<'_>, interp: &[u8], note: Option<Vec<u8>>) -> Result<Appe
     let taken = [(0, EHDR), headers];
 
     let sections = sections.as_ref();
-    let spare = |block: &Block| place::find(file, sections, &taken, block.len(), ALIGN);
+    let spare = |block: &Block| spare::find(file, sections, &taken, block.len(), ALIGN);
     let in_spare = |block: &Block, spare| Appended {
         bytes: into_spare(file, sections, block, spare),
         headers_moved: false,
@@ -203,8 +183,6 @@ fn no_interpreter(file: &ElfFile<'_>) -> AdoptError {
     }
 }
 
-pub(super) const OUTSIDE: AdoptError = AdoptError::Layout("a note lies outside of the file");
-
 /// Way 1.
 fn into_spare(
     file: &ElfFile<'_>,
@@ -222,26 +200,4 @@ fn into_spare(
     let phoff = word(&out, 32).unwrap_or(0);
     write_headers(&mut out, &segments, phoff);
     out
-}
-
-pub(super) fn write_headers(out: &mut [u8], segments: &[Segment], phoff: u64) {
-    let Some(table) = usize::try_from(phoff).ok().and_then(|at| out.get_mut(at..)) else {
-        return;
-    };
-    for (segment, slot) in segments.iter().zip(table.chunks_exact_mut(PHDR)) {
-        // p_paddr, which nobody reads, follows p_vaddr, as linkers have it.
-        let kind = u64::from(segment.kind.0) | u64::from(segment.flags.0) << 32;
-        let words = [
-            kind,
-            segment.offset,
-            segment.vaddr,
-            segment.vaddr,
-            segment.filesz,
-            segment.memsz,
-            segment.align,
-        ];
-        for (index, word) in words.into_iter().enumerate() {
-            put(slot, index * 8, word);
-        }
-    }
 }

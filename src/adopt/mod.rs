@@ -1,7 +1,7 @@
 //! Makes a prebuilt executable indirect.
 //!
 //! `edit` changes the bytes: interpreter and `indir` note (`block`), with as
-//! little moved as will do; `place` finds spare room in the file, `append` makes
+//! little moved as will do; `spare` finds spare room in the file, `append` makes
 //! some; `sections` keeps section headers true for strip, objcopy and patchelf;
 //! `undo` turns the bytes back; `save` replaces files and keeps what belongs to
 //! them. The program's own code and data are never touched: its
@@ -11,24 +11,25 @@
 mod append;
 mod block;
 mod edit;
-mod place;
+mod error;
+mod layout;
 mod save;
 mod sections;
+mod spare;
 mod undo;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-pub use edit::{AdoptError, Edited, adopt, with_interpreter};
+pub use edit::{Edited, adopt, with_interpreter};
+pub use error::AdoptError;
 
 use crate::elf::{ElfFile, MappedElf};
 use crate::exit::Refused;
+use crate::place::{Place, PlaceError};
 use crate::resolve::Library;
-use crate::table::{Place, PlaceError};
 use crate::update::{Options, Outcome};
-
-pub(crate) use undo::SUFFIX as UNDO_SUFFIX;
 
 /// Where the shim is, from the folder of the real path of our executable.
 const SHIM: &str = "../lib/indir/ld-indir-x86-64.so.1";
@@ -125,7 +126,9 @@ pub fn adopt_file(
 fn left_behind(exe: &Path, target: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let from = std::fs::canonicalize(exe)?;
     let library = Library::open(&from).map_err(|error| anyhow!("{error}"))?;
-    Ok(crate::resolve::search::left_behind(&library, &from, target))
+    Ok(crate::resolve::files::search::left_behind(
+        &library, &from, target,
+    ))
 }
 
 /// What was done to undo an adoption.
@@ -151,7 +154,7 @@ pub fn undo_file(exe: &Path, target: &Target) -> anyhow::Result<Undone> {
         Err(PlaceError::NoNote) => return Ok(Undone::NotIndirect),
         other => other?,
     };
-    if *target == Target::InPlace && crate::verify::is_privileged(&real) {
+    if *target == Target::InPlace && crate::elf::is_privileged(&real) {
         undo::check_trust(&place, source.bytes())?;
     }
     let bytes = undo::load(&place, source.bytes())?;

@@ -95,7 +95,7 @@ impl Replacement {
         let Self { file, target } = self;
         file.persist(&target)
             .with_context(|| format!("failed to replace `{}`", target.display()))?;
-        crate::table::sync_folder(target.parent().unwrap_or(Path::new("/")))?;
+        crate::place::sync_folder(target.parent().unwrap_or(Path::new("/")))?;
         Ok(())
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! Source: gABI chapter 4, "Sections" and "Symbol Table".
 
-use super::block::Move;
+use super::layout::{Move, NewSection, half, put, word};
 
 const HEADER: usize = 64;
 const SYMBOL: usize = 24;
@@ -84,20 +84,6 @@ impl Header {
     fn is_loaded(&self) -> bool {
         self.flags() & SHF_ALLOC != 0
     }
-}
-
-/// A section that there was not.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NewSection {
-    pub(super) name: &'static str,
-    /// `SHT_NOTE` or `SHT_PROGBITS`.
-    pub(super) kind: u32,
-    /// File offset.
-    pub(super) offset: u64,
-    /// Address.
-    pub(super) vaddr: u64,
-    /// Length.
-    pub(super) len: u64,
 }
 
 impl SectionTable {
@@ -308,23 +294,7 @@ fn renumber_symbols(data: &mut [u8], headers: &[Header], new_index: &[usize]) {
     }
 }
 
-pub(super) fn half(data: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(*data.get(at..)?.first_chunk()?))
-}
-
-pub(super) fn word(data: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(*data.get(at..)?.first_chunk()?))
-}
-
-/// Writes `value` at `at`; what lies outside is dropped, which the bounds that
-/// were checked before exclude.
-pub(super) fn put(data: &mut [u8], at: usize, value: u64) {
-    if let Some(slot) = data.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
-        *slot = value.to_le_bytes();
-    }
-}
-
-/// The same of 16 bits, which numbers of sections fit into.
+/// Writes 16 bits, which numbers of sections fit into.
 fn put_half(data: &mut [u8], at: usize, value: usize) {
     if let Some(slot) = data.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
         *slot = (value as u16).to_le_bytes();

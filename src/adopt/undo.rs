@@ -17,14 +17,12 @@ use anyhow::{Context as _, bail};
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
-use crate::table::{Place, Temporary, hex, sync_folder};
+use crate::place::{Place, Temporary, UNDO_SUFFIX, hex, sync_folder};
 
 /// With the version of the format.
 const MAGIC: &[u8; 8] = b"INDIRUN1";
 const DIGEST: usize = 32;
 const HEADER: usize = MAGIC.len() + 8 + 2 * DIGEST;
-/// End of the file's name.
-pub(crate) const SUFFIX: &str = ".undo";
 /// Bytes of the digest that are in the name.
 const IN_NAME: usize = 8;
 /// Equal bytes between two hunks that are not worth a hunk of their own.
@@ -99,7 +97,7 @@ fn path(place: &Place, adopted: &[u8]) -> PathBuf {
     let mut name = place.path.clone().into_os_string();
     name.push(".");
     name.push(hex(digest.get(..IN_NAME).unwrap_or(&[])));
-    name.push(SUFFIX);
+    name.push(UNDO_SUFFIX);
     name.into()
 }
 
@@ -167,7 +165,7 @@ fn has_other(path: &Path) -> bool {
     let is_other = |name: OsString| {
         let name = name.to_str()?;
         let rest = name.strip_prefix(id)?;
-        Some(rest.starts_with('.') && rest.ends_with(SUFFIX))
+        Some(rest.starts_with('.') && rest.ends_with(UNDO_SUFFIX))
     };
     names.filter_map(is_other).any(|is| is)
 }

@@ -17,8 +17,9 @@ use fs_err as fs;
 use crate::adopt::{adopted_copy, copy_with_interpreter, plain_copy};
 use crate::artefacts;
 use crate::elf::MappedElf;
+use crate::place::Place;
 use crate::resolve::{Library, Resolver, Store};
-use crate::table::{Inputs, Place, TableFile};
+use crate::table::{Inputs, TableFile};
 use crate::update::{Kind, Options, Outcome};
 
 /// How a program is started.

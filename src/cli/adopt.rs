@@ -7,7 +7,8 @@ use anyhow::{Context as _, bail};
 
 use crate::adopt::{self, Adopted, Target, Undone};
 use crate::exit::{self, Refused};
-use crate::update::{self, Kind, Options};
+use crate::place;
+use crate::update::{Kind, Options};
 
 /// Make prebuilt executables indirect
 #[derive(Debug, clap::Args)]
@@ -127,7 +128,7 @@ fn undo(exes: &[PathBuf], targets: &[Target]) -> ExitCode {
             Err(error) => code = code.max(failed(exe, &error)),
         }
     }
-    for (file, error) in update::forget(&tables) {
+    for (file, error) in place::forget(&tables) {
         anstream::eprintln!("indir: failed to remove `{}`: {error}", file.display());
         code = exit::FAILED;
     }

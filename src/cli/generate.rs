@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Subcommand};
+use clap::Subcommand;
 use clap_complete::Shell;
 use clap_mangen::{Man, roff};
 use fs_err as fs;
@@ -46,17 +46,17 @@ enum What {
     },
 }
 
-/// Runs `indir generate`.
+/// Runs `indir generate` for the command line `root`.
 ///
 /// # Errors
 /// An unknown subcommand; a file that cannot be written.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args, root: clap::Command) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Man {
             out_dir: Some(dir), ..
         } => {
             fs::create_dir_all(&dir)?;
-            for (name, page) in pages()? {
+            for (name, page) in pages(&root)? {
                 fs::write(dir.join(name), page)?;
             }
         }
@@ -65,7 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 .chain(subcommand)
                 .collect::<Vec<_>>()
                 .join("-");
-            let page = pages()?
+            let page = pages(&root)?
                 .into_iter()
                 .find(|(file, _)| *file == format!("{name}.1"))
                 .map(|(_, page)| page)
@@ -74,17 +74,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 })?;
             print(&page)?;
         }
-        What::Completions { shell } => print(&completions(shell))?,
+        What::Completions { shell } => print(&completions(shell, &root))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What belongs under a prefix's `share`: path relative to it, and content.
+/// What belongs under a prefix's `share` for the command line `root`: path relative to it, and content.
 ///
 /// # Errors
 /// None that depends on the machine; rendering writes to memory.
-pub fn share() -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
-    let mut files: Vec<(PathBuf, Vec<u8>)> = pages()?
+pub fn share(root: &clap::Command) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut files: Vec<(PathBuf, Vec<u8>)> = pages(root)?
         .into_iter()
         .map(|(name, page)| (Path::new("man/man1").join(name), page))
         .collect();
@@ -93,7 +93,7 @@ pub fn share() -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
         ("zsh/site-functions/_indir", Shell::Zsh),
         ("fish/vendor_completions.d/indir.fish", Shell::Fish),
     ] {
-        files.push((path.into(), completions(shell)));
+        files.push((path.into(), completions(shell, root)));
     }
     Ok(files)
 }
@@ -104,15 +104,15 @@ fn print(bytes: &[u8]) -> anyhow::Result<()> {
         .context("failed to write to stdout")
 }
 
-fn completions(shell: Shell) -> Vec<u8> {
+fn completions(shell: Shell, root: &clap::Command) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut super::Cli::command(), "indir", &mut script);
+    clap_complete::generate(shell, &mut root.clone(), "indir", &mut script);
     script
 }
 
 /// File name and text of every page: `indir.1`, `indir-update.1`, …
-fn pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let mut root = super::Cli::command().disable_help_subcommand(true);
+fn pages(root: &clap::Command) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let mut root = root.clone().disable_help_subcommand(true);
     root.build();
     let mut pages = Vec::new();
     let mut left = vec![root];

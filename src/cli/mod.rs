@@ -16,7 +16,7 @@ pub mod why;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Indirect linking for Nix-like stores.
 #[derive(Debug, Parser)]
@@ -74,14 +74,14 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Setup(args) => setup::run(args),
+        Command::Setup(args) => setup::run(args, &Cli::command()),
         Command::Update(args) => update::run(args),
         Command::Adopt(args) => adopt::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Show(args) => show::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Why(args) => why::run(args),
-        Command::Generate(args) => generate::run(args),
+        Command::Generate(args) => generate::run(args, Cli::command()),
         Command::Abi(args) => abi::run(args),
         Command::Stub(args) => stub::run(args),
     }

@@ -54,11 +54,11 @@ fn files() -> Vec<(&'static str, Vec<u8>, u32)> {
     ]
 }
 
-/// Runs `indir setup`.
+/// Runs `indir setup`; `root` is the whole command line.
 ///
 /// # Errors
 /// When something under the prefix cannot be written.
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: Args, root: &clap::Command) -> anyhow::Result<ExitCode> {
     let prefix = args.prefix;
     let own = fs::read("/proc/self/exe").context("failed to read this executable")?;
     write(&prefix.join("bin/indir"), &own, 0o755)?;
@@ -69,7 +69,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for (path, content, mode) in files() {
         write(&prefix.join(path), &content, mode)?;
     }
-    for (path, content) in super::generate::share()? {
+    for (path, content) in super::generate::share(root)? {
         write(&prefix.join("share").join(path), &content, 0o644)?;
     }
     Ok(ExitCode::SUCCESS)

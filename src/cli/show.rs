@@ -9,8 +9,9 @@ use indir_shim::format::layout::{MAGIC, OBJECT_LDSO, OBJECT_SEARCH, PLAN_BOUND};
 use indir_shim::format::table::Table;
 use serde_json::json;
 
-use crate::elf::MappedElf;
-use crate::table::{Identity, Inputs, Place, SEPARATOR, TableFile, hex};
+use crate::elf::{Identity, MappedElf};
+use crate::place::{Place, hex};
+use crate::table::{Inputs, SEPARATOR, TableFile};
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::exit;
+use crate::place;
 use crate::table::Replacement;
 use crate::update::{self, Kind, Options, Outcome, Report};
 
@@ -145,9 +146,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// Removes what no executable refers to; returns what is gone, or would be.
 fn prune(paths: &[PathBuf], dry_run: bool) -> Vec<PathBuf> {
-    let mut gone = update::unused(paths);
+    let mut gone = place::unused(paths);
     if !dry_run {
-        let failures = update::remove(&gone);
+        let failures = place::remove(&gone);
         for (path, error) in &failures {
             anstream::eprintln!("indir: failed to remove `{}`: {error}", path.display());
         }

@@ -33,8 +33,19 @@ pub struct Dynamic<'a> {
     pub runpath: Option<&'a [u8]>,
 }
 
+impl<'a> ElfFile<'a> {
+    /// The dynamic section.
+    ///
+    /// # Errors
+    /// When PT_DYNAMIC or a string that it names lies outside of the file.
+    /// A file without PT_DYNAMIC is `Ok(None)`.
+    pub fn dynamic(&self) -> Result<Option<Dynamic<'a>>, ElfError> {
+        Dynamic::read(self)
+    }
+}
+
 impl<'a> Dynamic<'a> {
-    pub(super) fn read(file: &ElfFile<'a>) -> Result<Option<Self>, ElfError> {
+    fn read(file: &ElfFile<'a>) -> Result<Option<Self>, ElfError> {
         let Some(segment) = file.segment(elf::PT_DYNAMIC) else {
             return Ok(None);
         };

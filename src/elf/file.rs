@@ -11,8 +11,6 @@ use object::elf::{self, FileType, Machine, ProgramFlags, ProgramType};
 use object::endian::LittleEndian;
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 
-use super::{Dynamic, Sections, Symbols, Versions};
-
 type Header = elf::FileHeader64<LittleEndian>;
 const LE: LittleEndian = LittleEndian;
 
@@ -235,36 +233,6 @@ impl<'a> ElfFile<'a> {
     /// The GNU build-id, whole.
     pub fn build_id(&self) -> Option<&'a [u8]> {
         self.notes().build_id
-    }
-
-    /// What section headers add, if there are any.
-    pub fn sections(&self) -> Sections<'a> {
-        Sections::read(self)
-    }
-
-    /// The dynamic section.
-    ///
-    /// # Errors
-    /// When PT_DYNAMIC or a string that it names lies outside of the file.
-    /// A file without PT_DYNAMIC is `Ok(None)`.
-    pub fn dynamic(&self) -> Result<Option<Dynamic<'a>>, ElfError> {
-        Dynamic::read(self)
-    }
-
-    /// The dynamic symbols, numbered as relocations number them.
-    ///
-    /// # Errors
-    /// When the tables contradict each other or lie outside of the file.
-    pub fn symbols(&self, dynamic: &Dynamic<'a>) -> Result<Symbols<'a>, ElfError> {
-        Symbols::read(self, dynamic)
-    }
-
-    /// Version definitions and needs.
-    ///
-    /// # Errors
-    /// When a chain leaves the file or does not end.
-    pub fn versions(&self, dynamic: &Dynamic<'a>) -> Result<Versions<'a>, ElfError> {
-        Versions::read(self, dynamic)
     }
 }
 

@@ -11,12 +11,16 @@
 
 mod dynamic;
 mod file;
+mod identity;
+mod privileged;
 mod sections;
 mod symbols;
 mod versions;
 
 pub use dynamic::{Dynamic, Search};
 pub use file::{ElfError, ElfFile, MappedElf, Segment};
-pub use sections::Sections;
+pub use identity::Identity;
+pub use privileged::is_privileged;
+pub use sections::{ORDINARY_ALIGN, Sections};
 pub use symbols::{Symbol, Symbols};
 pub use versions::{VERSYM_HIDDEN, VersionDef, VersionNeed, Versions};

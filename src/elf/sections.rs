@@ -12,6 +12,9 @@ use object::read::elf::{FileHeader as _, SectionHeader as _};
 
 use super::ElfFile;
 
+/// Alignment up to which size alone decides, in bytes: what the x86-64 psABI
+/// and GCC give to large objects of ordinary types.
+pub const ORDINARY_ALIGN: u64 = 32;
 const LE: LittleEndian = LittleEndian;
 /// GNU ld's prefix of sections that hold a warning for users of a symbol.
 const WARNING: &[u8] = b".gnu.warning.";
@@ -35,8 +38,15 @@ pub struct Sections<'a> {
     pub warnings: Vec<(&'a [u8], &'a [u8])>,
 }
 
+impl<'a> ElfFile<'a> {
+    /// What section headers add, if there are any.
+    pub fn sections(&self) -> Sections<'a> {
+        Sections::read(self)
+    }
+}
+
 impl<'a> Sections<'a> {
-    pub(super) fn read(file: &ElfFile<'a>) -> Self {
+    fn read(file: &ElfFile<'a>) -> Self {
         let mut found = Self::default();
         let data = file.data();
         let Ok(header) = elf::FileHeader64::<LittleEndian>::parse(data) else {

@@ -57,8 +57,18 @@ pub struct Symbols<'a> {
     strings: &'a [u8],
 }
 
+impl<'a> ElfFile<'a> {
+    /// The dynamic symbols, numbered as relocations number them.
+    ///
+    /// # Errors
+    /// When the tables contradict each other or lie outside of the file.
+    pub fn symbols(&self, dynamic: &Dynamic<'a>) -> Result<Symbols<'a>, ElfError> {
+        Symbols::read(self, dynamic)
+    }
+}
+
 impl<'a> Symbols<'a> {
-    pub(super) fn read(file: &ElfFile<'a>, dynamic: &Dynamic<'a>) -> Result<Self, ElfError> {
+    fn read(file: &ElfFile<'a>, dynamic: &Dynamic<'a>) -> Result<Self, ElfError> {
         let Some(at) = dynamic.value(elf::DT_SYMTAB) else {
             return Ok(Self::default());
         };

@@ -51,8 +51,18 @@ pub struct Versions<'a> {
     pub needs: Vec<VersionNeed<'a>>,
 }
 
+impl<'a> ElfFile<'a> {
+    /// Version definitions and needs.
+    ///
+    /// # Errors
+    /// When a chain leaves the file or does not end.
+    pub fn versions(&self, dynamic: &Dynamic<'a>) -> Result<Versions<'a>, ElfError> {
+        Versions::read(self, dynamic)
+    }
+}
+
 impl<'a> Versions<'a> {
-    pub(super) fn read(file: &ElfFile<'a>, dynamic: &Dynamic<'a>) -> Result<Self, ElfError> {
+    fn read(file: &ElfFile<'a>, dynamic: &Dynamic<'a>) -> Result<Self, ElfError> {
         let mut versions = Self::default();
         if let Some(at) = dynamic.value(elf::DT_VERSYM) {
             versions.versym = file

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::options::{Item, What};
 use crate::elf::ElfFile;
 use crate::resolve::Store;
-use crate::resolve::ldcache::LdCache;
+use crate::resolve::files::ldcache::LdCache;
 
 /// The environment variable that, being `0`, turns first tables off.
 const VARIABLE: &str = "INDIR_LINK_TABLE";

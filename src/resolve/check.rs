@@ -9,82 +9,15 @@
 //! a miss means is `update`'s decision.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::closure::Closure;
-use super::copies::{self, Measure, Misfit};
-use super::library::Library;
-use super::lookup::{Class, Resolution, Scope};
-use super::object::LoadedObject;
-use super::store::Store;
-
-/// Something that an object needs and its provider lacks.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Unmet {
-    /// The symbol; `None` if a whole version is missing that no symbol uses.
-    pub symbol: Option<String>,
-    /// The version; empty for a symbol without one.
-    pub version: String,
-    /// Who needs it.
-    pub needed_by: PathBuf,
-    /// Who should provide it; `None` if any object might.
-    pub provider: Option<PathBuf>,
-    /// ld.so starts the program all the same, and stops it when the function is
-    /// first called.
-    pub lazy: bool,
-    /// The provider has it, but it does not fit into the copy in `needed_by`.
-    pub misfit: Option<Misfit>,
-}
-
-impl fmt::Display for Unmet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.symbol, self.version.as_str()) {
-            (Some(symbol), "") => write!(f, "{symbol}")?,
-            (Some(symbol), version) => write!(f, "{symbol}@{version}")?,
-            (None, version) => write!(f, "version {version}")?,
-        }
-        if let (Some(misfit), Some(provider)) = (&self.misfit, &self.provider) {
-            let Misfit { copy, original, .. } = misfit;
-            let (library, user) = (provider.display(), self.needed_by.display());
-            match misfit.what {
-                Measure::Size => write!(
-                    f,
-                    " is {original} bytes in {library}, the copy in {user} has room for {copy}"
-                )?,
-                Measure::Align => write!(
-                    f,
-                    " is aligned to {original} bytes in {library}, the copy in {user} to {copy}"
-                )?,
-            }
-            return f.write_str(": link the program again");
-        }
-        write!(
-            f,
-            " needed by {}, not provided by ",
-            self.needed_by.display()
-        )?;
-        match &self.provider {
-            Some(provider) => write!(f, "{}", provider.display()),
-            None => f.write_str("any library"),
-        }
-    }
-}
-
-/// A reference of a library: index of the library in the closure, index of the
-/// symbol in it, how it is looked up, and whether only late calls use it.
-type LibraryReference = (usize, u32, Class, bool);
-
-/// What the libraries of a closure lack among themselves. The same for every
-/// executable with these libraries, which can only add definitions.
-#[derive(Clone, Debug, Default)]
-pub struct Open {
-    references: Vec<LibraryReference>,
-    /// Index of a library in the closure, and a symbol that it has a copy of.
-    copies: Vec<(usize, u32)>,
-    versions: bool,
-}
+use super::addresses::lookup::{Resolution, Scope};
+use super::addresses::open::{Open, copied, library_copies, open_references};
+use super::copies;
+use super::files::closure::Closure;
+use super::files::library::Library;
+use super::files::store::Store;
+use super::unmet::{Unmet, describe};
 
 /// Everything that the closure of `exe` lacks, the executable's needs first,
 /// then in ld.so's order.
@@ -119,7 +52,7 @@ pub fn unmet(
     }
     let scope = Scope::new(objects);
     let mut all = symbols(exe_path, closure, &scope, &open);
-    let own = scope.objects().first().map(|exe| copies::copied(exe));
+    let own = scope.objects().first().map(|exe| copied(exe));
     let own = own.into_iter().flatten().map(|symbol| (0, symbol));
     let of_libraries = open
         .copies
@@ -259,65 +192,4 @@ fn symbols(exe_path: &Path, closure: &Closure, scope: &Scope, open: &Open) -> Ve
         Some(Unmet { lazy, ..unmet })
     });
     unmet.collect()
-}
-
-/// The miss of a symbol of an object of the scope, a fatal one.
-pub(super) fn describe(
-    exe_path: &Path,
-    closure: &Closure,
-    scope: &Scope,
-    (from, symbol): (usize, u32),
-) -> Option<Unmet> {
-    let object = scope.objects().get(from)?;
-    let version = object.symbol_version(symbol);
-    let provider = version.and_then(|version| closure.provider(version.file?));
-    let path = match from.checked_sub(1) {
-        Some(index) => &closure.nodes.get(index)?.path,
-        None => exe_path,
-    };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Some(Unmet {
-        symbol: Some(text(object.symbol_name(symbol)?)),
-        version: version
-            .map(|version| text(version.name))
-            .unwrap_or_default(),
-        needed_by: path.to_owned(),
-        provider: provider.map(|node| node.path.clone()),
-        lazy: false,
-        misfit: None,
-    })
-}
-
-/// What each of `libraries` has copies of.
-fn library_copies(libraries: &[Arc<LoadedObject>]) -> Vec<(usize, u32)> {
-    let numbered = libraries.iter().enumerate();
-    let copies = numbered.flat_map(|(index, library)| {
-        let symbols = copies::copied(library).into_iter();
-        symbols.map(move |symbol| (index, symbol))
-    });
-    copies.collect()
-}
-
-/// What `libraries` lack among themselves.
-fn open_references(libraries: &[Arc<LoadedObject>]) -> Vec<LibraryReference> {
-    // Position 0 of a scope is the executable's; the first library stands in
-    // for it, since an object that is there twice defines nothing new.
-    let scope = Scope::new(
-        libraries
-            .first()
-            .into_iter()
-            .chain(libraries)
-            .cloned()
-            .collect(),
-    );
-    let mut open = Vec::new();
-    for index in 0..libraries.len() {
-        for reference in scope.references(index + 1) {
-            let resolve = || scope.resolve(index + 1, reference.symbol, reference.class);
-            if !reference.weak && resolve() == Resolution::Missing {
-                open.push((index, reference.symbol, reference.class, reference.lazy));
-            }
-        }
-    }
-    open
 }

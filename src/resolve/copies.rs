@@ -9,48 +9,16 @@
 
 use std::path::{Path, PathBuf};
 
-use object::elf;
-
-use super::check::{Unmet, describe};
-use super::closure::Closure;
-use super::lookup::{Class, Resolution, Scope};
-use super::object::{LoadedObject, RawSymbol};
-use crate::abi::model::ORDINARY_ALIGN;
-use crate::elf::ElfFile;
-
-/// How a library's object does not fit into the copy of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Misfit {
-    /// What does not fit.
-    pub what: Measure,
-    /// What the copy has, in bytes.
-    pub copy: u64,
-    /// What the library's object has or needs, in bytes.
-    pub original: u64,
-}
-
-/// Of what there is too little.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Measure {
-    /// `st_size`.
-    Size,
-    /// Alignment of the address.
-    Align,
-}
+use super::addresses::class::Class;
+use super::addresses::entries::RawSymbol;
+use super::addresses::lookup::{Resolution, Scope};
+use super::addresses::object::LoadedObject;
+use super::files::closure::Closure;
+use super::unmet::{Measure, Misfit, Unmet, describe};
+use crate::elf::{ElfFile, ORDINARY_ALIGN};
 
 /// Alignment beyond that of pages is not kept by every loader, in bytes.
 const PAGE: u64 = 4096;
-
-/// The symbols that `object` has copies of.
-pub(super) fn copied(object: &LoadedObject) -> Vec<u32> {
-    let copies = object
-        .relocations()
-        .filter(|r| r.kind == elf::R_X86_64_COPY);
-    let mut symbols: Vec<u32> = copies.map(|r| r.symbol).collect();
-    symbols.sort_unstable();
-    symbols.dedup();
-    symbols
-}
 
 impl Misfit {
     fn of(copy: &RawSymbol, original: &RawSymbol, library: &LoadedObject) -> Option<Self> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::abi::model::{Abi, Properties};
-use crate::resolve::hash;
+use crate::resolve::addresses::hash;
 
 use super::layout::Layout;
 

@@ -328,3 +328,23 @@ pub fn stub(abi: &Abi) -> Result<Vec<u8>, StubError> {
     };
     finish(image, &target, &program).ok_or(StubError::Names)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::stub;
+    use crate::abi::parse::tests::any_abi;
+
+    proptest! {
+        #[test]
+        fn a_stub_reads_back_as_the_abi_it_was_cut_from(abi in any_abi()) {
+            let bytes = stub(&abi).unwrap();
+            let elf = crate::elf::ElfFile::parse(&bytes).unwrap();
+            let read = crate::abi::read::read(&elf).unwrap();
+            prop_assert_eq!(read.stub.as_deref(), Some(&abi.digest().0[..]));
+            prop_assert_eq!(read.abi.to_text(), abi.to_text());
+            prop_assert_eq!(bytes, stub(&read.abi).unwrap());
+        }
+    }
+}

@@ -15,11 +15,11 @@ use indir_shim::format::record::{Le16, Le32, Le64};
 use object::elf::{PF_W, PT_DYNAMIC, PT_LOAD};
 use zerocopy::IntoBytes as _;
 
-use super::build::Identity;
 use super::runs;
-use crate::resolve::bindings::{Binding, Bindings, ObjectBindings as Computed, Target};
-use crate::resolve::lookup::Scope;
-use crate::resolve::object::LoadedObject;
+use crate::elf::Identity;
+use crate::resolve::addresses::bindings::{Binding, Bindings, ObjectBindings as Computed, Target};
+use crate::resolve::addresses::lookup::Scope;
+use crate::resolve::addresses::object::LoadedObject;
 
 /// Why bindings cannot become a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

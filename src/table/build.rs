@@ -4,108 +4,19 @@
 //! host name, no map order goes in.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use indir_shim::arch::MACHINE;
 use indir_shim::format::layout::{
-    self, Header, ID_LEN, IDENTITY_BUILD_ID, IDENTITY_NONE, IDENTITY_SIZE_MTIME, MAX_OBJECTS,
-    MAX_TABLE, Object, PLAN_BOUND, PLAN_DIRECT, Str,
+    self, Header, ID_LEN, MAX_OBJECTS, MAX_TABLE, Object, PLAN_BOUND, PLAN_DIRECT, Str,
 };
 use indir_shim::format::record::{Le16, Le32};
 use sha2::{Digest as _, Sha256};
 use zerocopy::IntoBytes as _;
 
+use super::error::BuildError;
 use super::strings::Strings;
-
-/// Why a description cannot become a table.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// A name or path holds a NUL byte.
-    #[error("`{0}` holds a NUL byte")]
-    Nul(String),
-    /// A name, path or folder list is longer than 65,535 bytes.
-    #[error("a string of {0} bytes is too long for a table")]
-    TooLong(usize),
-    /// More than [`MAX_OBJECTS`] libraries.
-    #[error("{0} libraries are more than a table can name ({MAX_OBJECTS})")]
-    TooManyObjects(usize),
-    /// More than [`MAX_TABLE`] bytes.
-    #[error("the table would be larger than {MAX_TABLE} bytes")]
-    TooLarge,
-    /// An id that is empty or longer than [`ID_LEN`].
-    #[error("an id of {0} bytes cannot identify an executable")]
-    Id(usize),
-    /// A path that has to be absolute is not.
-    #[error("`{0}` is not an absolute path")]
-    Relative(PathBuf),
-    /// An object without a name.
-    #[error("`{0}` is asked for by an empty name")]
-    EmptyName(PathBuf),
-}
-
-/// What identifies a file's content.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Identity {
-    /// Nothing is known.
-    #[default]
-    None,
-    /// The GNU build-id, cut to [`ID_LEN`] bytes.
-    BuildId(Vec<u8>),
-    /// Size in bytes and time of last change in nanoseconds since 1970.
-    SizeMtime(u64, i64),
-}
-
-impl Identity {
-    /// Identity of a file with this build-id and `stat`.
-    pub fn of(build_id: Option<&[u8]>, metadata: &std::fs::Metadata) -> Self {
-        match build_id {
-            Some(id) if !id.is_empty() => Self::BuildId(id.get(..ID_LEN).unwrap_or(id).to_vec()),
-            _ => {
-                let nanos = metadata.mtime().saturating_mul(1_000_000_000);
-                Self::SizeMtime(metadata.len(), nanos.saturating_add(metadata.mtime_nsec()))
-            }
-        }
-    }
-
-    /// Reads the stored form; what a newer writer may have meant is `None`.
-    pub fn from_raw(raw: &layout::Identity) -> Self {
-        let used = raw.bytes.get(..usize::from(raw.len)).unwrap_or(&[]);
-        match (raw.kind, used) {
-            (IDENTITY_BUILD_ID, id) if !id.is_empty() => Self::BuildId(id.to_vec()),
-            (IDENTITY_SIZE_MTIME, [size @ .., _, _, _, _, _, _, _, _]) if size.len() == 8 => {
-                let word = |bytes: Option<&[u8; 8]>| bytes.copied().unwrap_or_default();
-                Self::SizeMtime(
-                    u64::from_le_bytes(word(used.first_chunk())),
-                    i64::from_le_bytes(word(used.last_chunk())),
-                )
-            }
-            _ => Self::None,
-        }
-    }
-
-    pub(super) fn to_raw(&self) -> layout::Identity {
-        let mut raw = layout::Identity::default();
-        let mut put = |kind: u8, bytes: &[u8]| {
-            let len = bytes.len().min(ID_LEN);
-            raw.kind = kind;
-            raw.len = len as u8;
-            raw.bytes
-                .iter_mut()
-                .zip(bytes)
-                .for_each(|(to, from)| *to = *from);
-        };
-        match self {
-            Self::None => put(IDENTITY_NONE, &[]),
-            Self::BuildId(id) => put(IDENTITY_BUILD_ID, id),
-            Self::SizeMtime(size, mtime) => {
-                let words = [size.to_le_bytes(), mtime.to_le_bytes()];
-                put(IDENTITY_SIZE_MTIME, words.as_flattened());
-            }
-        }
-        raw
-    }
-}
+use crate::elf::Identity;
 
 /// One library of a closure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -24,7 +24,7 @@ pub fn exercise(data: &[u8]) {
         for object in table.objects() {
             assert!(inside(object.soname) && inside(object.path));
             assert!(object.path.to_bytes().starts_with(b"/"));
-            let _ = super::Identity::from_raw(&object.raw.identity);
+            let _ = crate::elf::Identity::from_raw(&object.raw.identity);
         }
         let inputs = super::Inputs::of(&table);
         assert!(inputs.lib_dirs.len() <= data.len());

@@ -185,7 +185,7 @@ impl Inputs {
             hash.update([0]);
             hash.update(line);
         }
-        let mut text = super::hex(&hash.finalize());
+        let mut text = crate::place::hex(&hash.finalize());
         text.truncate(LACKING_LEN);
         text
     }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use indir_shim::format::layout::Str;
 use indir_shim::format::record::{Le16, Le32};
 
-use super::BuildError;
+use super::error::BuildError;
 
 /// Collects NUL-terminated strings and says where each one lies.
 #[derive(Debug)]

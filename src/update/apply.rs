@@ -15,7 +15,7 @@ use fs_err as fs;
 use rayon::prelude::*;
 
 use super::plan::{Plan, State};
-use crate::table::{Temporary, sync_folder};
+use crate::place::{Temporary, is_abandoned, sync_folder};
 
 /// Fewest files for which syncing the whole file system is quicker.
 const SYNCFS_FROM: usize = 16;
@@ -170,7 +170,7 @@ pub(super) fn clean(plans: &[Plan], leftovers: &[PathBuf]) {
     let abandoned = in_folders
         .flatten()
         .flatten()
-        .filter(|entry| super::collect::is_abandoned(&entry.file_name()))
+        .filter(|entry| is_abandoned(&entry.file_name()))
         .map(|entry| entry.path());
     for path in abandoned.chain(leftovers.iter().cloned()) {
         // Whoever cannot remove it could not use the folder either.

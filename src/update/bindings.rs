@@ -1,15 +1,15 @@
 //! The bindings of an executable whose closure is known.
 //!
-//! Ties together `resolve::bindings`, which decides, and `table::bindings`,
+//! Ties together `resolve::addresses::bindings`, which decides, and `table::bindings`,
 //! which stores; whether they are worth a file is the plan's decision.
 
 use std::sync::Arc;
 
-use crate::resolve::bindings::{Bindings, bind};
-use crate::resolve::lookup::Scope;
-use crate::resolve::object::LoadedObject;
+use crate::elf::Identity;
+use crate::resolve::addresses::bindings::{Bindings, bind};
+use crate::resolve::addresses::lookup::Scope;
+use crate::resolve::addresses::object::LoadedObject;
 use crate::resolve::{Closure, Library};
-use crate::table::Identity;
 use crate::table::bindings::{BindingsSpec, EncodeError};
 
 /// Why a closure has no bindings.

@@ -9,10 +9,11 @@ use indir_shim::format::record::view;
 
 use super::bindings::{ClosureBindingsError, ClosureScope};
 use super::error::PlanError;
-use super::plan::Kind;
-use crate::resolve::library::LibraryError;
+use super::options::Kind;
+use crate::place::Place;
+use crate::resolve::files::library::LibraryError;
 use crate::resolve::{Closure, Library};
-use crate::table::{Place, TableFile};
+use crate::table::TableFile;
 
 /// Fewest symbol lookups at start for which bindings pay. The binder costs one
 /// more library (mapping it, its file, recognising objects), a lookup far less;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::bindings::ClosureBindingsError;
 use crate::exit::Refused;
+use crate::place::PlaceError;
 use crate::resolve::ResolveError;
-use crate::resolve::check::Unmet;
-use crate::resolve::library::LibraryError;
-use crate::table::{BuildError, InputsError, LoadError, PlaceError};
+use crate::resolve::files::library::LibraryError;
+use crate::resolve::unmet::Unmet;
+use crate::table::{BuildError, InputsError, LoadError};
 
 /// Why no table can be made.
 #[derive(Debug, thiserror::Error)]

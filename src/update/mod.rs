@@ -1,16 +1,15 @@
-//! Writing and refreshing the tables of executables: collect, plan, apply.
+//! Writing and refreshing the tables of executables: plan, apply.
 //!
-//! `collect` finds the executables, `plan` computes each table from files alone
+//! `place` finds the executables, `plan` computes each table from files alone
 //! (in parallel, nothing is written), `apply` replaces tables so that every one
 //! is old or new at any moment. Nothing here prints; `cli` does.
 
 mod apply;
 pub mod bindings;
 mod bound;
-mod collect;
 mod error;
 mod folders;
-mod orphans;
+mod options;
 mod plan;
 mod plugins;
 mod run;
@@ -21,10 +20,9 @@ use std::path::{Path, PathBuf};
 
 pub use apply::{Mode, apply};
 pub use bound::BOUND_FROM;
-pub use collect::{Collected, collect};
 pub use error::PlanError;
-pub use orphans::{forget, orphans, remove, unused};
-pub use plan::{Kind, Options, Plan, Planner, State};
+pub use options::{Kind, Options};
+pub use plan::{Plan, Planner, State};
 pub use plugins::Plugin;
 pub use run::{Counts, Entry, Outcome, Report, run};
 pub use why::{Offer, Want, Why, why};

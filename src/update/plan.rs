@@ -8,47 +8,14 @@ use sha2::{Digest as _, Sha256};
 use super::bound;
 use super::error::PlanError;
 use super::folders;
+use super::options::{Kind, Options};
 use super::plugins::{self, Plugin};
-use crate::resolve::check::Unmet;
-use crate::resolve::library::LibraryError;
+use super::tolerate;
+use crate::place::Place;
+use crate::resolve::files::library::LibraryError;
+use crate::resolve::unmet::Unmet;
 use crate::resolve::{Closure, Library, Node, Resolver, Store};
-use crate::table::{
-    Chosen, Inputs, LoadError, ObjectSpec, Place, Replacement, TableFile, TableSpec,
-};
-
-/// Which of the two plans tables are to hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
-    /// Bound where it makes the program start faster.
-    Auto,
-    /// Paths only.
-    #[default]
-    Direct,
-    /// Paths and bindings.
-    Bound,
-}
-
-/// How tables are to be made.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// The plan that is asked for, which later updates keep; [`Kind::Auto`] makes
-    /// them choose. `None` repeats the table's own.
-    pub asked: Option<Kind>,
-    /// Which plan if nobody has asked for one.
-    pub kind: Kind,
-    /// Folders to search before all others; `None` repeats the table's own.
-    pub lib_dirs: Option<Vec<PathBuf>>,
-    /// Folders that `$ORIGIN` named where the executable came from; `None`
-    /// repeats the table's own.
-    pub origin_dirs: Option<Vec<PathBuf>>,
-    /// Rewrites the folders.
-    pub replacements: Vec<Replacement>,
-    /// Folders of plugins; `None` repeats the table's own.
-    pub plugin_dirs: Option<Vec<PathBuf>>,
-    /// Whether to look for plugins in the packages of the closure; `None`
-    /// repeats what the table says.
-    pub scan_plugins: Option<bool>,
-}
+use crate::table::{Chosen, Inputs, LoadError, ObjectSpec, TableFile, TableSpec};
 
 /// What has to be done for an executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +53,7 @@ pub struct Plan {
 /// Makes plans that share what was read of libraries.
 #[derive(Debug)]
 pub struct Planner<'a> {
-    pub(super) store: &'a Store,
+    store: &'a Store,
     options: &'a Options,
 }
 
@@ -110,7 +77,7 @@ impl<'a> Planner<'a> {
         let closure = Resolver::new(self.store, &inputs.lib_dirs)
             .with_origin_dirs(&inputs.origin_dirs)
             .resolve(&exe, &library)?;
-        let tolerated = self.check(&exe, &library, &closure, &inputs, &old)?;
+        let tolerated = tolerate::check(self.store, (&exe, &library), &closure, &inputs, &old)?;
         let plugins = plugins::Question {
             store: self.store,
             exe: &exe,
@@ -249,7 +216,7 @@ impl<'a> Planner<'a> {
     /// glibc-hwcaps variant of it. Only then may the choice be left to ld.so,
     /// so that a table written on one processor is right on another.
     fn may_search(&self, node: &Node, folders: &[PathBuf]) -> bool {
-        use crate::resolve::store::Lookup;
+        use crate::resolve::files::store::Lookup;
         if node.variants.is_empty() || node.name.contains(&b'/') {
             return false;
         }

@@ -16,10 +16,10 @@ use std::sync::Arc;
 use super::error::PlanError;
 use super::folders;
 use super::tolerate::has_changed;
-use crate::resolve::check::{self, Unmet};
-use crate::resolve::plugins::{Opened, Opener};
-use crate::resolve::store::Probe;
-use crate::resolve::{Closure, Library, ResolveError, Resolver, Store};
+use crate::resolve::files::plugins::{Opened, Opener};
+use crate::resolve::files::store::Probe;
+use crate::resolve::unmet::Unmet;
+use crate::resolve::{Closure, Library, ResolveError, Resolver, Store, check};
 use crate::table::{Inputs, TableFile};
 
 /// A plugin that was looked at.

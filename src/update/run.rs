@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::apply::{self, Mode};
-use super::collect;
 use super::error::PlanError;
-use super::plan::{Options, Plan, Planner, State};
+use super::options::Options;
+use super::plan::{Plan, Planner, State};
 use super::plugins::Plugin;
+use crate::place::collect;
 use crate::resolve::Store;
-use crate::resolve::check::Unmet;
+use crate::resolve::unmet::Unmet;
 
 /// What became of one path.
 #[derive(Debug)]

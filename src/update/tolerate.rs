@@ -5,68 +5,65 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::error::PlanError;
-use super::plan::Planner;
-use crate::resolve::check::{self, Unmet};
-use crate::resolve::{Closure, Library, Resolver};
-use crate::table::{Identity, Inputs, LoadError, TableFile};
+use crate::elf::Identity;
+use crate::resolve::unmet::Unmet;
+use crate::resolve::{Closure, Library, Resolver, Store, check};
+use crate::table::{Inputs, LoadError, TableFile};
 
-impl Planner<'_> {
-    /// Refuses a closure that lacks what is needed.
-    ///
-    /// A function that is only ever called, in an object that binds late, does
-    /// not keep ld.so from starting the program. Such a miss is tolerated, and
-    /// returned, if it is no loss: the ordinary resolution, without any
-    /// `--lib-dir`, lacks it as well, and, where that is the very closure in
-    /// question, no library has changed since the last table. Likewise a copy
-    /// that its original does not fit into: in the ordinary resolution the original
-    /// must be as large, or aligned as strictly, or else its library unchanged.
-    pub(super) fn check(
-        &self,
-        exe_path: &Path,
-        exe: &Library,
-        closure: &Closure,
-        inputs: &Inputs,
-        old: &Result<Option<TableFile>, LoadError>,
-    ) -> Result<Vec<Unmet>, PlanError> {
-        let find = |closure: &Closure| {
-            let unmet = check::unmet(self.store, exe_path, exe, closure);
-            unmet.map_err(|(path, why)| PlanError::Object(path, why))
+/// Refuses a closure that lacks what is needed.
+///
+/// A function that is only ever called, in an object that binds late, does
+/// not keep ld.so from starting the program. Such a miss is tolerated, and
+/// returned, if it is no loss: the ordinary resolution, without any
+/// `--lib-dir`, lacks it as well, and, where that is the very closure in
+/// question, no library has changed since the last table. Likewise a copy
+/// that its original does not fit into: in the ordinary resolution the original
+/// must be as large, or aligned as strictly, or else its library unchanged.
+pub(super) fn check(
+    store: &Store,
+    (exe_path, exe): (&Path, &Library),
+    closure: &Closure,
+    inputs: &Inputs,
+    old: &Result<Option<TableFile>, LoadError>,
+) -> Result<Vec<Unmet>, PlanError> {
+    let find = |closure: &Closure| {
+        let unmet = check::unmet(store, exe_path, exe, closure);
+        unmet.map_err(|(path, why)| PlanError::Object(path, why))
+    };
+    let unmet = find(closure)?;
+    if unmet.is_empty() {
+        return Ok(unmet);
+    }
+    let is_loss = if !unmet.iter().all(|u| u.lazy || u.misfit.is_some()) {
+        true
+    } else if inputs.lib_dirs.is_empty() {
+        let is_new = |old: &TableFile, unmet: &Unmet| match (&unmet.misfit, &unmet.provider) {
+            (Some(_), Some(provider)) => is_another(old, closure, provider),
+            _ => has_changed(old, closure),
         };
-        let unmet = find(closure)?;
-        if unmet.is_empty() {
-            return Ok(unmet);
-        }
-        let is_loss = if !unmet.iter().all(|u| u.lazy || u.misfit.is_some()) {
-            true
-        } else if inputs.lib_dirs.is_empty() {
-            let is_new = |old: &TableFile, unmet: &Unmet| match (&unmet.misfit, &unmet.provider) {
-                (Some(_), Some(provider)) => is_another(old, closure, provider),
-                _ => has_changed(old, closure),
+        matches!(old, Ok(Some(old)) if unmet.iter().any(|unmet| is_new(old, unmet)))
+    } else {
+        let ordinary = Resolver::new(store, &[])
+            .with_origin_dirs(&inputs.origin_dirs)
+            .resolve(exe_path, exe);
+        let lacks_too = |lacking: Vec<Unmet>| {
+            // The library that lacks it may be another file.
+            let key = |unmet: &Unmet| {
+                let name = unmet.needed_by.file_name().map(ToOwned::to_owned);
+                let names = (unmet.symbol.clone(), unmet.version.clone());
+                (names, name, unmet.misfit.map(|misfit| misfit.what))
             };
-            matches!(old, Ok(Some(old)) if unmet.iter().any(|unmet| is_new(old, unmet)))
-        } else {
-            let ordinary = Resolver::new(self.store, &[])
-                .with_origin_dirs(&inputs.origin_dirs)
-                .resolve(exe_path, exe);
-            let lacks_too = |lacking: Vec<Unmet>| {
-                // The library that lacks it may be another file.
-                let key = |unmet: &Unmet| {
-                    let name = unmet.needed_by.file_name().map(ToOwned::to_owned);
-                    let names = (unmet.symbol.clone(), unmet.version.clone());
-                    (names, name, unmet.misfit.map(|misfit| misfit.what))
-                };
-                let size = |unmet: &Unmet| unmet.misfit.map_or(0, |misfit| misfit.original);
-                let lacking: HashMap<_, _> = lacking.iter().map(|u| (key(u), size(u))).collect();
-                let was_there = |u: &Unmet| lacking.get(&key(u)).is_some_and(|&was| size(u) <= was);
-                unmet.iter().all(was_there)
-            };
-            !ordinary.is_ok_and(|closure| find(&closure).is_ok_and(lacks_too))
+            let size = |unmet: &Unmet| unmet.misfit.map_or(0, |misfit| misfit.original);
+            let lacking: HashMap<_, _> = lacking.iter().map(|u| (key(u), size(u))).collect();
+            let was_there = |u: &Unmet| lacking.get(&key(u)).is_some_and(|&was| size(u) <= was);
+            unmet.iter().all(was_there)
         };
-        if is_loss {
-            Err(PlanError::Unmet(unmet))
-        } else {
-            Ok(unmet)
-        }
+        !ordinary.is_ok_and(|closure| find(&closure).is_ok_and(lacks_too))
+    };
+    if is_loss {
+        Err(PlanError::Unmet(unmet))
+    } else {
+        Ok(unmet)
     }
 }
 

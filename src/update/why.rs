@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use object::elf::{SHN_UNDEF, STB_LOCAL};
 
 use super::error::PlanError;
-use super::plan::Options;
+use super::options::Options;
 use crate::elf::VERSYM_HIDDEN;
-use crate::resolve::library::LibraryError;
-use crate::resolve::lookup::{Resolution, Scope};
+use crate::place::Place;
+use crate::resolve::addresses::lookup::{Resolution, Scope};
+use crate::resolve::files::library::LibraryError;
 use crate::resolve::{Library, Resolver, Store};
-use crate::table::{Inputs, Place, TableFile};
+use crate::table::{Inputs, TableFile};
 
 /// A definition of the symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use indir_shim::format::bindings_layout::MAX_BINDINGS;
 use indir_shim::format::layout::PLAN_BOUND;
 use indir_shim::format::table::Table;
 
-use super::{Context, Findings, Kind};
+use super::context::Context;
+use super::finding::{Findings, Kind};
 use crate::resolve::Resolver;
 use crate::table::{Inputs, TableFile};
 use crate::update::bindings::ClosureBindings;
@@ -39,8 +40,8 @@ impl Context<'_> {
                 Some(now) if now == bytes => {}
                 // An update would take them for good.
                 Some(_) => {
-                    let remove = format!("rm {}", super::quoted(&path));
-                    let update = format!("indir update {}", super::quoted(self.exe));
+                    let remove = format!("rm {}", super::finding::quoted(&path));
+                    let update = format!("indir update {}", super::finding::quoted(self.exe));
                     findings.push(
                         Kind::Broken,
                         &path,

@@ -1,51 +1,20 @@
 //! The shim and the binder: there, and of this version.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::ErrorKind::PermissionDenied;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::Path;
 
 use indir_shim::format::table::Table;
 
+use super::context::{Context, State};
+use super::finding::{Findings, Kind, quoted};
 use super::table::path_of;
-use super::{Context, Findings, Kind, quoted};
 use crate::artefacts;
 
 /// How the names of all shims begin.
 const SHIM: &str = "ld-indir-";
 /// Where shim and binder lie in a prefix.
 const FOLDER: &str = "lib/indir";
-
-/// What a file is, compared with ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Same,
-    Missing,
-    Unreadable,
-    Other,
-}
-
-/// What is known of shims and binders, which thousands of executables share.
-#[derive(Debug, Default)]
-pub(super) struct Known(Mutex<HashMap<PathBuf, State>>);
-
-impl Known {
-    fn state(&self, path: &Path, ours: &[u8]) -> State {
-        let mut known = match self.0.lock() {
-            Ok(known) => known,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        let look = || match std::fs::read(path) {
-            Ok(bytes) if bytes == ours => State::Same,
-            Ok(_) => State::Other,
-            Err(error) if error.kind() == PermissionDenied => State::Unreadable,
-            Err(_) => State::Missing,
-        };
-        *known.entry(path.to_owned()).or_insert_with(look)
-    }
-}
 
 impl Context<'_> {
     /// Whether a shim would use the table.

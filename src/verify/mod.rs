@@ -8,6 +8,8 @@
 //! who could replace a file; `interpreter` looks at the shim and the binder.
 
 mod bindings;
+mod context;
+mod finding;
 mod interpreter;
 mod plugins;
 mod table;
@@ -16,81 +18,16 @@ mod trust;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::unistd::{AccessFlags, eaccess};
 use rayon::prelude::*;
 
+use context::{Context, Known};
+use finding::Findings;
+pub use finding::{Finding, Kind};
+
+use crate::place::{Place, collect, orphans};
 use crate::resolve::Store;
-use crate::resolve::library::{Library, LibraryError};
-use crate::table::{LoadError, Place, TableFile};
-use crate::update::{collect, orphans};
-use interpreter::Known;
-pub(crate) use trust::is_privileged;
-
-/// What kind of thing is wrong: one word, for programs that read JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// A file is not there.
-    Missing,
-    /// A file cannot be looked at.
-    Unreadable,
-    /// A table, or bindings, that are damaged.
-    Broken,
-    /// A table of another executable, bindings of another table, an interpreter
-    /// that is no shim.
-    Foreign,
-    /// A library is not the one that the table was made for.
-    Replaced,
-    /// A file is not what it should be.
-    Unusable,
-    /// An update would write something else.
-    Stale,
-    /// The libraries do not satisfy the program.
-    Unsatisfied,
-    /// The shim or the binder is not that of this `indir`.
-    Version,
-    /// Others can decide what the program runs.
-    Unsafe,
-}
-
-impl Kind {
-    /// What a file is that could not be used.
-    fn of_useless(path: &Path) -> Self {
-        match eaccess(path, AccessFlags::R_OK) {
-            Err(Errno::EACCES) => Self::Unreadable,
-            _ => Self::Unusable,
-        }
-    }
-
-    /// The word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Unreadable => "unreadable",
-            Self::Broken => "broken",
-            Self::Foreign => "foreign",
-            Self::Replaced => "replaced",
-            Self::Unusable => "unusable",
-            Self::Stale => "stale",
-            Self::Unsatisfied => "unsatisfied",
-            Self::Version => "version",
-            Self::Unsafe => "unsafe",
-        }
-    }
-}
-
-/// Something wrong with an executable, its table, or a file that it names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What kind of thing.
-    pub kind: Kind,
-    /// The file that it is about.
-    pub file: PathBuf,
-    /// What is wrong, for people; one line.
-    pub why: String,
-    /// The command that mends it, if there is one.
-    pub mend: Option<String>,
-}
+use crate::resolve::files::library::{Library, LibraryError};
+use crate::table::{LoadError, TableFile};
 
 /// What was found out about one executable.
 #[derive(Clone, Debug)]
@@ -111,40 +48,6 @@ pub struct Report {
     /// Files in table folders that no executable refers to, and what killed
     /// runs left behind. They do no harm.
     pub orphans: Vec<PathBuf>,
-}
-
-/// The findings of one executable while they are made.
-struct Findings<'a> {
-    exe: &'a Path,
-    all: Vec<Finding>,
-}
-
-impl Findings<'_> {
-    /// What `indir update` mends.
-    fn update(&mut self, kind: Kind, file: &Path, why: impl Into<String>) {
-        let mend = format!("indir update {}", quoted(self.exe));
-        self.push(kind, file, why, Some(mend));
-    }
-
-    fn push(&mut self, kind: Kind, file: &Path, why: impl Into<String>, mend: Option<String>) {
-        self.all.push(Finding {
-            kind,
-            file: file.to_owned(),
-            why: why.into(),
-            mend,
-        });
-    }
-}
-
-/// `path` as an argument of a shell's command.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 /// Verifies everything that `paths` mean, in parallel; `deep` computes all
@@ -222,16 +125,6 @@ fn look(exe: &Path) -> Result<(Library, Place), String> {
     let elf = library.map().elf().map_err(|error| error.to_string())?;
     let place = Place::of(exe, &elf.notes()).map_err(|error| error.to_string())?;
     Ok((library, place))
-}
-
-/// One executable and what all of a run share.
-struct Context<'a> {
-    store: &'a Store,
-    known: &'a Known,
-    exe: &'a Path,
-    library: &'a Library,
-    place: &'a Place,
-    deep: bool,
 }
 
 impl Context<'_> {

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use indir_shim::format::table::Table;
 
-use super::{Context, Findings, Kind};
+use super::context::Context;
+use super::finding::{Findings, Kind};
 use crate::table::{Inputs, SEPARATOR, TableFile};
 use crate::update::Plan;
 

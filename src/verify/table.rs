@@ -8,9 +8,11 @@ use std::path::Path;
 use indir_shim::format::layout::PLAN_BOUND;
 use indir_shim::format::table::Table;
 
-use super::{Context, Findings, Kind, quoted};
-use crate::resolve::store::Probe;
-use crate::table::{Identity, TableFile};
+use super::context::Context;
+use super::finding::{Findings, Kind, quoted};
+use crate::elf::Identity;
+use crate::resolve::files::store::Probe;
+use crate::table::TableFile;
 use crate::update::{self, Options, PlanError, Planner};
 
 pub(super) fn path_of(path: &CStr) -> &Path {

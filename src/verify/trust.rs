@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use indir_shim::format::table::Table;
 use indir_shim::secure::Trust;
 
+use super::context::Context;
+use super::finding::{Findings, Kind, quoted};
 use super::table::path_of;
-use super::{Context, Findings, Kind, quoted};
+use crate::elf::is_privileged;
 use crate::table::SEPARATOR;
 
 const STICKY: u32 = 0o1000;
@@ -106,15 +108,4 @@ fn check_folders(folders: &[&Path], findings: &mut Findings<'_>) {
             }
         }
     }
-}
-
-/// Whether the kernel would start it with AT_SECURE for another user: setuid,
-/// setgid (which without group execution means nothing), or capabilities.
-pub(crate) fn is_privileged(exe: &Path) -> bool {
-    let Ok(metadata) = std::fs::metadata(exe) else {
-        return false;
-    };
-    let mode = metadata.permissions().mode();
-    let capabilities = || rustix::fs::getxattr(exe, "security.capability", &mut [0u8; 64]);
-    mode & 0o4000 != 0 || mode & 0o2010 == 0o2010 || capabilities().is_ok_and(|len| len > 0)
 }

@@ -6,10 +6,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use indir::resolve::bindings::bind;
-use indir::resolve::lookup::{Class, Resolution, Scope};
-use indir::resolve::object::LoadedObject;
-use indir::resolve::relocations::Refusal;
+use indir::resolve::addresses::bindings::bind;
+use indir::resolve::addresses::class::Class;
+use indir::resolve::addresses::lookup::{Resolution, Scope};
+use indir::resolve::addresses::object::LoadedObject;
+use indir::resolve::addresses::plan::Refusal;
 
 use super::oracle::{Counts, Outcome, compare};
 use crate::support::traced::Libraries;

@@ -1,4 +1,4 @@
-//! ld.so is the oracle: every slot that `resolve::bindings` binds must hold
+//! ld.so is the oracle: every slot that `resolve::addresses::bindings` binds must hold
 //! exactly what ld.so writes under LD_BIND_NOW.
 //!
 //! A program is started under ptrace and stopped where ld.so tells debuggers
@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use indir::adopt::copy_with_interpreter;
+use indir::elf::Identity;
 use indir::resolve::Library;
-use indir::resolve::bindings::{ObjectBindings, Target, bind};
-use indir::resolve::lookup::{Class, Scope};
-use indir::resolve::object::LoadedObject;
-use indir::resolve::search::left_behind;
-use indir::table::Identity;
+use indir::resolve::addresses::bindings::{ObjectBindings, Target, bind};
+use indir::resolve::addresses::class::Class;
+use indir::resolve::addresses::lookup::Scope;
+use indir::resolve::addresses::object::LoadedObject;
+use indir::resolve::files::search::left_behind;
 use indir::table::bindings::BindingsSpec;
 use indir_shim::format::bindings::{Bindings, Writable};
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use indir::elf::MappedElf;
-use indir::table::{Place, TableSpec};
+use indir::place::Place;
+use indir::table::TableSpec;
 use indir_shim::format::layout::MAX_TABLE;
 
 use crate::support::program::{

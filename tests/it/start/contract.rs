@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use indir::elf::MappedElf;
-use indir::table::{Place, TableSpec};
+use indir::place::Place;
+use indir::table::TableSpec;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 
 use super::basic::{COUNTER, many_libraries};

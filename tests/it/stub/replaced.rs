@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use indir::elf::MappedElf;
-use indir::table::{Place, TableSpec};
+use indir::place::Place;
+use indir::table::TableSpec;
 
 use crate::support::program::{
     indirect, refused, refused_then_updated, shared, table_line, table_of, update,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use indir::elf::MappedElf;
-use indir::table::Place;
+use indir::place::Place;
 
 use super::{Ran, Scratch, b_flag, cc, cxx, indir, run};
 

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use indir::resolve::lookup::{Class, Scope};
-use indir::resolve::object::LoadedObject;
+use indir::resolve::addresses::class::Class;
+use indir::resolve::addresses::lookup::Scope;
+use indir::resolve::addresses::object::LoadedObject;
 
 /// Parsed files, by path.
 pub(crate) type Libraries = Mutex<HashMap<PathBuf, Arc<LoadedObject>>>;

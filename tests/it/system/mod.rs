@@ -1,7 +1,9 @@
-//! Everything together: the programs of the system, the demo, the tools of the tests.
+//! Everything together: the programs of the system, the demo, the tools of the tests,
+//! and how the sources depend on each other.
 
 mod corpus;
 mod demo;
+mod imports;
 mod programs;
 mod swap;
 mod toolchain;

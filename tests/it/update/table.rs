@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use indir::table::{
-    BuildError, Identity, Inputs, ObjectSpec, Replacement, TableSpec, exercise, hex,
-};
+use indir::elf::Identity;
+use indir::place::hex;
+use indir::table::{BuildError, Inputs, ObjectSpec, Replacement, TableSpec, exercise};
 use indir_shim::format::layout::{MAX_TABLE, OBJECT_LDSO};
 use indir_shim::format::table::{Table, TableError};
 use proptest::prelude::*;

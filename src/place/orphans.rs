@@ -12,12 +12,11 @@ use std::path::{Path, PathBuf};
 use indir_shim::format::bindings_layout::SUFFIX as BINDINGS;
 use rayon::prelude::*;
 
-use crate::adopt::UNDO_SUFFIX;
+use super::collect::collect;
+use super::names::{FOLDER, UNDO_SUFFIX};
+use super::table::Place;
 use crate::elf::MappedElf;
-use crate::table::Place;
 
-/// Name of the folder in the default reference.
-pub(super) const FOLDER: &str = ".indir";
 /// Longest id in hexadecimal.
 const LONGEST: usize = 2 * indir_shim::format::layout::ID_LEN;
 
@@ -98,7 +97,7 @@ pub fn forget(tables: &[PathBuf]) -> Vec<(PathBuf, std::io::Error)> {
 
 /// What the table folders in `paths` hold that no executable refers to.
 pub fn unused(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let collected = super::collect(paths);
+    let collected = collect(paths);
     let executables = collected.executables.par_iter();
     let used: HashSet<PathBuf> = executables.filter_map(|exe| table_at(exe)).collect();
     let folders = collected.table_folders.par_iter();

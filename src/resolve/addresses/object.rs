@@ -12,80 +12,15 @@ use std::sync::OnceLock;
 
 use object::elf::{self, FileType, RelocationType, SymbolSection};
 
+use super::entries::{RawSymbol, Rela, Version};
 use super::hash::{HashTable, NameHash};
-use super::relocations::RelocationPlan;
+use super::plan::RelocationPlan;
 use super::tables::{VersionEntry, range_of, sized_table, table_at, versions_by_index};
 use crate::elf::{ElfError, MappedElf, Segment};
 
 const SYMBOL_LEN: usize = 24;
 const RELA_LEN: usize = 24;
 const VERSION_INDEX: u16 = 0x7fff;
-
-/// A version that a symbol carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version<'a> {
-    /// Its name.
-    pub name: &'a [u8],
-    /// The gABI hash of the name.
-    pub hash: u32,
-    /// The need is not satisfied by a definition without version.
-    pub hidden: bool,
-    /// Soname of the file that it is needed of; `None` for own versions.
-    pub file: Option<&'a [u8]>,
-}
-
-/// A dynamic symbol without its name, as stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawSymbol {
-    /// `st_name`: offset in the string table.
-    pub name: u32,
-    /// `st_info`.
-    pub info: u8,
-    /// `st_other`.
-    pub other: u8,
-    /// `st_shndx`.
-    pub shndx: SymbolSection,
-    /// `st_value`.
-    pub value: u64,
-    /// `st_size`.
-    pub size: u64,
-}
-
-impl RawSymbol {
-    /// `ELF64_ST_TYPE`.
-    pub fn kind(&self) -> elf::SymbolType {
-        elf::SymbolType(self.info & 15)
-    }
-
-    /// `ELF64_ST_BIND`.
-    pub fn binding(&self) -> elf::SymbolBind {
-        elf::SymbolBind(self.info >> 4)
-    }
-
-    /// `ELF64_ST_VISIBILITY`.
-    pub fn visibility(&self) -> elf::SymbolVisibility {
-        elf::SymbolVisibility(self.other & 3)
-    }
-
-    /// Hidden and internal symbols are found by nobody else, and their own
-    /// object finds them without looking (dl_symbol_visibility_binds_local_p).
-    pub fn binds_locally(&self) -> bool {
-        matches!(self.visibility(), elf::STV_HIDDEN | elf::STV_INTERNAL)
-    }
-}
-
-/// One Elf64_Rela.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rela {
-    /// `r_offset`: address of the slot, relative to the load address.
-    pub offset: u64,
-    /// `ELF64_R_TYPE`.
-    pub kind: RelocationType,
-    /// `ELF64_R_SYM`.
-    pub symbol: u32,
-    /// `r_addend`.
-    pub addend: i64,
-}
 
 /// A parsed ELF file, with the tables that symbol resolution needs.
 #[derive(Debug)]
@@ -109,7 +44,8 @@ pub struct LoadedObject {
     relr: Range<usize>,
     has_rel: bool,
     has_rela: bool,
-    plan: OnceLock<RelocationPlan>,
+    /// Filled by `relocations`.
+    pub(super) plan: OnceLock<RelocationPlan>,
 }
 
 impl LoadedObject {
@@ -341,12 +277,6 @@ impl LoadedObject {
     /// Whether the object has DT_REL, which ld.so ignores on x86-64.
     pub fn has_rel(&self) -> bool {
         self.has_rel
-    }
-
-    /// What its relocations come to, whatever closure it is in; made at the
-    /// first call.
-    pub fn relocation_plan(&self) -> &RelocationPlan {
-        self.plan.get_or_init(|| RelocationPlan::new(self))
     }
 
     /// DT_RELR's words, in order.

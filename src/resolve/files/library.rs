@@ -10,9 +10,8 @@ use std::sync::{Arc, OnceLock};
 use object::elf;
 use sha2::{Digest as _, Sha256};
 
-use super::object::LoadedObject;
-use crate::elf::{ElfError, ElfFile, MappedElf, Search};
-use crate::table::Identity;
+use crate::elf::{ElfError, ElfFile, Identity, MappedElf, Search};
+use crate::resolve::addresses::object::LoadedObject;
 
 /// soname of the only loader that is supported yet.
 pub const LDSO_SONAME: &[u8] = b"ld-linux-x86-64.so.2";

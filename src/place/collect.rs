@@ -1,13 +1,13 @@
 //! From the paths on the command line to executables.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::names::FOLDER;
+use super::temporary::is_abandoned;
 use crate::elf::{ElfFile, MappedElf};
-use crate::table::Temporary;
 
 /// Most files of one run.
 const MAX_FILES: usize = 10_000_000;
@@ -74,7 +74,7 @@ fn in_folder(folder: &Path, collected: &mut Collected) -> Vec<PathBuf> {
                 continue;
             }
         };
-        if entry.file_type().is_dir() && entry.file_name() == super::orphans::FOLDER {
+        if entry.file_type().is_dir() && entry.file_name() == FOLDER {
             collected.table_folders.push(entry.into_path());
             continue;
         }
@@ -111,13 +111,4 @@ fn is_indirect(path: &Path) -> bool {
         elf.interpreter().is_some() && (notes.reference.is_some() || notes.malformed)
     });
     notes.unwrap_or(false)
-}
-
-/// Whether `name` is that of a temporary whose writer is gone. In another PID
-/// namespace a living writer may look dead: it then writes its table anew.
-pub(super) fn is_abandoned(name: &OsStr) -> bool {
-    let Some(writer) = Temporary::writer(name) else {
-        return false;
-    };
-    writer != std::process::id() && !Path::new(&format!("/proc/{writer}")).exists()
 }

@@ -12,10 +12,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use super::check::Open;
 use super::ldcache::{self, LdCache};
 use super::library::{Library, LibraryError};
 use crate::elf::ElfError;
+use crate::resolve::addresses::open::Open;
 
 /// Folders that ld.so searches last (Debian's multiarch glibc; `/lib64` and
 /// `/usr/lib64` as upstream glibc does on x86-64).
@@ -170,7 +170,11 @@ impl Store {
 
     /// What the libraries with these file ids lack among themselves, computed
     /// by `find` for the first who asks.
-    pub(super) fn open(&self, libraries: &[(u64, u64)], find: impl FnOnce() -> Open) -> Arc<Open> {
+    pub(in crate::resolve) fn open(
+        &self,
+        libraries: &[(u64, u64)],
+        find: impl FnOnce() -> Open,
+    ) -> Arc<Open> {
         self.open.get(libraries, || Arc::new(find()))
     }
 

@@ -1,11 +1,11 @@
 //! What is particular to x86-64: relocation types and how they look symbols up.
 //!
-//! The only file of `resolve` that names a machine. Follows glibc
+//! Its types are named nowhere else in `addresses`. Follows glibc
 //! sysdeps/x86_64/dl-machine.h (elf_machine_type_class, elf_machine_rela).
 
 use object::elf::{self, RelocationType};
 
-use super::lookup::Class;
+use crate::resolve::addresses::class::Class;
 
 /// What ld.so does for a relocation type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

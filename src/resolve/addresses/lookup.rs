@@ -10,22 +10,11 @@ use std::sync::Arc;
 
 use object::elf;
 
+use super::arch::x86_64;
+use super::class::Class;
+use super::entries::{RawSymbol, Version};
 use super::hash::{self, NameHash};
-use super::object::{LoadedObject, RawSymbol, Version};
-use super::x86_64;
-
-/// What a relocation asks of a definition (`ELF_RTYPE_CLASS_*`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// An address: the executable's PLT entry will do, so that all objects see
-    /// one address of a function.
-    Data,
-    /// A call or a TLS variable: an undefined symbol with a value (the
-    /// canonical PLT entry of a non-PIE executable) is no definition.
-    Plt,
-    /// The source of a copy relocation: not the executable's.
-    Copy,
-}
+use super::object::LoadedObject;
 
 /// Where a symbol was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,6 @@
 //! The closure of an executable: what ld.so would load at start, in its order
 //! (`_dl_map_object_deps` in glibc elf/dl-deps.c).
 
-mod find;
-
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -10,11 +8,11 @@ use std::sync::Arc;
 
 use indir_shim::format::layout::MAX_OBJECTS;
 
-use crate::resolve::error::ResolveError;
-use crate::resolve::library::{LDSO_SONAME, Library, NeedKind};
-use crate::resolve::search::Folders;
-use crate::resolve::store::{SearchList, Store};
-use crate::resolve::tokens;
+use super::error::ResolveError;
+use super::library::{LDSO_SONAME, Library, NeedKind};
+use super::search::Folders;
+use super::store::{SearchList, Store};
+use super::tokens;
 
 /// One library of a closure.
 #[derive(Clone, Debug)]
@@ -58,8 +56,8 @@ impl Closure {
 /// Finds closures with one set of `--lib-dir` folders.
 #[derive(Debug)]
 pub struct Resolver<'a> {
-    store: &'a Store,
-    lib_dirs: Arc<SearchList>,
+    pub(super) store: &'a Store,
+    pub(super) lib_dirs: Arc<SearchList>,
     origin_dirs: Vec<PathBuf>,
 }
 
@@ -98,26 +96,26 @@ impl<'a> Resolver<'a> {
 }
 
 /// Number of an object in the order of loading; the executable is 0.
-type Id = usize;
+pub(super) type Id = usize;
 
 /// An object that the walk has met.
-struct Loaded {
+pub(super) struct Loaded {
     /// `None` for ld.so, which is chosen when everything else is known.
-    library: Option<Arc<Library>>,
-    path: PathBuf,
+    pub(super) library: Option<Arc<Library>>,
+    pub(super) path: PathBuf,
     name: Vec<u8>,
-    loader: Id,
-    folders: Folders,
+    pub(super) loader: Id,
+    pub(super) folders: Folders,
     variants: Vec<PathBuf>,
 }
 
-struct Walk<'a> {
-    resolver: &'a Resolver<'a>,
+pub(super) struct Walk<'a> {
+    pub(super) resolver: &'a Resolver<'a>,
     exe: &'a Library,
-    loaded: Vec<Loaded>,
-    names: HashMap<Box<[u8]>, Id>,
+    pub(super) loaded: Vec<Loaded>,
+    pub(super) names: HashMap<Box<[u8]>, Id>,
     files: HashMap<(u64, u64), Id>,
-    ldso: Option<Id>,
+    pub(super) ldso: Option<Id>,
 }
 
 impl<'a> Walk<'a> {
@@ -198,7 +196,7 @@ impl<'a> Walk<'a> {
         self.finish(order)
     }
 
-    fn path(&self, id: Id) -> &Path {
+    pub(super) fn path(&self, id: Id) -> &Path {
         self.loaded
             .get(id)
             .map_or(Path::new(""), |loaded| &loaded.path)

@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Id, Walk};
-use crate::resolve::error::ResolveError;
-use crate::resolve::library::LDSO_SONAME;
-use crate::resolve::search::{Outcome, Searcher};
-use crate::resolve::store::{Hit, Probe};
+use super::closure::{Id, Walk};
+use super::error::ResolveError;
+use super::library::LDSO_SONAME;
+use super::search::{Outcome, Searcher};
+use super::store::{Hit, Probe};
 
 /// soname beside which ld.so is looked for first.
 const LIBC_SONAME: &[u8] = b"libc.so.6";

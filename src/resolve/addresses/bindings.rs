@@ -12,10 +12,12 @@ use std::collections::{HashMap, HashSet};
 use object::elf;
 use rayon::prelude::*;
 
-use super::lookup::{Class, Definition, Resolution, Scope};
-use super::object::{LoadedObject, RawSymbol, Rela};
-use super::relocations::{Refusal, Symbolic};
-use super::x86_64;
+use super::arch::x86_64;
+use super::class::Class;
+use super::entries::{RawSymbol, Rela};
+use super::lookup::{Definition, Resolution, Scope};
+use super::object::LoadedObject;
+use super::plan::{Refusal, Symbolic};
 
 /// What a slot holds once it is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,11 +6,9 @@
 
 use object::elf;
 
+use super::layout::PAGE;
 use super::sections::SectionTable;
 use crate::elf::{ElfFile, Segment};
-
-/// The unit of mapping; larger pages only make the spare room larger.
-pub(super) const PAGE: u64 = 4096;
 
 /// Room behind a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,3 @@
+//! What is particular to a machine.
+
+pub mod x86_64;

@@ -1,0 +1,18 @@
+//! Which address ld.so would give to a reference, once the files are known.
+//!
+//! `object` holds what ld.so keeps of a file, `lookup` finds symbols
+//! (elf/dl-lookup.c, elf/dl-reloc.c), `relocations` sorts what asks for them, and
+//! `bindings` decides for a whole closure. Only `arch` names a machine. How files
+//! are found is not known here.
+
+pub mod arch;
+pub mod bindings;
+pub mod class;
+pub mod entries;
+pub mod hash;
+pub mod lookup;
+pub mod object;
+pub mod open;
+pub mod plan;
+pub mod relocations;
+mod tables;
