@@ -12,6 +12,7 @@ pub mod exit;
 pub mod link;
 pub mod place;
 pub mod resolve;
+pub mod shell;
 pub mod table;
 pub mod update;
 pub mod verify;

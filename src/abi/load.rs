@@ -6,6 +6,7 @@ use crate::elf::{ElfError, MappedElf};
 
 use super::closure::Finder;
 use super::model::{Abi, Name};
+use super::other::Other;
 use super::parse::TextError;
 use super::text;
 use super::{Digest, read};
@@ -21,17 +22,13 @@ pub enum LoadError {
         /// What is wrong.
         error: ElfError,
     },
-    /// It is a linker script.
-    #[error(
-        "{path}: a linker script, not a library; name the library that it names (`{first}`), \
-         or use `indir stub --tree` for a whole folder",
-        path = path.display()
-    )]
-    Script {
+    /// It is something else: a program, a static archive, a linker script, …
+    #[error("{}: {}, not a shared library; {}", path.display(), other.what, other.instead)]
+    Other {
         /// The file.
         path: PathBuf,
-        /// The first file in it.
-        first: String,
+        /// What it is, and what to name instead.
+        other: Other,
     },
     /// It is ABI text with an error.
     #[error("{path}: {error}", path = path.display())]
@@ -51,7 +48,7 @@ impl LoadError {
     pub fn reason(&self) -> String {
         match self {
             Self::Elf { error, .. } => error.to_string(),
-            Self::Script { .. } => "a linker script, not a library".to_owned(),
+            Self::Other { other, .. } => format!("{}, not a shared library", other.what),
             Self::Text { error, .. } => error.to_string(),
             Self::Damaged(_) => "a damaged stub".to_owned(),
         }
@@ -73,11 +70,14 @@ pub struct Loaded {
 /// # Errors
 /// When it cannot be read or is none of library, stub and ABI text.
 pub fn load(path: &Path, finder: &Finder) -> Result<Loaded, LoadError> {
-    let bad = |error| LoadError::Elf {
-        path: path.to_owned(),
-        error,
+    let bad = |error, bytes: &[u8]| {
+        let path = path.to_owned();
+        match Other::of_error(&error, bytes) {
+            Some(other) => LoadError::Other { path, other },
+            None => LoadError::Elf { path, error },
+        }
     };
-    let file = MappedElf::open(path).map_err(bad)?;
+    let file = MappedElf::open(path).map_err(|error| bad(error, &[]))?;
     if text::is_text(file.bytes()) {
         let broken = |error| LoadError::Text {
             path: path.to_owned(),
@@ -95,19 +95,19 @@ pub fn load(path: &Path, finder: &Finder) -> Result<Loaded, LoadError> {
             missing: Vec::new(),
         });
     }
-    let elf = match file.elf() {
-        Ok(elf) => elf,
-        Err(ElfError::Text("linker script")) => {
-            let text = String::from_utf8_lossy(file.bytes());
-            let first = text.split([' ', '(', ')', ',']).find(|w| w.contains(".so"));
-            return Err(LoadError::Script {
-                path: path.to_owned(),
-                first: first.unwrap_or("…").to_owned(),
-            });
-        }
-        Err(error) => return Err(bad(error)),
+    let bytes = file.bytes();
+    let other = |other| LoadError::Other {
+        path: path.to_owned(),
+        other,
     };
-    let read::FileAbi { mut abi, stub } = read::read(&elf).map_err(bad)?;
+    if let Some(found) = Other::of_bytes(path, bytes) {
+        return Err(other(found));
+    }
+    let elf = file.elf().map_err(|error| bad(error, bytes))?;
+    if let Some(found) = Other::of_elf(path, &elf) {
+        return Err(other(found));
+    }
+    let read::FileAbi { mut abi, stub } = read::read(&elf).map_err(|error| bad(error, bytes))?;
     let missing = match stub {
         Some(digest) if abi.digest().0[..] == digest[..] => Vec::new(),
         Some(_) => return Err(LoadError::Damaged(path.to_owned())),

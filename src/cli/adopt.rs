@@ -12,6 +12,8 @@ use crate::update::{Kind, Options};
 
 /// Make prebuilt executables indirect
 #[derive(Debug, clap::Args)]
+// By name, each of them, when none is given.
+#[group(id = "where", required = true, multiple = true, args = ["output", "in_place", "undo"])]
 #[command(after_help = "\
 Examples:
   indir adopt -o ./ffmpeg /usr/bin/ffmpeg
@@ -35,7 +37,7 @@ pub struct Args {
     #[command(flatten)]
     plugins: super::update::Plugins,
     /// Write the result there: a file, or a folder that exists
-    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["in_place", "undo"])]
+    #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     /// Replace the executables; mode, owner, time and capabilities stay
     #[arg(long, conflicts_with = "output")]

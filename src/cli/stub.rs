@@ -15,17 +15,15 @@ use super::abi::{Search, load};
 
 /// Write linkable stubs that are a function of a library's ABI alone.
 #[derive(Debug, clap::Args)]
+// By name, each of them, when none is given.
+#[group(id = "from", required = true, multiple = true, args = ["libraries", "tree", "include"])]
 #[command(after_help = "Examples:
   indir stub /lib/x86_64-linux-gnu/libz.so.1 -o stubs/libz.so
   indir stub --tree glibc/lib --tree glibc-dev/lib -o stubs --floor-dir floors
   indir stub --include glibc-dev/include -o headers")]
 pub struct Args {
     /// Libraries, or ABI texts.
-    #[arg(
-        value_name = "LIB",
-        required_unless_present_any = ["tree", "include"],
-        conflicts_with_all = ["tree", "include"]
-    )]
+    #[arg(value_name = "LIB", conflicts_with_all = ["tree", "include"])]
     libraries: Vec<PathBuf>,
     /// Whole development folder: shared libraries, symlinks, linker scripts,
     /// crt objects; may be repeated, all go into one OUT.

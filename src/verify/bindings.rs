@@ -9,6 +9,7 @@ use indir_shim::format::table::Table;
 use super::context::Context;
 use super::finding::{Findings, Kind};
 use crate::resolve::Resolver;
+use crate::shell::quoted;
 use crate::table::{Inputs, TableFile};
 use crate::update::bindings::ClosureBindings;
 
@@ -40,8 +41,8 @@ impl Context<'_> {
                 Some(now) if now == bytes => {}
                 // An update would take them for good.
                 Some(_) => {
-                    let remove = format!("rm {}", super::finding::quoted(&path));
-                    let update = format!("indir update {}", super::finding::quoted(self.exe));
+                    let remove = format!("rm {}", quoted(&path));
+                    let update = format!("indir update {}", quoted(self.exe));
                     findings.push(
                         Kind::Broken,
                         &path,

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, eaccess};
 
+use crate::shell::quoted;
+
 /// What kind of thing is wrong: one word, for programs that read JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -96,16 +98,5 @@ impl Findings<'_> {
             why: why.into(),
             mend,
         });
-    }
-}
-
-/// `path` as an argument of a shell's command.
-pub(super) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

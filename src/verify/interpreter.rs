@@ -7,9 +7,10 @@ use std::path::Path;
 use indir_shim::format::table::Table;
 
 use super::context::{Context, State};
-use super::finding::{Findings, Kind, quoted};
+use super::finding::{Findings, Kind};
 use super::table::path_of;
 use crate::artefacts;
+use crate::shell::quoted;
 
 /// How the names of all shims begin.
 const SHIM: &str = "ld-indir-";

@@ -9,9 +9,10 @@ use indir_shim::format::layout::PLAN_BOUND;
 use indir_shim::format::table::Table;
 
 use super::context::Context;
-use super::finding::{Findings, Kind, quoted};
+use super::finding::{Findings, Kind};
 use crate::elf::Identity;
 use crate::resolve::files::store::Probe;
+use crate::shell::quoted;
 use crate::table::TableFile;
 use crate::update::{self, Options, PlanError, Planner};
 

@@ -14,9 +14,10 @@ use indir_shim::format::table::Table;
 use indir_shim::secure::Trust;
 
 use super::context::Context;
-use super::finding::{Findings, Kind, quoted};
+use super::finding::{Findings, Kind};
 use super::table::path_of;
 use crate::elf::is_privileged;
+use crate::shell::quoted;
 use crate::table::SEPARATOR;
 
 const STICKY: u32 = 0o1000;

@@ -153,3 +153,20 @@ fn programs_of_the_system_print_what_they_printed() {
         same(original, &ours, &["--version"]);
     }
 }
+
+#[test]
+fn every_place_for_the_result_is_named_when_none_is_given() {
+    let dir = Scratch::new();
+    let exe = dir.file("program", "untouched");
+    let ran = adopt([exe.as_os_str()]);
+    ran.exits(2).err_has("<--output <OUT>|--in-place|--undo>");
+    adopt(["--help"]).success().out_has("--in-place");
+    assert_eq!(std::fs::read(&exe).unwrap(), b"untouched");
+    let both = ["-o".as_ref(), exe.as_os_str(), "--in-place".as_ref()];
+    adopt(both.into_iter().chain([exe.as_os_str()])).exits(2);
+    // As of old: undone there, not here.
+    let undone = dir.join("undone");
+    let there = ["--undo".as_ref(), "-o".as_ref(), undone.as_os_str()];
+    let ran = adopt(there.into_iter().chain([exe.as_os_str()]));
+    ran.exits(1).err_has("program").err_is_one_line();
+}

@@ -10,7 +10,7 @@ use indir::stub::{exercise, stub};
 
 use crate::support::{Scratch, cc, indir, run, system_lib};
 
-fn build(scratch: &Scratch, name: &str, source: &str, flags: &[&str]) -> PathBuf {
+pub(super) fn build(scratch: &Scratch, name: &str, source: &str, flags: &[&str]) -> PathBuf {
     let file = scratch.file(format!("{name}.c"), source);
     let out = scratch.join(format!("{name}.so"));
     let fixed = ["-shared", "-fPIC", "-nostdlib", "-o"];
@@ -24,7 +24,7 @@ fn build(scratch: &Scratch, name: &str, source: &str, flags: &[&str]) -> PathBuf
     out
 }
 
-const SMALL: &str = "int f(void) { return 1; } int a[3] = {1}; extern int b __attribute__((alias(\"a\")));\n\
+pub(super) const SMALL: &str = "int f(void) { return 1; } int a[3] = {1}; extern int b __attribute__((alias(\"a\")));\n\
     __thread int t; const char s[] = \"s\"; int need(void); int g(void) { return need(); }\n";
 
 fn small(scratch: &Scratch) -> Vec<Vec<u8>> {
@@ -114,69 +114,6 @@ fn every_library_of_the_system_is_read() {
         count += 1;
     }
     assert!(count > 100, "{count}");
-}
-
-#[test]
-fn one_line_for_what_is_no_library() {
-    let scratch = Scratch::new();
-    let refuse = |path: &Path, what: &str| {
-        for arguments in [["abi", "dump"], ["abi", "diff"]] {
-            let mut command = indir();
-            command.args(arguments).arg(path);
-            if arguments[1] == "diff" {
-                command.arg(path);
-            }
-            run(&mut command).exits(1).err_is_one_line().err_has(what);
-        }
-        let out = scratch.join("never.so");
-        run(indir().args(["abi", "floor"]).arg(path).arg("-o").arg(&out))
-            .exits(1)
-            .err_is_one_line()
-            .err_has(what);
-        run(indir().arg("stub").arg(path).arg("-o").arg(&out))
-            .exits(1)
-            .err_is_one_line()
-            .err_has(what);
-        assert!(!out.exists());
-    };
-    refuse(&scratch.join("nothing.so"), "nothing.so: No such file");
-    refuse(scratch.path(), "directory");
-    refuse(&scratch.file("empty.so", ""), "not an ELF file");
-    refuse(&scratch.file("text.so", "hello\n"), "not an ELF file");
-    refuse(&scratch.file("run.so", "#!/bin/sh\n"), "a script");
-    refuse(
-        &scratch.file("libc.so", "/* GNU ld script */ GROUP ( /lib/libc.so.6 )\n"),
-        "linker script",
-    );
-    refuse(
-        &scratch.file("bad.abi", "indir-abi 1\nmachine x86_64\nnonsense\n"),
-        "line 3",
-    );
-    let object = scratch.join("object.o");
-    let source = scratch.file("o.c", "int x;\n");
-    cc([
-        "-c".as_ref(),
-        source.as_os_str(),
-        "-o".as_ref(),
-        object.as_os_str(),
-    ]);
-    refuse(&object, "not an executable or a shared object");
-    let program = scratch.join("static");
-    let source = scratch.file("m.c", "int main(void) { return 0; }\n");
-    cc([
-        "-static".as_ref(),
-        source.as_os_str(),
-        "-o".as_ref(),
-        program.as_os_str(),
-    ]);
-    refuse(&program, "no dynamic section");
-    let stub = scratch.join("damaged.so");
-    let library = build(&scratch, "good", SMALL, &["-Wl,-soname,good.so"]);
-    run(indir().arg("stub").arg(&library).arg("-o").arg(&stub)).success();
-    let mut bytes = std::fs::read(&stub).unwrap();
-    let at = bytes.windows(8).position(|w| w == b"good.so\0").unwrap();
-    bytes[at] = b'f';
-    refuse(&scratch.file("damaged.so", bytes), "a damaged stub");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod facts;
 mod floor;
 mod headers;
 mod link;
+mod no_library;
 mod oracle;
 mod programs;
 mod replaced;

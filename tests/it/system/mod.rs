@@ -5,6 +5,7 @@ mod corpus;
 mod demo;
 mod imports;
 mod programs;
+mod scripts;
 mod swap;
 mod toolchain;
 mod whole;
