@@ -41,8 +41,9 @@ fetch_source() {
 # fetch_crate NAME VERSION: a program of crates.io with the sources of all that it is
 # made of, as its own Cargo.lock names them, so that it builds without a network.
 fetch_crate() {
-    new=$cache/nix-src/.new
-    rm -rf "$new"
+    # Not below this project, or cargo takes it for a member of our workspace.
+    new=$(mktemp -d)
+    chmod 755 "$new"
     mkdir -p "$new/ask/src"
     printf '[package]\nname = "ask"\nversion = "0.0.0"\n[workspace]\n[dependencies]\n%s = "=%s"\n' \
         "$1" "$2" >"$new/ask/Cargo.toml"
