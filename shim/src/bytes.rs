@@ -9,7 +9,7 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::slice;
 
-use crate::arch::copy;
+use crate::arch::{clear, copy};
 
 /// Copies `from` into `to` at `at`; `None` if it does not fit.
 pub fn put(to: &mut [u8], at: usize, from: &[u8]) -> Option<()> {
@@ -47,6 +47,19 @@ pub unsafe fn string(text: *const u8) -> &'static CStr {
         }
         CStr::from_bytes_with_nul_unchecked(slice::from_raw_parts(text, len + 1))
     }
+}
+
+/// Gives `push` the digits of `number`; `None` as soon as `push` says so.
+pub fn decimal(number: u32, mut push: impl FnMut(&[u8]) -> Option<()>) -> Option<()> {
+    let mut divisor = 1_000_000_000;
+    while divisor > 1 && number < divisor {
+        divisor /= 10;
+    }
+    while divisor != 0 {
+        push(&[b'0' + (number / divisor % 10) as u8])?;
+        divisor /= 10;
+    }
+    Some(())
 }
 
 /// Up to `N` bytes on the stack.
@@ -95,10 +108,33 @@ impl<const N: usize> Buffer<N> {
         Some(())
     }
 
+    /// Takes `byte` away again, if it was pushed last.
+    pub fn pop(&mut self, byte: u8) {
+        if self.bytes().last() == Some(&byte) {
+            self.len -= 1;
+        }
+    }
+
     /// Everything pushed, as a C string; `None` unless its only NUL is the
     /// last byte pushed.
     pub fn text(&self) -> Option<&CStr> {
         text(self.bytes())
+    }
+
+    /// Lets `fill` write into zeroed room for `N` bytes, in place of what was
+    /// there; it returns how many it wrote.
+    pub fn fill_from<E>(
+        &mut self,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        // SAFETY: all `N` bytes belong to the buffer, which is borrowed exclusively.
+        let room = unsafe {
+            let start = self.bytes.as_mut_ptr().cast::<u8>();
+            clear(start, N);
+            slice::from_raw_parts_mut(start, N)
+        };
+        self.len = fill(room)?.min(N);
+        Ok(())
     }
 
     /// Lets `fill` write at most `N` bytes at the address that it is given, in

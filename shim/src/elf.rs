@@ -101,6 +101,10 @@ pub mod dt {
     pub const PLTRELSZ: u64 = 2;
     /// The string table.
     pub const STRTAB: u64 = 5;
+    /// The symbol table.
+    pub const SYMTAB: u64 = 6;
+    /// The GNU hash table.
+    pub const GNU_HASH: u64 = 0x6fff_fef5;
     /// Relocations with addend.
     pub const RELA: u64 = 7;
     /// Size of these relocations in bytes.
@@ -117,6 +121,24 @@ pub mod dt {
     pub const PREINIT_ARRAY: u64 = 32;
     /// Size of that array in bytes.
     pub const PREINIT_ARRAYSZ: u64 = 33;
+}
+
+/// An entry of the symbol table.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Sym {
+    /// Offset of its name in the string table.
+    pub name: u32,
+    /// Binding and type.
+    pub info: u8,
+    /// Visibility.
+    pub other: u8,
+    /// Section.
+    pub section: u16,
+    /// Address, relative to the load address.
+    pub value: u64,
+    /// Size in bytes.
+    pub size: u64,
 }
 
 /// `Ehdr::kind` of a shared object.

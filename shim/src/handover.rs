@@ -32,6 +32,10 @@ pub struct Handover {
     pub debug: bool,
     /// AT_SECURE is set.
     pub secure: bool,
+    /// The effective user.
+    pub euid: u32,
+    /// The owner of the table.
+    pub owner: u32,
 }
 
 /// Bytes of zeroed memory that the binder gets: addresses of all objects, and

@@ -20,5 +20,7 @@ pub mod format;
 pub mod handover;
 pub mod interp;
 pub mod message;
+pub mod quote;
 pub mod secure;
 pub mod sys;
+pub mod trust;

@@ -6,7 +6,8 @@
 
 use core::ffi::CStr;
 
-use crate::bytes::Buffer;
+use crate::bytes::{Buffer, decimal};
+use crate::quote;
 use crate::sys;
 
 /// Longest line in bytes; what goes beyond it is cut.
@@ -28,9 +29,29 @@ impl Line {
         self.add(text.as_bytes())
     }
 
-    /// Adds a path or a name.
+    /// Adds a path or a name, for people.
     pub fn name(&mut self, name: &CStr) -> &mut Self {
-        self.add(name.to_bytes())
+        quote::shown(name.to_bytes(), |part| {
+            self.add(part);
+        });
+        self
+    }
+
+    /// Adds a path or a name as a word of a command.
+    pub fn word(&mut self, name: &CStr) -> &mut Self {
+        quote::shell(name.to_bytes(), |part| {
+            self.add(part);
+        });
+        self
+    }
+
+    /// Adds a number in decimal.
+    pub fn number(&mut self, number: u32) -> &mut Self {
+        let _all = decimal(number, |digits| {
+            self.add(digits);
+            Some(())
+        });
+        self
     }
 
     #[inline(never)]

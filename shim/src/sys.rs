@@ -14,15 +14,33 @@ pub struct Errno(pub i32);
 
 /// `ENOENT`.
 pub const ENOENT: Errno = Errno(2);
+/// `EMFILE`.
+pub const EMFILE: Errno = Errno(24);
+/// `ELOOP`.
+pub const ELOOP: Errno = Errno(40);
 
 impl Errno {
+    /// Whether nothing has the name that was asked for: ENOENT, ENOTDIR.
+    pub const fn is_absent(self) -> bool {
+        matches!(self.0, 2 | 20)
+    }
+
+    /// Whether a filter forbids the call itself: EPERM, ENOSYS.
+    pub const fn is_forbidden(self) -> bool {
+        matches!(self.0, 1 | 38)
+    }
+
     /// What went wrong, for the errors that starting a program can meet.
     pub const fn message(self) -> &'static str {
         match self.0 {
             1 | 38 => "a sandbox forbids it",
             2 => "no such file",
+            12 => "out of memory",
             13 => "permission denied",
+            20 => "a part of its path is no folder",
             21 => "it is a folder",
+            23 => "too many open files in the system",
+            24 => "too many open files (ulimit -n)",
             36 => "its name is too long",
             40 => "too many symbolic links",
             _ => "it cannot be read",
@@ -41,13 +59,31 @@ fn check(result: isize) -> Result<usize, Errno> {
 /// Longest path handled, in bytes, with its NUL (PATH_MAX).
 pub const PATH: usize = 4096;
 
-const O_CLOEXEC: usize = 0o2_000_000;
+/// Flags of openat(2) (Linux uapi asm-generic/fcntl.h; those that differ between
+/// machines are in [`crate::arch::open`]).
+pub mod open {
+    pub use crate::arch::open::{DIRECTORY, NOFOLLOW};
+    /// `O_CLOEXEC`.
+    pub const CLOEXEC: usize = 0o2_000_000;
+    /// `O_NONBLOCK`: a FIFO does not wait for a writer, nor a device for a carrier.
+    pub const NONBLOCK: usize = 0o4_000;
+    /// `O_NOCTTY`: a terminal does not become the controlling one.
+    pub const NOCTTY: usize = 0o400;
+    /// `O_PATH`: a place in the file system, nothing of the file itself.
+    pub const PATH: usize = 0o10_000_000;
+}
 
-/// Opens `path` for reading.
+/// Opens `path` for reading; never waits.
 pub fn open(path: &CStr) -> Result<usize, Errno> {
     const AT_FDCWD: usize = -100_isize as usize;
+    open_at(AT_FDCWD, path, open::NONBLOCK | open::NOCTTY)
+}
+
+/// openat(2) with `O_CLOEXEC`.
+pub fn open_at(folder: usize, path: &CStr, flags: usize) -> Result<usize, Errno> {
+    let flags = flags | open::CLOEXEC;
     // SAFETY: `path` is NUL-terminated.
-    check(unsafe { syscall3(nr::OPENAT, AT_FDCWD, path.as_ptr() as usize, O_CLOEXEC) })
+    check(unsafe { syscall3(nr::OPENAT, folder, path.as_ptr() as usize, flags) })
 }
 
 /// Reads at most `buffer.len()` bytes.
@@ -113,6 +149,13 @@ pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
     check(unsafe { syscall3(nr::READLINK, path, to, buffer.len()) })
 }
 
+/// The target of the symbolic link that is open with `O_PATH`; no NUL.
+pub fn readlink_at(link: usize, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let (empty, to) = (c"".as_ptr() as usize, buffer.as_mut_ptr() as usize);
+    // SAFETY: at most `buffer.len()` bytes are written.
+    check(unsafe { syscall6(nr::READLINKAT, [link, empty, to, buffer.len(), 0, 0]) })
+}
+
 /// Whether `path` exists (access(2) with F_OK). Where a filter of system calls
 /// forbids to ask (EPERM, ENOSYS), it may: ld.so will see.
 pub fn exists(path: &CStr) -> Result<(), Errno> {
@@ -132,11 +175,23 @@ pub fn stat(path: &CStr) -> Result<Stat, Errno> {
     Ok(stat)
 }
 
-/// fstat(2).
+/// fstat(2). A filter of system calls may know only the call that glibc's
+/// fstat makes, which depends on its release: newfstatat since 2.33.
 pub fn fstat(fd: usize) -> Result<Stat, Errno> {
+    const AT_EMPTY_PATH: usize = 0x1000;
     let mut stat = Stat::zero();
+    let to = (&raw mut stat) as usize;
     // SAFETY: `stat` has the kernel's layout.
-    check(unsafe { syscall3(nr::FSTAT, fd, (&raw mut stat) as usize, 0) })?;
+    match check(unsafe { syscall3(nr::FSTAT, fd, to, 0) }) {
+        Err(error) if error.is_forbidden() => {
+            let args = [fd, c"".as_ptr() as usize, to, AT_EMPTY_PATH, 0, 0];
+            // SAFETY: as above.
+            check(unsafe { syscall6(nr::NEWFSTATAT, args) })?;
+        }
+        other => {
+            other?;
+        }
+    }
     Ok(stat)
 }
 

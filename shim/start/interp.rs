@@ -16,6 +16,16 @@ mod memory;
 use indir_shim::interp::arena::original;
 use indir_shim::interp::start::start;
 
+// `indir_shim::format::note::TYPE_SHIM`: no shim takes this file for an ld.so.
+core::arch::global_asm!(
+    ".section .note.indir, \"a\", @note",
+    ".balign 4",
+    ".long 6, 0, 3",
+    ".asciz \"indir\"",
+    ".balign 4",
+    ".previous",
+);
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe extern "C" {

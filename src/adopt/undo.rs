@@ -115,8 +115,9 @@ pub(super) fn check_trust(place: &Place, adopted: &[u8]) -> anyhow::Result<()> {
         && let Err(reason) = indir_shim::secure::Trust::nothing().check(&text)
     {
         bail!(
-            "it is privileged, and `{}` is not to be trusted: {reason}",
-            path.display()
+            "it is privileged, and `{}` is not to be trusted: {}",
+            path.display(),
+            reason.message()
         );
     }
     Ok(())

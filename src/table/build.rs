@@ -23,7 +23,7 @@ use crate::elf::Identity;
 pub struct ObjectSpec {
     /// Name under which the closure asks for it.
     pub soname: Vec<u8>,
-    /// Absolute path of its file.
+    /// Path of its file: absolute, or below `$ORIGIN`, the executable's folder.
     pub path: PathBuf,
     /// Content of that file.
     pub identity: Identity,
@@ -48,6 +48,10 @@ pub struct TableSpec {
     pub objects: Vec<ObjectSpec>,
     /// Folders for what is asked for later, joined by `:`.
     pub search: Vec<u8>,
+    /// How many of its bytes LD_LIBRARY_PATH comes behind: whole folders.
+    pub search_fixed: u16,
+    /// `SEARCH_` bits of [`indir_shim::format::layout`].
+    pub flags: u8,
     /// The search inputs, in the form of [`super::Inputs`].
     pub inputs: Vec<u8>,
     /// SHA-256 of what the closure needs of its libraries.
@@ -83,6 +87,8 @@ impl TableSpec {
             ldso_identity: self.ldso_identity.to_raw(),
             ldso_span: Le32::new(self.ldso_span),
             ldso_r_debug: Le32::new(self.ldso_r_debug),
+            flags: self.flags,
+            search_fixed: Le16::new(self.search_fixed),
             ..Header::default()
         };
         if self.exe_id.is_empty() || self.exe_id.len() > ID_LEN {
@@ -147,7 +153,7 @@ impl TableSpec {
 }
 
 fn path(strings: &mut Strings, path: &std::path::Path) -> Result<Str, BuildError> {
-    if !path.is_absolute() {
+    if !path.is_absolute() && !path.starts_with("$ORIGIN") {
         return Err(BuildError::Relative(path.to_owned()));
     }
     strings.add(path.as_os_str().as_bytes())

@@ -206,6 +206,8 @@ impl<'a> Planner<'a> {
             ldso_r_debug: facts.r_debug,
             objects: objects.collect(),
             search: folders::join(search),
+            search_fixed: 0,
+            flags: 0,
             inputs: inputs.to_text(),
             abi_digest: abi_digest(exe, closure),
             binder: None,

@@ -66,18 +66,18 @@ fn check_privileged(files: &BTreeSet<&Path>, folders: &[&Path], findings: &mut F
         if let Err(reason) = trust.check(&text) {
             let folders = file.parent().unwrap_or(Path::new("/"));
             let in_folder = Trust::nothing()
-                .check_folders(folder_bytes(folders))
+                .check_folder(folder_bytes(folders))
                 .is_err();
             if in_folder {
                 found(path_of(trust.last()).to_owned(), OTHERS_CAN_WRITE);
             } else {
-                found(file.to_owned(), reason);
+                found(file.to_owned(), reason.message());
             }
         }
     }
     for &folder in folders.iter().filter(|folder| folder.is_dir()) {
         let mut trust = Trust::nothing();
-        if trust.check_folders(folder_bytes(folder)).is_err() {
+        if trust.check_folder(folder_bytes(folder)).is_err() {
             found(path_of(trust.last()).to_owned(), OTHERS_CAN_WRITE);
         }
     }

@@ -23,8 +23,9 @@ use crate::format::bindings_layout::{OBJECT_KEEPS_JUMP, OBJECT_PROBE, Rela, SUFF
 use crate::format::table::Table;
 use crate::handover::{Handover, TAG};
 use crate::message::Line;
-use crate::secure::check_file;
+use crate::secure::{Denied, check_file};
 use crate::sys::{self, PATH, map};
+use crate::trust::{Doubt, counts};
 
 /// Most writable segments of one object; linkers make one or two.
 const SEGMENTS: usize = 4;
@@ -110,7 +111,10 @@ fn map_file(handover: &Handover) -> Result<&'static [u8], &'static str> {
     let stat = sys::fstat(fd).map_err(|e| e.message())?;
     if handover.secure {
         // Its folder is the table's, which the shim has looked at.
-        check_file(&stat)?;
+        check_file(&stat).map_err(Denied::message)?;
+    } else {
+        let ours = |uid| uid == handover.euid || uid == handover.owner;
+        counts(stat.mode, stat.uid, ours).map_err(Doubt::message)?;
     }
     let len = stat.size();
     let flags = map::PRIVATE | map::POPULATE;

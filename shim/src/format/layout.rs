@@ -9,9 +9,9 @@ use crate::format::record::{Le16, Le32, record};
 /// First eight bytes of every table.
 pub const MAGIC: [u8; 8] = *b"INDIRTBL";
 /// Format version that this source reads and writes.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Longest table that any reader accepts, in bytes.
-pub const MAX_TABLE: usize = 256 * 1024;
+pub const MAX_TABLE: usize = 1024 * 1024;
 /// Most objects that a table may name.
 pub const MAX_OBJECTS: usize = 2048;
 /// Bytes kept of a build-id: all of a SHA-1 one, the start of a longer one.
@@ -27,6 +27,16 @@ pub const OBJECT_LDSO: u8 = 1;
 /// `Object::flags`: ld.so shall search by soname, because a glibc-hwcaps
 /// variant may suit the processor better than the file at `path`.
 pub const OBJECT_SEARCH: u8 = 2;
+/// `Object::flags`: DT_RPATH of the executable named it, so that LD_LIBRARY_PATH
+/// does not replace it.
+pub const OBJECT_FIXED: u8 = 4;
+/// `Object::flags`: it belongs to the build of glibc that ld.so is of, and
+/// LD_LIBRARY_PATH replaces it only together with that ld.so.
+pub const OBJECT_GLIBC: u8 = 8;
+
+/// `Header::flags`: `search` becomes DT_RUNPATH, which what is loaded later does
+/// not inherit, instead of DT_RPATH.
+pub const SEARCH_OWN: u8 = 1;
 
 /// `Identity::kind`: nothing is known.
 pub const IDENTITY_NONE: u8 = 0;
@@ -63,7 +73,8 @@ record! {
     pub struct Object, 35 bytes {
         /// Name under which the closure asks for it (a DT_NEEDED string).
         pub soname: Str,
-        /// Absolute path of the file that provides it.
+        /// Path of the file that provides it: absolute, or beginning with
+        /// `$ORIGIN/`, which stands for the executable's folder.
         pub path: Str,
         /// Content of that file when the table was written.
         pub identity: Identity,
@@ -74,7 +85,7 @@ record! {
 
 record! {
     /// Start of the table.
-    pub struct Header, 146 bytes {
+    pub struct Header, 149 bytes {
         /// [`MAGIC`].
         pub magic: [u8; 8],
         /// [`VERSION`]; a reader refuses any other.
@@ -100,7 +111,7 @@ record! {
         pub digest: [u8; 16],
         /// SHA-256 of the sorted list of what the closure needs of its libraries.
         pub abi_digest: [u8; 32],
-        /// Absolute path of ld.so.
+        /// Path of ld.so, as an object's.
         pub ldso: Str,
         /// Content of ld.so when the table was written.
         pub ldso_identity: Identity,
@@ -108,11 +119,16 @@ record! {
         pub ldso_span: Le32,
         /// Offset of `_r_debug` from ld.so's load address; 0 if unknown.
         pub ldso_r_debug: Le32,
-        /// Folders for libraries that are asked for later, joined by `:` (DT_RPATH).
+        /// Folders for libraries that are asked for later, joined by `:` (DT_RPATH,
+        /// or DT_RUNPATH with [`SEARCH_OWN`]).
         pub search: Str,
         /// The search inputs that made the table, for `indir update` to repeat.
         pub inputs: Str,
         /// Absolute path of the binder; absent in a direct plan.
         pub binder: Str,
+        /// `SEARCH_` bits.
+        pub flags: u8,
+        /// How many bytes of `search` LD_LIBRARY_PATH comes behind: whole folders.
+        pub search_fixed: Le16,
     }
 }

@@ -1,10 +1,15 @@
 //! The notes of an executable: where its table is, and what identifies it.
 //!
-//! The `indir` note (type 1) holds an id of [`ID_LEN`] bytes and a
-//! NUL-terminated table reference. A zero id means "use the GNU build-id". The
-//! reference is an absolute path or begins with `$ORIGIN`, and may contain
-//! `$ID`, which stands for the id in lower-case hexadecimal.
+//! The `indir` note (type 1) holds an id of [`ID_LEN`] bytes, and then strings
+//! that end in NUL: a table reference, the interpreter that the link asked for,
+//! further references. A zero id means "use the GNU build-id". A reference is an
+//! absolute path or begins with `$ORIGIN`, and may contain `$ID`, which stands
+//! for the id in lower-case hexadecimal. The interpreter is an absolute path, or
+//! empty where there is none (any more: `indir seal`). Empty strings after it
+//! are room for more.
 //! Layout of a note: gABI, "Note Section".
+
+use core::ffi::CStr;
 
 use crate::format::layout::ID_LEN;
 
@@ -15,10 +20,15 @@ pub const TYPE: u32 = 1;
 /// Type of the note that marks a stub: a library to link against, never to
 /// load. Its content is the ABI digest.
 pub const TYPE_STUB: u32 = 2;
+/// Type of the note that marks a shim, which cannot serve as ld.so.
+pub const TYPE_SHIM: u32 = 3;
 /// Name of the section in linker inputs.
 pub const SECTION: &str = ".note.indir";
 /// Reference that `indir-ld` writes unless told otherwise.
 pub const DEFAULT_REFERENCE: &str = "$ORIGIN/.indir/$ID";
+/// Beside an executable in a folder where everybody may make files, the tables
+/// of one owner's programs are in this, followed by the owner's number.
+pub const OWNERS_FOLDER: &str = "/.indir.";
 /// Longest reference, in bytes.
 pub const MAX_REFERENCE: usize = 3072;
 
@@ -30,12 +40,18 @@ const NT_GNU_BUILD_ID: u32 = 3;
 pub struct Notes<'a> {
     /// The table reference, without NUL; `None` if there is no `indir` note.
     pub reference: Option<&'a [u8]>,
+    /// The interpreter for a start without any table; its NUL is there.
+    pub interpreter: Option<&'a CStr>,
+    /// What follows the interpreter, see [`Notes::places`].
+    more: &'a [u8],
     /// The id of the `indir` note, unless it is zero.
     pub own_id: Option<&'a [u8]>,
     /// The GNU build-id, cut to [`ID_LEN`] bytes.
     pub build_id: Option<&'a [u8]>,
     /// The ABI digest, if the file is a stub.
     pub stub: Option<&'a [u8]>,
+    /// The file is a shim.
+    pub shim: bool,
     /// An `indir` note was found that is not well-formed.
     pub malformed: bool,
 }
@@ -46,18 +62,29 @@ impl<'a> Notes<'a> {
         self.own_id.or(self.build_id)
     }
 
+    /// Further references to tables, in the order in which they are tried.
+    pub fn places(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.more
+            .split(|&b| b == 0)
+            .filter(|place| !place.is_empty())
+    }
+
     /// Adds what the notes in `bytes` say: the content of one PT_NOTE segment
     /// with alignment `align` (4 or 8; gABI allows both).
     pub fn scan(&mut self, mut bytes: &'a [u8], align: usize) {
         while let Some((note, rest)) = next(bytes, align) {
             if note.owner == OWNER && note.kind == TYPE {
                 match parse_own(note.desc) {
-                    Some((id, reference)) => {
-                        self.reference = Some(reference);
-                        self.own_id = id;
+                    Some(own) => {
+                        self.reference = Some(own.reference);
+                        self.own_id = own.id;
+                        self.interpreter = own.interpreter;
+                        self.more = own.more;
                     }
                     None => self.malformed = true,
                 }
+            } else if note.owner == OWNER && note.kind == TYPE_SHIM {
+                self.shim = true;
             } else if note.owner == OWNER && note.kind == TYPE_STUB {
                 self.stub = Some(note.desc);
             } else if note.owner == GNU_OWNER && note.kind == NT_GNU_BUILD_ID {
@@ -117,20 +144,49 @@ fn split(bytes: &[u8]) -> Option<(Note<'_>, &[u8])> {
     Some((note, bytes.get(next..).unwrap_or(&[])))
 }
 
-fn parse_own(desc: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+/// The content of an `indir` note.
+struct Own<'a> {
+    id: Option<&'a [u8]>,
+    reference: &'a [u8],
+    interpreter: Option<&'a CStr>,
+    more: &'a [u8],
+}
+
+/// The string at the start of `bytes`, with its NUL, and what follows it.
+fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = bytes.iter().position(|&b| b == 0)?;
+    bytes.split_at_checked(len + 1)
+}
+
+fn parse_own(desc: &[u8]) -> Option<Own<'_>> {
     let (id, rest) = desc.split_at_checked(ID_LEN)?;
-    let len = rest.iter().position(|&b| b == 0)?;
-    let reference = rest.get(..len)?;
-    let known = reference.starts_with(b"/") || reference.starts_with(b"$ORIGIN/");
-    if !known || reference.len() > MAX_REFERENCE {
+    let (reference, rest) = string(rest)?;
+    let reference = reference.strip_suffix(b"\0")?;
+    if !is_reference(reference) {
         return None;
     }
-    let id = if id.iter().all(|&b| b == 0) {
-        None
-    } else {
-        Some(id)
+    // Notes of older versions end here.
+    let (interpreter, more) = string(rest).unwrap_or((b"\0", rest));
+    let interpreter = match interpreter {
+        [0] => None,
+        [b'/', ..] if interpreter.len() <= MAX_REFERENCE => crate::bytes::text(interpreter),
+        _ => return None,
     };
-    Some((id, reference))
+    let mut places = more.split(|&b| b == 0);
+    if !places.all(|place| place.is_empty() || is_reference(place)) {
+        return None;
+    }
+    Some(Own {
+        id: (!id.iter().all(|&b| b == 0)).then_some(id),
+        reference,
+        interpreter,
+        more,
+    })
+}
+
+/// Whether `text` may be a reference to a table.
+pub fn is_reference(text: &[u8]) -> bool {
+    (text.starts_with(b"/") || text.starts_with(b"$ORIGIN/")) && text.len() <= MAX_REFERENCE
 }
 
 /// Expands `reference` into `out`: `$ORIGIN` at its start becomes `origin`,
@@ -151,7 +207,7 @@ pub fn expand(reference: &[u8], origin: &[u8], id: &[u8], out: &mut [u8]) -> Opt
     while let Some((&byte, tail)) = rest.split_first() {
         if let Some(after) = rest.strip_prefix(b"$ID") {
             for &byte in id {
-                put(&[hex(byte >> 4), hex(byte & 15)])?;
+                put(&hex(byte))?;
             }
             rest = after;
         } else {
@@ -163,12 +219,16 @@ pub fn expand(reference: &[u8], origin: &[u8], id: &[u8], out: &mut [u8]) -> Opt
     Some(len - 1)
 }
 
-const fn hex(nibble: u8) -> u8 {
-    if nibble < 10 {
-        b'0' + nibble
-    } else {
-        b'a' + nibble - 10
+/// `byte` in two lower-case hexadecimal digits.
+pub const fn hex(byte: u8) -> [u8; 2] {
+    const fn digit(nibble: u8) -> u8 {
+        if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'a' + nibble - 10
+        }
     }
+    [digit(byte >> 4), digit(byte & 15)]
 }
 
 #[cfg(test)]

@@ -99,10 +99,18 @@ impl<'a> Table<'a> {
             return false;
         }
         let scanned = |s: Str| self.raw_string(s).and_then(text);
-        let absolute = |s: Str| scanned(s).is_some_and(|s| s.to_bytes().first() == Some(&b'/'));
+        let absolute = |s: Str| {
+            scanned(s).is_some_and(|s| {
+                matches!(
+                    s.to_bytes(),
+                    [b'/', ..] | [b'$', b'O', b'R', b'I', b'G', b'I', b'N', b'/', ..]
+                )
+            })
+        };
         let optional = |s: Str| s.offset.get() == 0 || scanned(s).is_some();
         if !absolute(h.ldso)
             || !optional(h.search)
+            || !self.search_is_consistent()
             || !optional(h.inputs)
             || !(absolute(h.binder) || (h.plan != PLAN_BOUND && h.binder.offset.get() == 0))
         {
@@ -121,6 +129,13 @@ impl<'a> Table<'a> {
             index += 1;
         }
         true
+    }
+
+    /// What LD_LIBRARY_PATH comes behind ends where a folder ends.
+    fn search_is_consistent(&self) -> bool {
+        let fixed = self.header.search_fixed.get() as usize;
+        let search = self.raw_string(self.header.search).unwrap_or(b"\0");
+        fixed == 0 || matches!(search.get(fixed), Some(b':' | 0))
     }
 
     /// The string that `s` names, with its NUL; `None` if absent or outside of

@@ -11,7 +11,7 @@ use core::slice;
 
 use crate::arch::{MACHINE, clear};
 use crate::bytes::Buffer;
-use crate::elf::{ET_DYN, Ehdr, Phdr, pf, pt};
+use crate::elf::{Dyn, ET_DYN, Ehdr, Phdr, Sym, dt, pf, pt};
 use crate::format::note::Notes;
 use crate::sys::{self, Errno, map};
 
@@ -31,6 +31,74 @@ pub struct Mapped {
     pub entry: usize,
     /// Descriptor that is still open.
     pub fd: usize,
+    /// Its PT_DYNAMIC.
+    dynamic: Option<Phdr>,
+    /// End of its last segment, from `base`.
+    span: u64,
+}
+
+impl Mapped {
+    /// Address of the variable `name`, whose GNU hash is `hash`, if ld.so
+    /// exports it. Nothing of ld.so is relocated yet.
+    #[cold]
+    #[inline(never)]
+    pub fn variable(&self, name: &[u8], hash: u32) -> Option<usize> {
+        let dynamic = self.dynamic?;
+        let mut hashes = 0;
+        let mut symbols = 0;
+        let mut strings = 0;
+        let mut at = dynamic.vaddr;
+        loop {
+            let entry = self.get::<Dyn>(at)?;
+            match entry.tag {
+                dt::NULL => break,
+                dt::GNU_HASH => hashes = entry.value,
+                dt::SYMTAB => symbols = entry.value,
+                dt::STRTAB => strings = entry.value,
+                _ => {}
+            }
+            at = at.wrapping_add(size_of::<Dyn>() as u64);
+        }
+        // elf/dl-lookup.c; the section is described in binutils' bfd/elflink.c.
+        let [buckets, first, words, _] = *self.get::<[u32; 4]>(hashes)?;
+        let table = hashes.wrapping_add(16 + 8 * u64::from(words));
+        let bucket = hash.checked_rem(buckets)?;
+        let mut index = *self.get::<u32>(table.wrapping_add(4 * u64::from(bucket)))?;
+        loop {
+            let place = index.checked_sub(first)?;
+            let chain = 4 * (u64::from(buckets) + u64::from(place));
+            let value = *self.get::<u32>(table.wrapping_add(chain))?;
+            let offset = size_of::<Sym>() as u64 * u64::from(index);
+            let symbol = self.get::<Sym>(symbols.wrapping_add(offset))?;
+            let text = strings.wrapping_add(u64::from(symbol.name));
+            if value | 1 == hash | 1 && self.is_named(text, name) {
+                return Some(self.base.wrapping_add(symbol.value as usize));
+            }
+            if value & 1 != 0 {
+                return None;
+            }
+            index = index.checked_add(1)?;
+        }
+    }
+
+    fn is_named(&self, mut at: u64, name: &[u8]) -> bool {
+        name.iter().chain(&[0]).all(|byte| {
+            let same = self.get::<u8>(at) == Some(byte);
+            at = at.wrapping_add(1);
+            same
+        })
+    }
+
+    /// The `T` at `address`, if it lies in the segments' span and is aligned.
+    fn get<T: Copy>(&self, address: u64) -> Option<&T> {
+        let end = address.checked_add(size_of::<T>() as u64)?;
+        let at = self.base.wrapping_add(address as usize) as *const T;
+        if end > self.span || !at.is_aligned() {
+            return None;
+        }
+        // SAFETY: inside of what was mapped, readable; used with integers only.
+        Some(unsafe { &*at })
+    }
 }
 
 /// Why ld.so cannot be used.
@@ -40,20 +108,30 @@ pub type Reason = &'static str;
 struct Head(Buffer<HEAD>);
 
 /// Opens `path` and maps it; `identity` is told its build-id, if it has one
-/// among the first bytes of the file. `whole` asks whether the file is as long
+/// among the first bytes of the file. `table` is a descriptor that is closed
+/// where there may be no further one. `whole` asks whether the file is as long
 /// as its headers say, which costs a system call: using what lies beyond its end
 /// would raise SIGBUS.
 ///
 /// # Errors
 /// Says what is wrong with the file; what was mapped by then stays mapped,
 /// because the process ends.
+#[inline(never)]
 pub fn map(
     path: &CStr,
     page: usize,
     whole: bool,
+    table: &mut Option<usize>,
     identity: impl FnOnce(&[u8]),
 ) -> Result<Mapped, Reason> {
-    let fd = sys::open(path).map_err(Errno::message)?;
+    let mut opened = sys::open(path);
+    if opened == Err(sys::EMFILE)
+        && let Some(fd) = table.take()
+    {
+        sys::close(fd);
+        opened = sys::open(path);
+    }
+    let fd = opened.map_err(Errno::message)?;
     let mut head = Head(Buffer::empty());
     // SAFETY: read(2) writes as many bytes as it returns.
     unsafe { head.0.fill(|to, len| sys::read_raw(fd, to, len)) }.map_err(Errno::message)?;
@@ -72,6 +150,9 @@ pub fn map(
     if notes.stub.is_some() {
         return Err("it is an ABI stub");
     }
+    if notes.shim {
+        return Err("it is a shim of indir");
+    }
     if let Some(id) = notes.build_id {
         identity(id);
     }
@@ -82,6 +163,13 @@ pub fn map(
         base,
         entry: base.wrapping_add(header.entry as usize),
         fd,
+        dynamic: phdrs.iter().find(|p| p.kind == pt::DYNAMIC).copied(),
+        span: phdrs
+            .iter()
+            .filter(|p| p.kind == pt::LOAD)
+            .map(|p| p.vaddr.wrapping_add(p.memsz))
+            .max()
+            .unwrap_or(0),
     })
 }
 

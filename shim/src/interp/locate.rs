@@ -1,16 +1,16 @@
-//! Finds the executable's own path, and through it the table.
+//! Finds the executable's own path, and puts paths together.
 
 use core::ffi::CStr;
 
 use crate::bytes::{self, put};
-use crate::format::note::expand;
 use crate::interp::arena::Arena;
 use crate::sys::{self, Errno, PATH};
 
 /// Most symbolic links followed without /proc.
 const MAX_LINKS: usize = 16;
 
-const TOO_LONG: Errno = Errno(36);
+/// `ENAMETOOLONG`.
+pub(crate) const TOO_LONG: Errno = Errno(36);
 
 /// Everything before the last slash, as `$ORIGIN` is written.
 pub fn folder(path: &CStr) -> &[u8] {
@@ -22,7 +22,7 @@ pub fn folder(path: &CStr) -> &[u8] {
 }
 
 /// Lets `fill` write a path into the arena, and keeps it.
-fn in_arena(
+pub(crate) fn in_arena(
     arena: &mut Arena,
     fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
 ) -> Result<&'static CStr, Errno> {
@@ -81,17 +81,21 @@ fn join(room: &mut [u8], link: &CStr, target: &CStr) -> Option<usize> {
     Some(folder.len() + 1 + target.count_bytes())
 }
 
-/// The table that `reference` names, for the executable at `exe`.
+/// `path`, with `$ORIGIN` at its start replaced by `origin`.
 ///
 /// # Errors
-/// When its path is too long.
-pub fn table(
+/// When it is too long then.
+pub fn absolute(
     arena: &mut Arena,
-    reference: &[u8],
-    exe: &CStr,
-    id: &[u8],
+    path: &'static CStr,
+    origin: &[u8],
 ) -> Result<&'static CStr, Errno> {
+    let Some(rest) = path.to_bytes().strip_prefix(b"$ORIGIN") else {
+        return Ok(path);
+    };
     in_arena(arena, |room| {
-        expand(reference, folder(exe), id, room).ok_or(TOO_LONG)
+        put(room, 0, origin).ok_or(TOO_LONG)?;
+        put(room, origin.len(), rest).ok_or(TOO_LONG)?;
+        Ok(origin.len() + rest.len())
     })
 }

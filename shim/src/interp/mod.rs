@@ -6,8 +6,11 @@
 
 pub mod arena;
 pub mod exe;
+pub mod find;
 pub mod ldso;
+pub mod library_path;
 pub mod locate;
+pub mod needs;
 pub mod options;
 pub mod stack;
 pub mod start;

@@ -1,21 +1,23 @@
-//! What the environment asks of the shim, and LD_LIBRARY_PATH.
+//! What the environment asks of the shim.
 //!
-//! Never consulted under AT_SECURE. Nothing is added to the environment or
-//! taken from it, so that children inherit nothing.
+//! Never consulted under AT_SECURE: then what begins with [`OWN`] is removed, as
+//! ld.so removes its own, because children of a privileged program need not be
+//! privileged themselves and would obey it. Otherwise nothing is added to the
+//! environment or taken from it.
 
 use core::ffi::CStr;
 
-use crate::arch;
-use crate::bytes::{self, Buffer, put, string};
-use crate::interp::arena::Arena;
+use crate::bytes::{self, string};
 use crate::interp::stack::Stack;
-use crate::sys::{self, PATH};
+
+/// How the names of our variables begin.
+pub const OWN: &[u8] = b"INDIR_";
 
 /// The environment variables that matter.
 #[derive(Clone, Copy, Default)]
 pub struct Options {
-    /// `INDIR_TABLE`: another table than the note names.
-    pub table: Option<&'static CStr>,
+    /// `INDIR_TABLES`: folders of tables by id, joined by `:`.
+    pub tables: Option<&'static CStr>,
     /// The direct plan: `INDIR_DISABLE_BINDINGS=1`, or a variable that makes
     /// ld.so bind in another way than the bindings foresee.
     pub direct: bool,
@@ -49,9 +51,17 @@ impl Options {
             } else if first == b'I' {
                 let entry = entry();
                 let on = |name: &[u8]| after(entry, name).is_some_and(|v| v == c"1");
-                options.table = options.table.or(after(entry, b"INDIR_TABLE="));
+                options.tables = options.tables.or(after(entry, b"INDIR_TABLES="));
                 options.direct |= on(b"INDIR_DISABLE_BINDINGS=");
                 options.debug |= on(b"INDIR_DEBUG=");
+            } else if first == b'G' {
+                // The order of before 2.35 depends on every object of the list
+                // where needs go in a circle (elf/dl-sort-maps.c): no binder.
+                let tunables = after(entry(), b"GLIBC_TUNABLES=");
+                options.direct |= tunables.is_some_and(|value| {
+                    let old = b"rtld.dynamic_sort=1";
+                    value.to_bytes().windows(old.len()).any(|part| part == old)
+                });
             }
         });
         options
@@ -61,53 +71,4 @@ impl Options {
 fn after(entry: &'static CStr, name: &[u8]) -> Option<&'static CStr> {
     let value = entry.to_bytes_with_nul().strip_prefix(name)?;
     bytes::text(value)
-}
-
-/// LD_LIBRARY_PATH, which overrides the table as it overrides DT_RUNPATH.
-///
-/// ld.so would not consult it for a library that it is given by absolute path,
-/// so those that lie in one of its folders are asked for by soname, and its
-/// folders come first in DT_RPATH.
-#[derive(Clone, Copy)]
-pub struct LibraryPath(pub &'static CStr);
-
-impl LibraryPath {
-    /// Whether one of the folders may hold `soname`. A folder with a `$` token
-    /// is not expanded here: it may.
-    pub fn may_hold(self, soname: &CStr) -> bool {
-        self.0
-            .to_bytes()
-            .split(|&b| b == b':' || b == b';')
-            .any(|folder| {
-                let folder: &[u8] = if folder.is_empty() { b"." } else { folder };
-                let holds = |level: &[u8]| exists(folder, level, soname);
-                folder.contains(&b'$') || holds(b"/") || arch::any_hwcaps(holds)
-            })
-    }
-
-    /// DT_RPATH with these folders in front of `search`; `None` if the arena is
-    /// full.
-    pub fn before(self, search: &CStr, arena: &mut Arena) -> Option<&'static CStr> {
-        let own = self.0.to_bytes();
-        let len = own.len() + 1 + search.count_bytes() + 1;
-        let text = arena.take::<u8>(len)?;
-        let (head, tail) = text.split_at_mut_checked(own.len())?;
-        for (slot, &byte) in head.iter_mut().zip(own) {
-            // DT_RPATH knows no semicolons (elf/dl-load.c, fillin_rpath).
-            *slot = if byte == b';' { b':' } else { byte };
-        }
-        let (colon, tail) = tail.split_first_mut()?;
-        *colon = b':';
-        put(tail, 0, search.to_bytes_with_nul())?;
-        bytes::text(text)
-    }
-}
-
-fn exists(folder: &[u8], level: &[u8], soname: &CStr) -> bool {
-    let mut path = Buffer::<PATH>::empty();
-    let parts = path.push(folder).and_then(|()| path.push(level));
-    parts
-        .and_then(|()| path.push(soname.to_bytes_with_nul()))
-        .and_then(|()| path.text())
-        .is_some_and(|path| sys::exists(path).is_ok())
 }

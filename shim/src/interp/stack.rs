@@ -2,8 +2,10 @@
 //! (x86-64 psABI 3.4.1; Linux fs/binfmt_elf.c, create_elf_tables).
 //!
 //! Unsafe because it is raw memory. The only words that are ever written are
-//! AT_PHDR, AT_PHNUM and AT_BASE.
+//! AT_PHDR, AT_PHNUM and AT_BASE, but for what [`Stack::remove_env`] moves.
 #![expect(unsafe_code, reason = "walks the initial stack")]
+
+use crate::bytes::string;
 
 /// Keys of the auxiliary vector (Linux uapi linux/auxvec.h).
 pub mod at {
@@ -23,6 +25,8 @@ pub mod at {
     pub const ENTRY: usize = 9;
     /// Not zero when privileges were gained.
     pub const SECURE: usize = 23;
+    /// Effective user.
+    pub const EUID: usize = 12;
     /// Name that was given to execve.
     pub const EXECFN: usize = 31;
 }
@@ -63,6 +67,39 @@ impl Stack {
             while !(*at).is_null() {
                 f(*at);
                 at = at.add(1);
+            }
+        }
+    }
+
+    /// Takes the variables whose name begins with `prefix` out of the environment.
+    /// The auxiliary vector moves with its end, because ld.so looks for it
+    /// behind the environment.
+    #[cold]
+    #[inline(never)]
+    pub fn remove_env(&mut self, prefix: &[u8]) {
+        let mut from = self.envp;
+        let mut to = self.envp.cast_mut();
+        // SAFETY: `to` never passes `from`; both vectors end as `new` says, and
+        // nobody else holds them.
+        unsafe {
+            while !(*from).is_null() {
+                if !string(*from).to_bytes().starts_with(prefix) {
+                    *to = *from;
+                    to = to.add(1);
+                }
+                from = from.add(1);
+            }
+            *to = core::ptr::null();
+            let mut pair = self.auxv;
+            self.auxv = to.add(1).cast();
+            let mut place = self.auxv;
+            loop {
+                *place = *pair;
+                if (*place)[0] == at::NULL {
+                    return;
+                }
+                pair = pair.add(1);
+                place = place.add(1);
             }
         }
     }

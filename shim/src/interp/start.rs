@@ -1,11 +1,15 @@
 //! The start of an indirect executable, in order. docs/loader-contract.md says
 //! what may be assumed, and what must be left as it was, at each step.
 //!
-//! System calls in an ordinary start: readlink; open and read of the table;
+//! System calls in an ordinary start: readlink; open, fstat and read of the table;
 //! open and read of ld.so; one mmap for each of its segments that is not mapped
-//! with the first (three in glibc's usual layout); one close_range. What is left of twelve goes into checking
-//! libraries, see `check_libraries`, and if they need less than two, into
-//! ld.so's length.
+//! with the first (three in glibc's usual layout); one close_range. What is left of
+//! thirteen goes into checking libraries, see `check_libraries`, and if they need less
+//! than two, into ld.so's length.
+//!
+//! Without a table anywhere the executable is an ordinary program, if it says
+//! which interpreter it was linked for: ld.so is given everything as it is in
+//! the file.
 #![expect(unsafe_code, reason = "follows addresses that the kernel gave")]
 
 use core::ffi::CStr;
@@ -13,26 +17,42 @@ use core::ffi::CStr;
 use crate::arch::PAGE;
 use crate::bytes::{put, string};
 use crate::elf::dt;
-use crate::format::layout::{IDENTITY_BUILD_ID, Identity, OBJECT_LDSO, PLAN_BOUND};
+use crate::format::layout::{IDENTITY_BUILD_ID, Identity, OBJECT_LDSO, PLAN_BOUND, SEARCH_OWN};
 use crate::format::table::{Table, TableError};
 use crate::handover::{Handover, SCRATCH};
 use crate::interp::arena::{Arena, set_original};
 use crate::interp::exe::Executable;
+use crate::interp::find::{Found, Start};
 use crate::interp::ldso::{self, Mapped};
-use crate::interp::locate::{self, folder};
-use crate::interp::options::{LibraryPath, Options};
+use crate::interp::library_path::LibraryPath;
+use crate::interp::locate::{self, absolute, folder};
+use crate::interp::needs::Needs;
+use crate::interp::options::{OWN, Options};
 use crate::interp::stack::{Stack, at};
-use crate::interp::vector::{Additions, build};
+use crate::interp::vector::{Changes, build};
 use crate::message::Line;
-use crate::secure::{Trust, check_file};
+use crate::secure::{Denied, Trust};
 use crate::sys::{self, Errno};
 
 /// Exit code when a program cannot start; the shell's for "not found".
 const CANNOT_START: u8 = 127;
 
 /// Libraries that are looked at before ld.so asks for them: what two of the
-/// twelve system calls can check.
+/// system calls can check.
 const CHECKED: usize = 2;
+
+/// GNU hash of `_r_debug`.
+const R_DEBUG: u32 = gnu_hash(b"_r_debug");
+
+const fn gnu_hash(name: &[u8]) -> u32 {
+    let mut hash = 5381_u32;
+    let mut rest = name;
+    while let Some((&byte, tail)) = rest.split_first() {
+        hash = hash.wrapping_mul(33).wrapping_add(byte as u32);
+        rest = tail;
+    }
+    hash
+}
 
 #[derive(Clone, Copy, Default)]
 struct Aux {
@@ -42,6 +62,7 @@ struct Aux {
     base: usize,
     entry: usize,
     secure: bool,
+    euid: u32,
     execfn: usize,
 }
 
@@ -58,6 +79,7 @@ impl Aux {
             at::BASE => aux.base = *value,
             at::ENTRY => aux.entry = *value,
             at::SECURE => aux.secure = *value != 0,
+            at::EUID => aux.euid = *value as u32,
             at::EXECFN => aux.execfn = *value,
             _ => {}
         });
@@ -78,9 +100,19 @@ impl Context {
     #[cold]
     #[inline(never)]
     fn fail(&self, what: &str, file: &CStr, reason: &str) -> ! {
+        self.end(what, file, reason, None)
+    }
+
+    /// The same, naming the owner of the file where that is the reason.
+    #[cold]
+    #[inline(never)]
+    fn end(&self, what: &str, file: &CStr, reason: &str, owner: Option<u32>) -> ! {
         let mut line = Line::begin();
         line.name(self.exe).text(": ").text(what).name(file);
         line.text(": ").text(reason);
+        if let Some(owner) = owner {
+            line.text(" (its owner is user ").number(owner).text(")");
+        }
         if !self.table.is_empty() {
             line.text(" (table ").name(self.table).text(")");
         }
@@ -89,7 +121,7 @@ impl Context {
         } else {
             "; run `indir update "
         });
-        line.name(self.exe).text("`").write();
+        line.word(self.exe).text("`").write();
         sys::exit(CANNOT_START)
     }
 }
@@ -101,12 +133,13 @@ impl Context {
 /// `preinit` is the address of an `extern "C" fn(argc, argv, envp)`.
 pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
     // SAFETY: the caller's promise.
-    let stack = unsafe { Stack::new(sp) };
+    let mut stack = unsafe { Stack::new(sp) };
     let aux = Aux::read(&stack);
     if aux.base == 0 {
         not_a_command();
     }
     let options = if aux.secure {
+        stack.remove_env(OWN);
         Options::default()
     } else {
         Options::read(&stack)
@@ -130,98 +163,238 @@ pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
         Err(reason) => context.fail("the executable", c"", reason),
     };
     let mut trust = aux.secure.then(Trust::nothing);
-    let (table, table_fd) = open_table(&mut context, &exe, &options, &mut arena, &mut trust);
-
-    let mut checked = 0;
-    if let Some(trust) = &mut trust {
-        check_trust(&context, &table, trust);
-    } else if options.library_path.is_none() {
-        checked = check_libraries(&context, &table);
-    }
-    let (ldso, known) = map_ldso(&context, &table, aux.page, checked < CHECKED);
-    sys::close_both(table_fd, ldso.fd);
-
-    let r_debug = table.header().ldso_r_debug.get() as usize;
-    if known && r_debug != 0 {
-        exe.set_debug(ldso.base.wrapping_add(r_debug));
-    }
-    let library_path = options.library_path.map(LibraryPath);
-    let search = match library_path {
-        Some(path) => path.before(table.search(), &mut arena),
-        None => Some(table.search()),
+    let found = find_table(&mut context, &exe, &aux, &options, &mut arena, &mut trust);
+    let Some(preinit) = preinit_array(&mut arena, &exe, preinit) else {
+        context.fail("the executable", c"", NO_ROOM);
     };
-    let preinit = preinit_array(&mut arena, &exe, preinit);
-    let (Some(search), Some(preinit)) = (search, preinit) else {
-        context.fail("LD_LIBRARY_PATH", c"", "it is too long");
-    };
-    let binder = match table.binder() {
-        Some(binder) if table.header().plan == PLAN_BOUND && !options.direct => {
-            hand_over(&mut arena, &context, &table, &exe, options.debug)
-                .map(|handover| (binder, handover))
-        }
-        _ => None,
-    };
-    let add = Additions {
-        table: &table,
-        binder,
-        search,
+    let mut process = Process {
+        context,
+        exe,
+        aux,
+        options,
+        arena,
+        trust,
         preinit,
     };
-    let by_soname = |soname: &CStr| library_path.is_some_and(|path| path.may_hold(soname));
-    let Some(phdrs) = build(&mut arena, &exe, &add, by_soname) else {
-        context.fail("the executable", c"", "its dynamic section is too large");
+    let (ldso, phdrs) = match found {
+        Some(found) => process.with_table(&found),
+        None => process.without_table(),
     };
     stack.each_aux(|key, value| match key {
-        at::PHDR => *value = phdrs.as_ptr() as usize,
-        at::PHNUM => *value = phdrs.len(),
+        at::PHDR => *value = phdrs.0,
+        at::PHNUM => *value = phdrs.1,
         at::BASE => *value = ldso.base,
         _ => {}
     });
-    if options.debug {
-        explain(&context, &table, known, library_path, binder.is_some());
-    }
     ldso.entry
 }
 
-/// Reads the table into the arena. Returns it with its open descriptor.
-fn open_table(
+const NO_ROOM: &str = "its dynamic section is too large";
+
+/// Address and number of program headers.
+type Vector = (usize, usize);
+
+/// The process that starts, as far as it is known.
+struct Process {
+    context: Context,
+    exe: Executable,
+    aux: Aux,
+    options: Options,
+    arena: Arena,
+    trust: Option<Trust>,
+    preinit: (usize, usize),
+}
+
+impl Process {
+    /// Libraries are where the table says.
+    #[inline]
+    fn with_table(&mut self, found: &Found) -> (Mapped, Vector) {
+        let (context, options) = (&self.context, &self.options);
+        let table = read_table(context, &self.exe, &mut self.arena, found.fd);
+        let origin = folder(context.exe);
+        let Ok(ldso_path) = absolute(&mut self.arena, table.ldso(), origin) else {
+            context.fail("ld.so ", table.ldso(), "its name is too long");
+        };
+        let mut checked = 0;
+        if let Some(trust) = &mut self.trust {
+            check_trust(context, &table, trust);
+        } else if options.library_path.is_none() {
+            checked = check_libraries(context, &table);
+        }
+        let mut known = false;
+        let expected = &table.header().ldso_identity;
+        let mut table_fd = Some(found.fd);
+        let whole = checked < CHECKED;
+        let mapped = ldso::map(ldso_path, self.aux.page, whole, &mut table_fd, |id| {
+            known = is_build_id(expected, id);
+        });
+        let ldso = match mapped {
+            Ok(mapped) => mapped,
+            Err(reason) => context.fail("ld.so ", ldso_path, reason),
+        };
+        match table_fd {
+            Some(fd) => sys::close_both(fd, ldso.fd),
+            None => sys::close(ldso.fd),
+        }
+        let r_debug = table.header().ldso_r_debug.get() as usize;
+        if known && r_debug != 0 {
+            self.exe.set_debug(ldso.base.wrapping_add(r_debug));
+        }
+
+        let library_path = options.library_path.map(|value| LibraryPath {
+            value,
+            ldso: ldso_path,
+        });
+        let own = table.header().flags & SEARCH_OWN != 0;
+        let search = match library_path {
+            // ld.so itself puts the variable before DT_RUNPATH.
+            Some(path) if !own => {
+                let fixed = table.header().search_fixed.get() as usize;
+                path.within(table.search(), fixed, &mut self.arena)
+            }
+            _ => Some(table.search()),
+        };
+        let Some(search) = search else {
+            context.fail("LD_LIBRARY_PATH", c"", "it is too long");
+        };
+        let binder = match table.binder() {
+            Some(binder) if table.header().plan == PLAN_BOUND && !options.direct => Some(binder),
+            _ => None,
+        };
+        let handover = binder.and_then(|_| self.hand_over(&table, found.owner));
+        let binder = binder.filter(|_| handover.is_some());
+        let changes = Changes {
+            ldso: ldso_path,
+            needs: Some(Needs {
+                table: &table,
+                ldso: ldso_path,
+                origin,
+                library_path,
+                binder,
+            }),
+            handover,
+            search: Some((if own { dt::RUNPATH } else { dt::RPATH }, search)),
+            preinit: self.preinit,
+        };
+        let Some(phdrs) = build(&mut self.arena, &self.exe, &changes) else {
+            self.context.fail("the executable", c"", NO_ROOM);
+        };
+        if self.options.debug {
+            let context = &self.context;
+            explain(context, ldso_path, known, library_path, binder.is_some());
+        }
+        (ldso, (phdrs.as_ptr() as usize, phdrs.len()))
+    }
+
+    /// An ordinary program, with the interpreter that its link asked for.
+    #[cold]
+    #[inline(never)]
+    fn without_table(&mut self) -> (Mapped, Vector) {
+        let context = &self.context;
+        let Some(path) = self.exe.notes.interpreter else {
+            context.fail("the executable", c"", "it has no interpreter");
+        };
+        if let Some(trust) = &mut self.trust
+            && let Err(denied) = trust.check(path)
+        {
+            context.fail("not trusted: ", path, denied.message());
+        }
+        let ldso = match ldso::map(path, self.aux.page, true, &mut None, |_| {}) {
+            Ok(mapped) => mapped,
+            Err(reason) => context.fail("no table, and ld.so ", path, reason),
+        };
+        sys::close(ldso.fd);
+        if let Some(r_debug) = ldso.variable(b"_r_debug", R_DEBUG) {
+            self.exe.set_debug(r_debug);
+        }
+        let changes = Changes {
+            ldso: path,
+            needs: None,
+            handover: None,
+            search: None,
+            preinit: self.preinit,
+        };
+        let Some(phdrs) = build(&mut self.arena, &self.exe, &changes) else {
+            self.context.fail("the executable", c"", NO_ROOM);
+        };
+        if self.options.debug {
+            Line::begin().text("no table, ld.so ").name(path).write();
+        }
+        (ldso, (phdrs.as_ptr() as usize, phdrs.len()))
+    }
+
+    /// Writes down what the binder needs to know; the address of it.
+    fn hand_over(&mut self, table: &Table<'static>, owner: u32) -> Option<usize> {
+        let [handover] = self.arena.take::<Handover>(1)? else {
+            return None;
+        };
+        let scratch = self.arena.take::<u8>(SCRATCH)?;
+        *handover = Handover {
+            table: table.bytes().as_ptr(),
+            table_len: table.bytes().len(),
+            table_path: self.context.table.as_ptr().cast(),
+            phdrs: self.exe.phdrs.as_ptr(),
+            phnum: self.exe.phdrs.len(),
+            scratch: scratch.as_mut_ptr(),
+            scratch_len: scratch.len(),
+            debug: self.options.debug,
+            secure: self.context.secure,
+            euid: self.aux.euid,
+            owner,
+        };
+        Some(core::ptr::from_ref(handover) as usize)
+    }
+}
+
+/// Opens the table, if there is one.
+fn find_table(
     context: &mut Context,
     exe: &Executable,
+    aux: &Aux,
     options: &Options,
     arena: &mut Arena,
     trust: &mut Option<Trust>,
-) -> (Table<'static>, usize) {
-    let notes = &exe.notes;
-    let Some(id) = notes.id() else {
+) -> Option<Found> {
+    let Some(id) = exe.notes.id() else {
         context.fail("the executable", c"", "it has no build-id");
     };
-    let reference = match (options.table, notes.reference) {
-        (Some(path), _) => path.to_bytes(),
-        (None, Some(reference)) => reference,
-        (None, None) if notes.malformed => {
-            context.fail("the executable", c"", "its indir note is malformed")
-        }
-        (None, None) => context.fail("the executable", c"", "it has no indir note"),
+    if exe.notes.reference.is_none() {
+        let why = if exe.notes.malformed {
+            "its indir note is malformed"
+        } else {
+            "it has no indir note"
+        };
+        context.fail("the executable", c"", why);
+    }
+    let start = Start {
+        exe: context.exe,
+        id,
+        notes: &exe.notes,
+        euid: aux.euid,
+        folders: options.tables,
     };
-    match locate::table(arena, reference, context.exe, id) {
-        Ok(path) => context.table = path,
-        Err(error) => context.fail("the table", c"", error.message()),
+    match start.table(arena, trust) {
+        Ok(Some(found)) => {
+            context.table = found.path;
+            Some(found)
+        }
+        Ok(None) if exe.notes.interpreter.is_none() => {
+            context.table = start.beside(arena).unwrap_or(c"");
+            let why = sys::ENOENT.message();
+            context.fail("the table cannot be read", c"", why)
+        }
+        Ok(None) => None,
+        Err(problem) => {
+            context.table = problem.path;
+            context.end(problem.what, c"", problem.reason, problem.owner)
+        }
     }
-    if let Some(trust) = trust
-        && let Err(reason) = trust.check(context.table)
-    {
-        context.fail("the table is not trusted", c"", reason);
-    }
-    let context = &*context;
+}
+
+/// Reads the table into the arena and checks it.
+fn read_table(context: &Context, exe: &Executable, arena: &mut Arena, fd: usize) -> Table<'static> {
     let failed =
         |error: Errno| -> ! { context.fail("the table cannot be read", c"", error.message()) };
-    let fd = sys::open(context.table).unwrap_or_else(|e| failed(e));
-    if trust.is_some() {
-        let stat = sys::fstat(fd).unwrap_or_else(|e| failed(e));
-        if let Err(reason) = check_file(&stat) {
-            context.fail("the table is not trusted", c"", reason);
-        }
-    }
     let room = arena.rest();
     let len = sys::read(fd, room).unwrap_or_else(|e| failed(e));
     arena.keep(len);
@@ -233,10 +406,10 @@ fn open_table(
         Ok(table) => table,
         Err(error) => context.fail("the table is unusable", c"", error.message()),
     };
-    if table.exe_id() != id {
+    if exe.notes.id() != Some(table.exe_id()) {
         context.fail("the table is unusable", c"", "it is for another executable");
     }
-    (table, fd)
+    table
 }
 
 /// Under AT_SECURE, everything that the table names must be root's alone.
@@ -244,8 +417,8 @@ fn open_table(
 #[inline(never)]
 fn check_trust(context: &Context, table: &Table<'_>, trust: &mut Trust) {
     let mut check = |path: &CStr| {
-        if let Err(reason) = trust.check(path) {
-            context.fail("not trusted: ", path, reason);
+        if let Err(denied) = trust.check(path) {
+            context.fail("not trusted: ", path, denied.message());
         }
     };
     check(table.ldso());
@@ -257,10 +430,15 @@ fn check_trust(context: &Context, table: &Table<'_>, trust: &mut Trust) {
         check(object.path);
         index += 1;
     }
-    // dlopen will look there.
+    // dlopen will look there, but for `$ORIGIN`, which ld.so passes over
+    // (elf/dl-load.c, _dl_dst_substitute). In one that is not there only root
+    // can put something.
     for folder in table.search().to_bytes().split(|&b| b == b':') {
-        if let Err(reason) = trust.check_folders(folder) {
-            context.fail("not trusted: ", trust.last(), reason);
+        if folder.first() != Some(&b'/') {
+            continue;
+        }
+        if let Err(denied @ Denied::Because(_)) = trust.check_folder(folder) {
+            context.fail("not trusted: ", trust.last(), denied.message());
         }
     }
 }
@@ -278,7 +456,11 @@ fn check_libraries(context: &Context, table: &Table<'_>) -> usize {
         let mut index = 0;
         while let Some(object) = table.object(index) {
             index += 1;
-            if object.raw.flags & OBJECT_LDSO != 0 || folder(object.path) == home {
+            // Beside ld.so, or beside the executable, wherever that is.
+            if object.raw.flags & OBJECT_LDSO != 0
+                || folder(object.path) == home
+                || object.path.to_bytes().first() == Some(&b'$')
+            {
                 continue;
             }
             count += 1;
@@ -296,48 +478,8 @@ fn check_libraries(context: &Context, table: &Table<'_>) -> usize {
     }
 }
 
-/// Maps ld.so; the flag tells whether it is the build that the table was made
-/// with.
-fn map_ldso(context: &Context, table: &Table<'_>, page: usize, whole: bool) -> (Mapped, bool) {
-    let mut known = false;
-    let expected = &table.header().ldso_identity;
-    let result = ldso::map(table.ldso(), page, whole, |id| {
-        known = is_build_id(expected, id)
-    });
-    match result {
-        Ok(mapped) => (mapped, known),
-        Err(reason) => context.fail("ld.so ", table.ldso(), reason),
-    }
-}
-
 fn is_build_id(identity: &Identity, id: &[u8]) -> bool {
     identity.kind == IDENTITY_BUILD_ID && identity.bytes.get(..identity.len as usize) == Some(id)
-}
-
-/// Writes down what the binder needs to know; the address of it.
-fn hand_over(
-    arena: &mut Arena,
-    context: &Context,
-    table: &Table<'static>,
-    exe: &Executable,
-    debug: bool,
-) -> Option<usize> {
-    let [handover] = arena.take::<Handover>(1)? else {
-        return None;
-    };
-    let scratch = arena.take::<u8>(SCRATCH)?;
-    *handover = Handover {
-        table: table.bytes().as_ptr(),
-        table_len: table.bytes().len(),
-        table_path: context.table.as_ptr().cast(),
-        phdrs: exe.phdrs.as_ptr(),
-        phnum: exe.phdrs.len(),
-        scratch: scratch.as_mut_ptr(),
-        scratch_len: scratch.len(),
-        debug,
-        secure: context.secure,
-    };
-    Some(core::ptr::from_ref(handover) as usize)
 }
 
 /// An array of one function for DT_PREINIT_ARRAY: it tells debuggers that all
@@ -372,22 +514,16 @@ fn not_a_command() -> ! {
 /// What INDIR_DEBUG=1 shows.
 #[cold]
 #[inline(never)]
-fn explain(
-    context: &Context,
-    table: &Table<'_>,
-    known: bool,
-    path: Option<LibraryPath>,
-    bound: bool,
-) {
+fn explain(context: &Context, ldso: &CStr, known: bool, path: Option<LibraryPath>, bound: bool) {
     let mut line = Line::begin();
     line.text(if bound { "plan bound" } else { "plan direct" });
     line.text(", table ").name(context.table);
-    line.text(", ld.so ").name(table.ldso());
+    line.text(", ld.so ").name(ldso);
     if !known {
         line.text(" (replaced)");
     }
-    if let Some(LibraryPath(path)) = path {
-        line.text(", LD_LIBRARY_PATH ").name(path);
+    if let Some(path) = path {
+        line.text(", LD_LIBRARY_PATH ").name(path.value);
     }
     line.write();
 }

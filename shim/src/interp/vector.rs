@@ -10,37 +10,38 @@
 use core::ffi::CStr;
 
 use crate::elf::{Dyn, Phdr, dt, pf, pt};
-use crate::format::layout::{OBJECT_LDSO, OBJECT_SEARCH};
-use crate::format::table::Table;
 use crate::handover::TAG;
 use crate::interp::arena::Arena;
 use crate::interp::exe::{Executable, find};
+use crate::interp::needs::Needs;
 
-/// What a start adds to the executable's own tags.
-pub struct Additions<'a> {
-    /// The closure.
-    pub table: &'a Table<'static>,
-    /// The binder, in a bound plan that is not switched off, and the address of
-    /// what it is told.
-    pub binder: Option<(&'static CStr, usize)>,
-    /// Value of DT_RPATH.
-    pub search: &'static CStr,
+/// What a start changes of the executable's own tags.
+pub struct Changes<'a> {
+    /// Path of ld.so, the executable's interpreter.
+    pub ldso: &'static CStr,
+    /// Libraries to come before the executable's own needs.
+    pub needs: Option<Needs<'a>>,
+    /// In a bound plan that is not switched off, the address of what the binder
+    /// is told.
+    pub handover: Option<usize>,
+    /// Instead of the executable's own run path: the tag, and its folders.
+    pub search: Option<(u64, &'static CStr)>,
     /// Address of an array of functions to run before constructors, and its
     /// length in bytes.
     pub preinit: (usize, usize),
 }
 
 /// Copy of the program headers, to be given to ld.so as AT_PHDR and AT_PHNUM.
-/// `by_soname` tells for each object whether ld.so shall search for it.
 ///
 /// Returns `None` when the arena is full.
 pub fn build(
     arena: &mut Arena,
     exe: &Executable,
-    add: &Additions<'_>,
-    mut by_soname: impl FnMut(&CStr) -> bool,
+    changes: &Changes<'_>,
 ) -> Option<&'static [Phdr]> {
-    let dynamic = arena.take::<Dyn>(exe.dynamic.len() + add.table.len() + 6)?;
+    let needs = changes.needs.as_ref();
+    let room = exe.dynamic.len() + needs.map_or(0, Needs::most) + 5;
+    let dynamic = arena.take::<Dyn>(room)?;
     let strtab = (exe.bias as u64).wrapping_add(exe.strtab);
     let name = |text: &CStr| (text.as_ptr() as u64).wrapping_sub(strtab);
     let at = |address: usize| (address as u64).wrapping_sub(exe.bias as u64);
@@ -50,34 +51,26 @@ pub fn build(
         Some(())
     };
 
-    let mut index = 0;
-    while let Some(object) = add.table.object(index) {
-        index += 1;
-        let flags = object.raw.flags;
-        let text = if flags & OBJECT_LDSO != 0 {
-            add.table.ldso()
-        } else if flags & OBJECT_SEARCH != 0 || by_soname(object.soname) {
-            object.soname
-        } else {
-            object.path
-        };
-        put(dt::NEEDED, name(text))?;
+    if let Some(needs) = needs {
+        needs.each(arena, |need| put(dt::NEEDED, name(need)))?;
     }
-    if let Some((binder, handover)) = add.binder {
-        put(dt::NEEDED, name(binder))?;
+    if let Some(handover) = changes.handover {
         put(TAG, handover as u64)?;
     }
     for entry in exe.dynamic {
         match entry.tag {
-            dt::RPATH | dt::RUNPATH | dt::PREINIT_ARRAY | dt::PREINIT_ARRAYSZ => {}
+            dt::RPATH | dt::RUNPATH if changes.search.is_some() => {}
+            dt::PREINIT_ARRAY | dt::PREINIT_ARRAYSZ => {}
             tag => put(tag, entry.value)?,
         }
     }
-    if !add.search.is_empty() {
-        put(dt::RPATH, name(add.search))?;
+    if let Some((tag, folders)) = changes.search
+        && !folders.is_empty()
+    {
+        put(tag, name(folders))?;
     }
-    put(dt::PREINIT_ARRAY, at(add.preinit.0))?;
-    put(dt::PREINIT_ARRAYSZ, add.preinit.1 as u64)?;
+    put(dt::PREINIT_ARRAY, at(changes.preinit.0))?;
+    put(dt::PREINIT_ARRAYSZ, changes.preinit.1 as u64)?;
     put(dt::NULL, 0)?;
 
     let missing = usize::from(find(exe.phdrs, pt::PHDR).is_none());
@@ -110,7 +103,7 @@ pub fn build(
                 phdr.flags |= pf::W;
             }
             pt::INTERP => {
-                let path = add.table.ldso();
+                let path = changes.ldso;
                 phdr.vaddr = at(path.as_ptr() as usize);
                 phdr.memsz = path.count_bytes() as u64 + 1;
                 phdr.filesz = phdr.memsz;

@@ -141,7 +141,7 @@ fn tables_of_another_kind() {
     };
     program.unusable(&changed(0, b"X"), "the file is not a table");
     program.unusable(HELLO.as_bytes(), "the file is not a table");
-    program.unusable(&changed(8, &[2, 0]), "the table has another format version");
+    program.unusable(&changed(8, &[1, 0]), "the table has another format version");
     program.unusable(
         &changed(14, &[183, 0]),
         "the table is for another architecture",
@@ -157,7 +157,11 @@ fn tables_of_another_kind() {
     update(&other, &[]);
     let foreign = std::fs::read(table_of(&other)).unwrap();
     program.unusable(&foreign, "it is for another executable");
-    run(Command::new(&program.exe).env("INDIR_TABLE", table_of(&other)))
+    // Nor is it passed over in a folder of tables.
+    let tables = program.dir.dir("tables");
+    let id = program.table.file_name().unwrap();
+    std::fs::copy(table_of(&other), tables.join(id)).unwrap();
+    run(Command::new(&program.exe).env("INDIR_TABLES", &tables))
         .exits(127)
         .err_is_one_line()
         .err_has("it is for another executable");
@@ -169,7 +173,10 @@ fn a_folder_or_an_unreadable_file_in_place_of_the_table() {
     let program = Program::new();
     std::fs::remove_file(&program.table).unwrap();
     std::fs::create_dir(&program.table).unwrap();
-    let line = table_line(&program.exe, "the table cannot be read: it is a folder");
+    let line = table_line(
+        &program.exe,
+        "the table does not count: it is not a regular file",
+    );
     refused(&program.run(), &line);
     std::fs::remove_dir(&program.table).unwrap();
     std::os::unix::fs::symlink(&program.table, &program.table).unwrap();

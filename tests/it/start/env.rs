@@ -272,20 +272,43 @@ fn ldd_lists_a_program() {
 }
 
 #[test]
-fn indir_table_names_another_table() {
+fn indir_tables_are_folders_of_tables_by_id() {
     let shaded = Shaded::new();
     let table = table_of(&shaded.exe);
-    let elsewhere = shaded.dir.dir("elsewhere").join("table");
-    std::fs::rename(&table, &elsewhere).unwrap();
+    let elsewhere = shaded.dir.dir("elsewhere");
+    std::fs::rename(&table, elsewhere.join(table.file_name().unwrap())).unwrap();
+    let folders = [
+        elsewhere.clone(),
+        PathBuf::from(format!("/nonexistent::{}", elsewhere.display())),
+    ];
+    for folders in folders {
+        shaded
+            .with("INDIR_TABLES", &folders)
+            .success()
+            .prints("table\n");
+    }
+    // They come before the table beside the program.
+    std::fs::write(&table, "damaged").unwrap();
+    shaded.with("INDIR_TABLES", &elsewhere).success();
     shaded
-        .with("INDIR_TABLE", &elsewhere)
-        .success()
-        .prints("table\n");
-    let missing = shaded.with("INDIR_TABLE", "/nonexistent/table");
-    missing
+        .with("INDIR_TABLES", "/nonexistent")
         .exits(127)
         .err_is_one_line()
-        .err_has("(table /nonexistent/table)");
+        .err_has(&format!("(table {})", table.display()));
+    // Bindings are beside the table that is used.
+    std::fs::remove_file(&table).unwrap();
+    let bound = Shaded::with_plan("bound");
+    let table = table_of(&bound.exe);
+    let elsewhere = bound.dir.dir("elsewhere");
+    for name in std::fs::read_dir(table.parent().unwrap()).unwrap() {
+        let name = name.unwrap();
+        std::fs::rename(name.path(), elsewhere.join(name.file_name())).unwrap();
+    }
+    run(Command::new(&bound.exe)
+        .env("INDIR_TABLES", &elsewhere)
+        .env("INDIR_DEBUG", "1"))
+    .success()
+    .err_has("bindings applied");
 }
 
 #[test]

@@ -6,5 +6,7 @@ mod basic;
 mod contract;
 mod dlopen;
 mod env;
+mod places;
+mod privileged;
 mod process;
 mod secure;

@@ -19,10 +19,10 @@ use crate::support::{Ran, indir, need, run};
 const NOBODY: u32 = 65_534;
 
 /// A folder whose parents are root's alone, with a prefix of its own in it.
-struct Ground(tempfile::TempDir);
+pub(super) struct Ground(tempfile::TempDir);
 
 impl Ground {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let base = std::env::var_os("INDIR_SETUID_DIR").map_or("/var/tmp".into(), PathBuf::from);
         assert!(
             Uid::effective().is_root(),
@@ -47,22 +47,22 @@ impl Ground {
         ground
     }
 
-    fn join(&self, name: &str) -> PathBuf {
+    pub(super) fn join(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn dir(&self, name: &str) -> PathBuf {
+    pub(super) fn dir(&self, name: &str) -> PathBuf {
         let path = self.join(name);
         std::fs::create_dir_all(&path).unwrap();
         path
     }
 }
 
-fn mode(path: &Path, mode: u32) {
+pub(super) fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 
-fn give_to_nobody(path: &Path) {
+pub(super) fn give_to_nobody(path: &Path) {
     chown(
         path,
         Some(Uid::from_raw(NOBODY)),
@@ -86,14 +86,14 @@ int main(int argc, char **argv) {
 "#;
 
 /// A setuid-root program with its table, and one library in lib/.
-struct Setuid {
-    ground: Ground,
-    exe: PathBuf,
-    lib: PathBuf,
+pub(super) struct Setuid {
+    pub(super) ground: Ground,
+    pub(super) exe: PathBuf,
+    pub(super) lib: PathBuf,
 }
 
 impl Setuid {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let ground = Ground::new();
         let lib = ground.dir("lib");
         shade(&lib, "root's");
@@ -107,7 +107,7 @@ impl Setuid {
     }
 }
 
-fn shade(folder: &Path, text: &str) -> PathBuf {
+pub(super) fn shade(folder: &Path, text: &str) -> PathBuf {
     shared(
         &folder.join("libshade.so.c"),
         &format!("const char *shade(void) {{ return \"{text}\"; }}"),
@@ -116,7 +116,7 @@ fn shade(folder: &Path, text: &str) -> PathBuf {
 }
 
 /// `exe` as nobody runs it, with these variables.
-fn as_nobody(exe: &Path, args: &[&str], env: &[(&str, &str)]) -> Ran {
+pub(super) fn as_nobody(exe: &Path, args: &[&str], env: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(need("setpriv", "util-linux"));
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "env"]);
     command.args(env.iter().map(|(name, value)| format!("{name}={value}")));
@@ -124,14 +124,14 @@ fn as_nobody(exe: &Path, args: &[&str], env: &[(&str, &str)]) -> Ran {
 }
 
 #[track_caller]
-fn distrusted(ran: &Ran, exe: &Path, what: &str) {
+pub(super) fn distrusted(ran: &Ran, exe: &Path, what: &str) {
     ran.exits(127).prints("").err_is_one_line();
     ran.err_has(&format!("indir: {}: ", exe.display()))
         .err_has(what)
         .err_has(&format!("as root, run `indir verify {}`", exe.display()));
 }
 
-const GOOD: &str = "65534 0 1 root's\n";
+pub(super) const GOOD: &str = "65534 0 1 root's\n";
 
 #[test]
 fn a_setuid_program_runs_for_another_user() {
@@ -159,16 +159,17 @@ fn its_environment_is_ignored() {
     let evil = setuid.ground.dir("evil");
     let library = shade(&evil, "evil");
     give_to_nobody(&evil);
-    let forged = evil.join("table");
-    std::fs::copy(table_of(&setuid.exe), &forged).unwrap();
+    let forged = evil.join("tables");
+    std::fs::create_dir(&forged).unwrap();
+    let table = table_of(&setuid.exe);
+    std::fs::write(forged.join(table.file_name().unwrap()), "damaged").unwrap();
     let (evil, library, forged) = (
         evil.to_str().unwrap(),
         library.to_str().unwrap(),
         forged.to_str().unwrap(),
     );
     for variable in [
-        ("INDIR_TABLE", forged),
-        ("INDIR_TABLE", "/nonexistent"),
+        ("INDIR_TABLES", forged),
         ("INDIR_DEBUG", "1"),
         ("INDIR_DISABLE_BINDINGS", "1"),
         ("LD_LIBRARY_PATH", evil),
@@ -304,12 +305,16 @@ fn capabilities_count_as_privileges() {
     let setuid = Setuid::new();
     // setgid alone is AT_SECURE, as are file capabilities.
     mode(&setuid.exe, 0o2755);
-    let missing = [("INDIR_TABLE", "/nonexistent")];
-    as_nobody(&setuid.exe, &[], &missing)
+    let forged = setuid.ground.join("forged");
+    std::fs::create_dir(&forged).unwrap();
+    let table = table_of(&setuid.exe);
+    std::fs::write(forged.join(table.file_name().unwrap()), "damaged").unwrap();
+    let forged = [("INDIR_TABLES", forged.to_str().unwrap())];
+    as_nobody(&setuid.exe, &[], &forged)
         .success()
         .prints("65534 65534 1 root's\n");
     mode(&setuid.exe, 0o755);
-    as_nobody(&setuid.exe, &[], &missing).exits(127);
+    as_nobody(&setuid.exe, &[], &forged).exits(127);
 }
 
 #[test]
@@ -332,7 +337,7 @@ fn file_capabilities_are_granted_and_privileged() {
         update(&exe, &["--plan", plan]);
         // and nothing of the environment counts.
         for variable in [
-            ("INDIR_TABLE", "/nonexistent"),
+            ("INDIR_DISABLE_BINDINGS", "1"),
             ("LD_PRELOAD", "/nonexistent"),
         ] {
             let ran = as_nobody(&exe, &[], &[variable]);

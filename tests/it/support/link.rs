@@ -120,7 +120,8 @@ pub(crate) fn facts(path: &Path) -> Facts {
         assert!(notes.next().is_none(), "two notes in {section}");
         Some(note.desc.to_vec())
     };
-    let own = note(".note.indir");
+    // The shim's own note has no content.
+    let own = note(".note.indir").filter(|desc| !desc.is_empty());
     let reference = own.as_ref().map(|desc| {
         let text = &desc[20..];
         let end = text.iter().position(|&byte| byte == 0).unwrap();

@@ -2,11 +2,13 @@
 //! through the shim, each beside its ordinary twin.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use indir::elf::MappedElf;
 use indir::place::Place;
+use indir_shim::quote;
 
 use super::{Ran, Scratch, b_flag, cc, cxx, indir, run};
 
@@ -97,10 +99,18 @@ pub(crate) fn no_table(exe: &Path) -> String {
 
 /// The shim's line about the table of `exe`.
 pub(crate) fn table_line(exe: &Path, what: &str) -> String {
+    let shown = |path: &Path| {
+        let mut out = Vec::new();
+        quote::shown(path.as_os_str().as_bytes(), |part| out.extend(part));
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    let mut word = Vec::new();
+    quote::shell(exe.as_os_str().as_bytes(), |part| word.extend(part));
     format!(
-        "indir: {0}: {what} (table {1}); run `indir update {0}`",
-        exe.display(),
-        table_of(exe).display()
+        "indir: {}: {what} (table {}); run `indir update {}`",
+        shown(exe),
+        shown(&table_of(exe)),
+        String::from_utf8_lossy(&word)
     )
 }
 

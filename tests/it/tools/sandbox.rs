@@ -267,8 +267,11 @@ fn lists_of_allowed_system_calls_need_these_more() {
     let ordinary = calls(&twins.ordinary);
     assert!(ordinary.contains("openat") && ordinary.contains("access"));
     for (exe, expected) in [
-        (&twins.indirect, &["close_range", "lseek", "readlink"][..]),
-        (&twins.bound, &["close_range", "fstat", "lseek", "readlink"]),
+        (
+            &twins.indirect,
+            ["close_range", "fstat", "lseek", "readlink"],
+        ),
+        (&twins.bound, ["close_range", "fstat", "lseek", "readlink"]),
     ] {
         let calls = calls(exe);
         let more: Vec<&str> = calls.difference(&ordinary).map(String::as_str).collect();

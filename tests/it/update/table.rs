@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use indir::elf::Identity;
 use indir::place::hex;
 use indir::table::{BuildError, Inputs, ObjectSpec, Replacement, TableSpec, exercise};
-use indir_shim::format::layout::{MAX_TABLE, OBJECT_LDSO};
+use indir_shim::format::layout::{MAX_TABLE, OBJECT_LDSO, SEARCH_OWN};
 use indir_shim::format::table::{Table, TableError};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -45,6 +45,8 @@ fn sample() -> TableSpec {
             ),
         ],
         search: b"/g/lib:/z/lib".to_vec(),
+        search_fixed: 6,
+        flags: SEARCH_OWN,
         inputs: b"lib-dirs 1\n".to_vec(),
         abi_digest: [0xab; 32],
         binder: None,
@@ -58,15 +60,15 @@ fn golden_bytes() {
         // magic
         "494e44495254424c",
         // version
-        "0100",
-        // header_len: 146
-        "9200",
+        "0200",
+        // header_len: 149
+        "9500",
         // object_len: 35
         "2300",
         // machine: EM_X86_64
         "3e00",
-        // total_len: 339
-        "53010000",
+        // total_len: 342
+        "56010000",
         // object_count
         "0300",
         // plan: direct
@@ -76,11 +78,11 @@ fn golden_bytes() {
         // exe_id
         "0102030405060708090a0b0c0d0e0f1011121314",
         // digest
-        "50e2bc7bd347a0fbaa2ca3c3893408d5",
+        "c3b0ac633ed64a1208b0fbe692e1803d",
         // abi_digest
         "abababababababababababababababababababababababababababababababab",
-        // ldso: offset 0xfb, 27 bytes
-        "fb0000001b00",
+        // ldso: offset 0xfe, 27 bytes
+        "fe0000001b00",
         // ldso_identity: build-id
         "01140707070707070707070707070707070707070707",
         // ldso_span
@@ -88,31 +90,35 @@ fn golden_bytes() {
         // ldso_r_debug
         "18410300",
         // search
-        "390100000d00",
+        "3c0100000d00",
         // inputs
-        "470100000b00",
+        "4a0100000b00",
         // binder: absent
         "000000000000",
+        // flags: DT_RUNPATH
+        "01",
+        // search_fixed: `/g/lib`
+        "0600",
         // libz.so.1: soname, the tail of its path
-        "1e0100000900",
+        "210100000900",
         // its path
-        "170100001000",
+        "1a0100001000",
         // its identity
         "02100500000000000000faffffffffffffff00000000",
         // its flags
         "00",
         // libc.so.6: soname, the tail of its path
-        "2f0100000900",
+        "320100000900",
         // its path
-        "280100001000",
+        "2b0100001000",
         // its identity
         "01140909090909090909090909090909090909090909",
         // its flags
         "00",
         // ld.so: soname, the tail of its path
-        "020100001400",
+        "050100001400",
         // its path
-        "fb0000001b00",
+        "fe0000001b00",
         // its identity
         "01140707070707070707070707070707070707070707",
         // its flags
@@ -142,6 +148,7 @@ fn twenty_libraries_with_nix_length_paths_fit_in_4_kib() {
     };
     assert_eq!(folder(0).len(), 66);
     let mut spec = sample();
+    spec.search_fixed = 0;
     spec.objects = (0..20)
         .map(|index| ObjectSpec {
             soname: format!("libsomething{index}.so.1").into(),
@@ -198,7 +205,7 @@ fn what_does_not_fit_is_refused() {
     let many = with(&|s| s.objects = vec![s.objects[0].clone(); 3000]);
     assert_eq!(many, Err(BuildError::TooManyObjects(3000)));
     let large = with(&|s| {
-        for index in 0..10 {
+        for index in 0..20 {
             let mut object = s.objects[0].clone();
             object.path = PathBuf::from(format!("/{index}{}", "x".repeat(60_000)));
             s.objects.push(object);
@@ -226,7 +233,7 @@ fn readers_say_what_is_wrong() {
         bytes[at] = value;
         error(&bytes)
     };
-    assert_eq!(changed(8, 2), Some(TableError::Version));
+    assert_eq!(changed(8, 1), Some(TableError::Version));
     assert_eq!(changed(14, 183), Some(TableError::Machine));
     let appended = [&bytes[..], b"x"].concat();
     assert_eq!(error(&appended), Some(TableError::Corrupt));
@@ -236,7 +243,7 @@ fn readers_say_what_is_wrong() {
 #[test]
 fn longer_structures_are_read() {
     let bytes = sample().to_bytes().unwrap();
-    let (header, object) = (146, 35);
+    let (header, object) = (149, 35);
     let old = Table::parse(&bytes).unwrap();
     let count = old.len();
     let shift = 4 + 2 * count;
@@ -335,6 +342,7 @@ prop_compose! {
         folders in proptest::collection::vec(path(), 0..20),
         abi_digest in any::<[u8; 32]>(),
         binder in proptest::option::of(path()),
+        flags in any::<u8>(),
     ) -> TableSpec {
         let search: Vec<String> = folders.iter().map(|f| f.to_str().unwrap().to_owned()).collect();
         TableSpec {
@@ -345,6 +353,8 @@ prop_compose! {
             ldso_r_debug: numbers[1],
             objects,
             search: search.join(":").into(),
+            search_fixed: search.first().map_or(0, |first| first.len() as u16),
+            flags,
             inputs: format!("lib-dirs {}\n", search.len()).into(),
             abi_digest,
             binder,
@@ -373,6 +383,8 @@ fn described(table: &Table<'_>) -> TableSpec {
             })
             .collect(),
         search: table.search().to_bytes().to_vec(),
+        search_fixed: header.search_fixed.get(),
+        flags: header.flags,
         inputs: table.inputs().to_bytes().to_vec(),
         abi_digest: header.abi_digest,
         binder: table.binder().map(path),

@@ -14,6 +14,8 @@ use core::arch::asm;
 pub const MACHINE: u16 = 62;
 /// R_X86_64_IRELATIVE: ld.so stores what the function at the addend returns.
 pub const R_IRELATIVE: u64 = 37;
+/// Name of ld.so (glibc sysdeps/unix/sysv/linux/x86_64/64/shlib-versions).
+pub const LDSO: &core::ffi::CStr = c"ld-linux-x86-64.so.2";
 /// Smallest unit that is mapped, in bytes.
 pub const PAGE: usize = 4096;
 
@@ -57,16 +59,30 @@ pub mod nr {
     /// openat(2): what ld.so opens files with, so that a filter of system calls
     /// that lets ld.so work lets the shim work.
     pub const OPENAT: usize = 257;
+    /// newfstatat(2).
+    pub const NEWFSTATAT: usize = 262;
+    /// readlinkat(2).
+    pub const READLINKAT: usize = 267;
     /// close_range(2), Linux 5.9.
     pub const CLOSE_RANGE: usize = 436;
+}
+
+/// Flags of openat(2) that have other values on other machines.
+pub mod open {
+    /// `O_DIRECTORY`.
+    pub const DIRECTORY: usize = 0o200_000;
+    /// `O_NOFOLLOW`.
+    pub const NOFOLLOW: usize = 0o400_000;
 }
 
 /// `struct stat` as the kernel fills it, as far as it is used.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Stat {
-    dev: u64,
-    ino: u64,
+    /// `st_dev`.
+    pub dev: u64,
+    /// `st_ino`.
+    pub ino: u64,
     nlink: u64,
     /// `st_mode`.
     pub mode: u32,
