@@ -34,6 +34,8 @@ pub struct Start<'a> {
     pub notes: &'a Notes<'static>,
     /// The effective user.
     pub euid: u32,
+    /// AT_SECURE: only what is root's alone is opened.
+    pub secure: bool,
     /// `INDIR_TABLES`, if it is obeyed.
     pub folders: Option<&'static CStr>,
 }
@@ -79,18 +81,18 @@ type Look = Result<Option<Found>, Problem>;
 impl Start<'_> {
     /// Looks at every place in turn; `None` if there is no table anywhere.
     #[inline(never)]
-    pub fn table(&self, arena: &mut Arena, trust: &mut Option<Trust>) -> Look {
+    pub fn table(&self, arena: &mut Arena) -> Look {
         if let Some(folders) = self.folders {
             for folder in folders.to_bytes().split(|&b| b == b':') {
                 if !folder.is_empty()
-                    && let Some(found) = self.look(self.by_id(arena, folder), trust)?
+                    && let Some(found) = self.look(self.by_id(arena, folder))?
                 {
                     return Ok(Some(found));
                 }
             }
         }
         if let Some(reference) = self.notes.reference {
-            match self.look(self.expand(arena, reference), trust) {
+            match self.look(self.expand(arena, reference)) {
                 Ok(Some(found)) => return Ok(Some(found)),
                 // Only here somebody else may have been first.
                 other => {
@@ -100,18 +102,18 @@ impl Start<'_> {
                         .map_or_else(|problem| problem.foreign, |_| true);
                     if !(beside && foreign && self.is_in_shared_folder()) {
                         other?;
-                    } else if let Some(found) = self.look(self.own(arena), trust)? {
+                    } else if let Some(found) = self.look(self.own(arena))? {
                         return Ok(Some(found));
                     }
                 }
             }
         }
         for place in self.notes.places() {
-            if let Some(found) = self.look(self.expand(arena, place), trust)? {
+            if let Some(found) = self.look(self.expand(arena, place))? {
                 return Ok(Some(found));
             }
         }
-        self.look(self.by_id(arena, SYSTEM), trust)
+        self.look(self.by_id(arena, SYSTEM))
     }
 
     /// Where a table would be beside the executable, for a message.
@@ -148,17 +150,18 @@ impl Start<'_> {
     }
 
     /// Opens `path` and applies the rule.
-    fn look(&self, path: Result<&'static CStr, Errno>, trust: &mut Option<Trust>) -> Look {
+    fn look(&self, path: Result<&'static CStr, Errno>) -> Look {
         let path = path.map_err(|error| Problem::new(c"", error.message()))?;
         let failed = |error: Errno| Problem::new(path, error.message());
-        let opened = match trust {
-            None => sys::open(path).map_err(Denied::from),
-            Some(trust) => trust.open(path),
+        let opened = if self.secure {
+            trusted(path)
+        } else {
+            sys::open(path).map_err(Denied::from)
         };
         let fd = match opened {
             Ok(fd) => fd,
             Err(Denied::Absent) => return Ok(None),
-            Err(Denied::Because(reason)) if trust.is_some() => {
+            Err(Denied::Because(reason)) if self.secure => {
                 return Err(Problem {
                     what: "the table is not trusted",
                     owner: sys::stat(path).ok().map(|s| s.uid).filter(|&uid| uid != 0),
@@ -206,4 +209,11 @@ impl Start<'_> {
         text.and_then(|text| sys::stat(text).ok())
             .is_some_and(|stat| is_shared(stat.mode))
     }
+}
+
+/// In a frame of its own: what it needs of the stack would cost every start pages.
+#[cold]
+#[inline(never)]
+fn trusted(path: &CStr) -> Result<usize, Denied> {
+    Trust::nothing().open(path)
 }

@@ -162,8 +162,7 @@ pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
         Ok(exe) => exe,
         Err(reason) => context.fail("the executable", c"", reason),
     };
-    let mut trust = aux.secure.then(Trust::nothing);
-    let found = find_table(&mut context, &exe, &aux, &options, &mut arena, &mut trust);
+    let found = find_table(&mut context, &exe, &aux, &options, &mut arena);
     let Some(preinit) = preinit_array(&mut arena, &exe, preinit) else {
         context.fail("the executable", c"", NO_ROOM);
     };
@@ -173,7 +172,6 @@ pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
         aux,
         options,
         arena,
-        trust,
         preinit,
     };
     let (ldso, phdrs) = match found {
@@ -201,7 +199,6 @@ struct Process {
     aux: Aux,
     options: Options,
     arena: Arena,
-    trust: Option<Trust>,
     preinit: (usize, usize),
 }
 
@@ -216,8 +213,8 @@ impl Process {
             context.fail("ld.so ", table.ldso(), "its name is too long");
         };
         let mut checked = 0;
-        if let Some(trust) = &mut self.trust {
-            check_trust(context, &table, trust);
+        if context.secure {
+            check_trust(context, &table);
         } else if options.library_path.is_none() {
             checked = check_libraries(context, &table);
         }
@@ -294,10 +291,8 @@ impl Process {
         let Some(path) = self.exe.notes.interpreter else {
             context.fail("the executable", c"", "it has no interpreter");
         };
-        if let Some(trust) = &mut self.trust
-            && let Err(denied) = trust.check(path)
-        {
-            context.fail("not trusted: ", path, denied.message());
+        if context.secure {
+            check_interpreter(context, path);
         }
         let ldso = match ldso::map(path, self.aux.page, true, &mut None, |_| {}) {
             Ok(mapped) => mapped,
@@ -318,7 +313,7 @@ impl Process {
             self.context.fail("the executable", c"", NO_ROOM);
         };
         if self.options.debug {
-            Line::begin().text("no table, ld.so ").name(path).write();
+            explain_ordinary(path);
         }
         (ldso, (phdrs.as_ptr() as usize, phdrs.len()))
     }
@@ -353,7 +348,6 @@ fn find_table(
     aux: &Aux,
     options: &Options,
     arena: &mut Arena,
-    trust: &mut Option<Trust>,
 ) -> Option<Found> {
     let Some(id) = exe.notes.id() else {
         context.fail("the executable", c"", "it has no build-id");
@@ -371,9 +365,10 @@ fn find_table(
         id,
         notes: &exe.notes,
         euid: aux.euid,
+        secure: aux.secure,
         folders: options.tables,
     };
-    match start.table(arena, trust) {
+    match start.table(arena) {
         Ok(Some(found)) => {
             context.table = found.path;
             Some(found)
@@ -412,10 +407,20 @@ fn read_table(context: &Context, exe: &Executable, arena: &mut Arena, fd: usize)
     table
 }
 
+/// Under AT_SECURE, the interpreter of a start without a table likewise.
+#[cold]
+#[inline(never)]
+fn check_interpreter(context: &Context, path: &CStr) {
+    if let Err(denied) = Trust::nothing().check(path) {
+        context.fail("not trusted: ", path, denied.message());
+    }
+}
+
 /// Under AT_SECURE, everything that the table names must be root's alone.
 #[cold]
 #[inline(never)]
-fn check_trust(context: &Context, table: &Table<'_>, trust: &mut Trust) {
+fn check_trust(context: &Context, table: &Table<'_>) {
+    let mut trust = Trust::nothing();
     let mut check = |path: &CStr| {
         if let Err(denied) = trust.check(path) {
             context.fail("not trusted: ", path, denied.message());
@@ -526,4 +531,11 @@ fn explain(context: &Context, ldso: &CStr, known: bool, path: Option<LibraryPath
         line.text(", LD_LIBRARY_PATH ").name(path.value);
     }
     line.write();
+}
+
+/// The same without a table.
+#[cold]
+#[inline(never)]
+fn explain_ordinary(ldso: &CStr) {
+    Line::begin().text("no table, ld.so ").name(ldso).write();
 }
