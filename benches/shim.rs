@@ -1,11 +1,15 @@
-//! Start-up of small and middling programs, exec to exit, in three ways:
+//! Start-up of small and middling programs, exec to exit, in several ways:
 //!
 //! - *cache*: the ordinary loader, which finds libraries in ld.so.cache;
 //! - *runpath*: the ordinary loader and one RUNPATH folder a library, glibc's
 //!   among them, as in a Nix-like store (ld.so tries the folders in order);
-//! - *direct*: the shim and a table without bindings, for the same files.
+//! - *direct*: the shim and a table without bindings, for the same files;
+//! - *no table*: the shim and the interpreter that the link asked for, where the
+//!   ordinary loader finds the libraries in ld.so.cache;
+//! - *before*: as *direct*, by another installation of indir, whose prefix
+//!   `INDIR_BENCH_BEFORE` names.
 //!
-//! One program needs libc alone, the other forty libraries besides. The three
+//! One program needs libc alone, the other forty libraries besides. They
 //! are run in turn, so that whatever else the machine does hits all alike.
 //! `INDIR_BENCH_RUNS` sets the number of runs of each (1,000).
 //!
@@ -57,10 +61,20 @@ fn main() {
         let folder_options = folders.iter().map(|f| format!("-rpath={}", f.display()));
         let options: Vec<_> = folder_options.chain([loader]).collect();
         let runpath = link(store, &source, needed, "runpath", &options);
-        let direct = indirect(store, indir, &source, needed, &folders);
+        let prefix = store.join("prefix");
+        let direct = indirect(store, "direct", &prefix, &source, needed);
+        update(&direct, &prefix, &folders);
         let mut ways = vec![("runpath", runpath), ("direct", direct)];
+        if let Some(prefix) = std::env::var_os("INDIR_BENCH_BEFORE") {
+            let prefix = PathBuf::from(prefix);
+            let before = indirect(store, "before", &prefix, &source, needed);
+            update(&before, &prefix, &folders);
+            ways.push(("before", before));
+        }
         if cached || count == 0 {
             ways.insert(0, ("cache", ordinary));
+            let without = indirect(store, "without", &prefix, &source, needed);
+            ways.push(("no table", without));
         }
         report(&format!("{} libs", count + 1), &ways, runs);
     }
@@ -152,26 +166,20 @@ fn link(
     output
 }
 
-fn indirect(
-    store: &Path,
-    indir: &str,
-    source: &Path,
-    needed: &[Library],
-    folders: &[&PathBuf],
-) -> PathBuf {
-    let output = store.join(format!("{}-direct", needed.len()));
+fn indirect(store: &Path, kind: &str, prefix: &Path, source: &Path, needed: &[Library]) -> PathBuf {
+    let output = store.join(format!("{}-{kind}", needed.len()));
     let mut command = cc(needed, source, &output);
-    run(command.arg(format!(
-        "-B{}",
-        store.join("prefix/libexec/indir").display()
-    )));
-    let mut update = Command::new(indir);
-    update.args(["update", "--plan", "direct"]).arg(&output);
+    run(command.arg(format!("-B{}", prefix.join("libexec/indir").display())));
+    output
+}
+
+fn update(program: &Path, prefix: &Path, folders: &[&PathBuf]) {
+    let mut update = Command::new(prefix.join("bin/indir"));
+    update.args(["update", "--plan", "direct"]).arg(program);
     for folder in folders {
         update.arg("--lib-dir").arg(folder);
     }
     run(&mut update);
-    output
 }
 
 /// Makes ld.so.cache know our libraries too, for this process and its children.
