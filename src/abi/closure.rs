@@ -18,6 +18,7 @@ use crate::elf::{ElfFile, MappedElf};
 use crate::resolve::addresses::hash;
 
 use super::model::{Name, Undefined};
+use super::private::Private;
 
 /// Most libraries in one closure.
 const MAX_CLOSURE: usize = 4096;
@@ -31,13 +32,15 @@ const SYSTEM: [&str; 6] = [
     "/usr/lib",
 ];
 
-/// Where libraries are found, with those already opened.
+/// Where libraries are found, with those already opened, and how they are read.
 #[derive(Debug, Default)]
 pub struct Finder {
     /// Folders that come first.
     pub folders: Vec<PathBuf>,
     /// Whether the system's folders come last.
     pub system: bool,
+    /// What is left out of the ABI of a library.
+    pub private: Private,
     open: Mutex<BTreeMap<PathBuf, Option<Arc<MappedElf>>>>,
 }
 
@@ -47,6 +50,7 @@ impl Finder {
         Self {
             folders,
             system: true,
+            private: Private::default(),
             open: Mutex::default(),
         }
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::marker::is_marker;
 use super::model::{Abi, Key, Kind, Name, Place, Symbol};
 pub use super::rules::{Class, Rule};
 use super::text::{escape, kind_name};
@@ -68,6 +69,10 @@ pub fn diff(old: &Abi, new: &Abi) -> Diff {
     undefined(old, new, &mut diff);
     let mut pairs: BTreeMap<&Key, &Key> = BTreeMap::new();
     for (key, symbol) in &old.symbols {
+        if is_marker(&key.name, symbol) {
+            mark(key, symbol, new, &mut diff);
+            continue;
+        }
         let Some((found, other, rule)) = serve(key, new) else {
             diff.push(Rule::SymbolRemoved, key.display(), "");
             continue;
@@ -78,7 +83,7 @@ pub fn diff(old: &Abi, new: &Abi) -> Diff {
         }
         compare(key, symbol, other, &mut diff);
     }
-    for key in new.symbols.keys() {
+    for (key, symbol) in &new.symbols {
         let known = |default| {
             let same = Key {
                 default,
@@ -86,7 +91,12 @@ pub fn diff(old: &Abi, new: &Abi) -> Diff {
             };
             old.symbols.contains_key(&same)
         };
-        if !known(true) && !known(false) {
+        if known(true) || known(false) {
+            continue;
+        }
+        if is_marker(&key.name, symbol) {
+            diff.push(Rule::LinkerMarker, key.display(), "now there");
+        } else {
             diff.push(Rule::SymbolAdded, key.display(), "");
         }
     }
@@ -95,20 +105,15 @@ pub fn diff(old: &Abi, new: &Abi) -> Diff {
     diff
 }
 
-/// All definitions of `name`.
-pub(super) fn definitions<'a>(
-    abi: &'a Abi,
-    name: &[u8],
-) -> impl Iterator<Item = (&'a Key, &'a Symbol)> {
-    let first = Key {
-        name: name.to_vec(),
-        version: None,
-        default: false,
-    };
-    let name = name.to_vec();
-    abi.symbols
-        .range(first..)
-        .take_while(move |(key, _)| key.name == name)
+/// What became of a mark, to which no client is bound.
+fn mark(key: &Key, symbol: &Symbol, new: &Abi, diff: &mut Diff) {
+    match serve(key, new) {
+        None => diff.push(Rule::LinkerMarker, key.display(), "no longer there"),
+        Some((found, other, _)) if (found, other) != (key, symbol) => {
+            diff.push(Rule::LinkerMarker, key.display(), "another one now");
+        }
+        Some(_) => {}
+    }
 }
 
 /// The symbol of `abi` that ld.so gives to a client that was linked against
@@ -116,9 +121,7 @@ pub(super) fn definitions<'a>(
 /// glibc elf/dl-lookup.c).
 pub(super) fn serve<'a>(key: &Key, abi: &'a Abi) -> Option<(&'a Key, &'a Symbol, Option<Rule>)> {
     let find = |wanted: &dyn Fn(&Key) -> bool| {
-        let mut all: Vec<_> = definitions(abi, &key.name)
-            .filter(|d| wanted(d.0))
-            .collect();
+        let mut all: Vec<_> = abi.definitions(&key.name).filter(|d| wanted(d.0)).collect();
         // No linker makes both `name@V` and `name@@V`, but a file may.
         all.sort_by_key(|d| (d.0.default != key.default, !d.0.default));
         all.into_iter().next()
@@ -132,7 +135,7 @@ pub(super) fn serve<'a>(key: &Key, abi: &'a Abi) -> Option<(&'a Key, &'a Symbol,
         return Some((found, symbol, rule));
     }
     let (found, rule) = match &key.version {
-        Some(version) if abi.versions.contains_key(version) => (
+        Some(version) if abi.defines_version(version) => (
             find(&|other| other.version.is_none() && other.default),
             Rule::BaseAccepted,
         ),
@@ -186,9 +189,21 @@ fn header(old: &Abi, new: &Abi, diff: &mut Diff) {
     }
 }
 
+/// Whether a client that needs `version` is bound to nothing of it.
+fn has_only_markers(abi: &Abi, version: &Name) -> bool {
+    let mut of_version = abi
+        .symbols
+        .iter()
+        .filter(|(key, _)| key.version.as_ref() == Some(version))
+        .peekable();
+    of_version.peek().is_some() && of_version.all(|(key, symbol)| is_marker(&key.name, symbol))
+}
+
 fn versions(old: &Abi, new: &Abi, diff: &mut Diff) {
     for (name, node) in &old.versions {
         match new.versions.get(name) {
+            None if new.unused.contains(name) => {}
+            None if has_only_markers(old, name) => diff.push(Rule::LinkerMarker, escape(name), ""),
             None => diff.push(Rule::VersionRemoved, escape(name), ""),
             Some(other) if other != node => diff.push(Rule::VersionNode, escape(name), ""),
             Some(_) => {}

@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diff::{Change, definitions, diff};
+use super::diff::{Change, diff};
+use super::marker::is_marker;
 use super::model::{Abi, Binding, Key, Kind, Name, Place, Symbol, Undefined, VersionNode};
 use super::text::escape;
 
@@ -78,6 +79,7 @@ pub fn common(builds: &[Abi]) -> Result<Common, FloorError> {
         needed: first.needed.clone(),
         properties,
         versions: versions(first, builds),
+        unused: BTreeSet::new(),
         undefined: undefined(builds)?,
         symbols: BTreeMap::new(),
         warnings: first.warnings.clone(),
@@ -97,6 +99,7 @@ pub fn common(builds: &[Abi]) -> Result<Common, FloorError> {
     join_aliases(builds, &mut floor);
     drop_contradictions(builds, &mut floor, &mut contradicting);
     floor.normalise();
+    floor.drop_unused_versions();
     Ok(Common {
         floor,
         contradicting: contradicting.into_iter().collect(),
@@ -137,7 +140,8 @@ fn undefined(builds: &[Abi]) -> Result<BTreeMap<Name, Undefined>, FloorError> {
 /// in the order of their names, which no order of builds changes.
 fn merge_name(name: &[u8], builds: &[Abi], floor: &mut Abi, contradicting: &mut BTreeSet<String>) {
     let of = |build: &Abi, version: &Option<Name>| -> Option<(bool, Symbol)> {
-        let mut found: Vec<_> = definitions(build, name)
+        let mut found: Vec<_> = build
+            .definitions(name)
             .filter(|d| d.0.version == *version)
             .collect();
         found.sort_by_key(|d| !d.0.default);
@@ -146,7 +150,8 @@ fn merge_name(name: &[u8], builds: &[Abi], floor: &mut Abi, contradicting: &mut 
             .map(|(key, symbol)| (key.default, (*symbol).clone()))
     };
     let Some(first) = builds.first() else { return };
-    let versions: BTreeSet<Option<Name>> = definitions(first, name)
+    let versions: BTreeSet<Option<Name>> = first
+        .definitions(name)
         .map(|d| d.0.version.clone())
         .collect();
     let mut kept: Vec<(Option<Name>, bool, Symbol)> = Vec::new();
@@ -158,6 +163,7 @@ fn merge_name(name: &[u8], builds: &[Abi], floor: &mut Abi, contradicting: &mut 
         let default = found.iter().any(|f| f.0);
         match merge(found.iter().map(|f| &f.1)) {
             Some(symbol) => kept.push((version, default, symbol)),
+            None if found.iter().all(|f| is_marker(name, &f.1)) => {}
             None => {
                 let key = Key {
                     name: name.to_vec(),
@@ -246,7 +252,9 @@ fn join_aliases(builds: &[Abi], floor: &mut Abi) {
             continue;
         }
         let leaders = builds.iter().map(|build| {
-            let found = definitions(build, &key.name).filter(|d| d.0.version == key.version);
+            let found = build
+                .definitions(&key.name)
+                .filter(|d| d.0.version == key.version);
             let (found, symbol) = found.max_by_key(|d| d.0.default)?;
             Some(symbol.alias.clone().unwrap_or_else(|| found.clone()))
         });

@@ -36,6 +36,7 @@ proptest! {
         for symbol in abi.symbols.values_mut() {
             symbol.alias = None;
         }
+        abi.drop_unused_versions();
         let once = common(std::slice::from_ref(&abi)).unwrap().floor;
         let twice = common(&[abi.clone(), abi.clone()]).unwrap().floor;
         prop_assert_eq!(&once, &twice);
@@ -67,6 +68,128 @@ proptest! {
             });
             prop_assert!(there, "{}", key.display());
         }
+    }
+}
+
+/// As the reader of libraries leaves it.
+fn read(mut abi: Abi) -> Abi {
+    abi.drop_unused_versions();
+    abi
+}
+
+/// The names of the versions, and what each inherits from.
+fn versions(abi: &Abi) -> Vec<(String, Vec<String>)> {
+    let text = |name: &Name| String::from_utf8_lossy(name).into_owned();
+    let parents = |node: &VersionNode| node.parents.iter().map(text).collect();
+    let nodes = abi.versions.iter();
+    nodes
+        .map(|(name, node)| (text(name), parents(node)))
+        .collect()
+}
+
+#[test]
+fn versions_that_no_symbol_has_do_not_count() {
+    let parse =
+        |body: &str| read(Abi::from_text(&format!("indir-abi 1\nmachine x86_64\n{body}")).unwrap());
+    let old =
+        parse("version V1\nversion V3 parent=V1\nsymbol f@@V1 function\nsymbol g@@V3 function\n");
+    let new = parse(
+        "version V1\nversion V2 parent=V1 parent=OWN\nversion OWN parent=V2\n\
+         version V3 parent=V2\nversion V4 parent=V3\n\
+         symbol f@@V1 function\nsymbol g@@V3 function\n",
+    );
+    assert_eq!(old.to_text(), new.to_text());
+    assert_eq!(diff(&old, &new).changes, []);
+    assert_eq!(
+        versions(&new),
+        [("V1".into(), vec![]), ("V3".into(), vec!["V1".to_owned()])]
+    );
+    // Marks of glibc, which linkers make programs need, stay.
+    let marked = parse("version GLIBC_ABI_DT_RELR\nversion GLIBC_ABIX\nversion GLIBC_2.36\n");
+    assert_eq!(versions(&marked), [("GLIBC_ABI_DT_RELR".into(), vec![])]);
+    // A client of an older build that needs an empty version may be served by what
+    // has no version, and the node is not missing to a text that names it.
+    let explicit =
+        Abi::from_text("indir-abi 1\nmachine x86_64\nversion V1\nsymbol f@@V1 function\n");
+    let moved = parse("version V1\nsymbol f function\n");
+    assert!(moved.versions.is_empty());
+    assert_eq!(check(&explicit.unwrap(), &moved), []);
+}
+
+#[test]
+fn marks_of_linkers_are_nobody_s() {
+    let mark = "in=data size=0 align=1";
+    let of = |name: &str, rest: &str| abi(&format!("symbol {name} {rest}"));
+    for name in [
+        "_end",
+        "end",
+        "_edata",
+        "edata",
+        "__bss_start",
+        "_etext",
+        "__end__",
+    ] {
+        let (with, without) = (of(name, &format!("notype {mark}")), abi(""));
+        let number = of(name, "notype in=absolute value=0x1234 size=0");
+        for (old, new) in [
+            (&with, &without),
+            (&without, &with),
+            (&with, &number),
+            (&number, &with),
+        ] {
+            let found = diff(old, new);
+            assert_eq!(found.class(), Class::Compatible, "{name}");
+            assert!(
+                found.changes.iter().all(|c| c.rule == Rule::LinkerMarker),
+                "{name}"
+            );
+        }
+        assert_eq!(diff(&with, &with).changes, []);
+        let floor = common(&[with.clone(), number.clone()]).unwrap();
+        assert_eq!(floor.contradicting, Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(
+        diff(&of("_init", "function"), &abi("")).class(),
+        Class::Compatible
+    );
+    // Whoever is called like one and is none.
+    for (name, rest) in [
+        ("end", "function"),
+        ("end", "object in=data size=8 align=8"),
+        ("_ending", "notype in=data size=0 align=1"),
+        ("__start_names", "notype in=data size=0 align=1"),
+        ("_init", "object in=data size=0 align=1"),
+    ] {
+        assert_eq!(
+            diff(&of(name, rest), &abi("")).class(),
+            Class::Incompatible,
+            "{name} {rest}"
+        );
+    }
+    // A version that has nothing else is not missed.
+    let versioned = Abi::from_text(
+        "indir-abi 1\nmachine x86_64\nsoname l.so\nversion V9\nsymbol _end@@V9 notype in=data size=0 align=1\n",
+    );
+    assert_eq!(check(&versioned.unwrap(), &abi("")), []);
+}
+
+#[test]
+fn alignment_is_a_matter_of_size_and_section() {
+    for (size, section, align) in [
+        (0, 64, 1),
+        (4, 1, 4),
+        (8, 64, 8),
+        (12, 64, 16),
+        (100, 64, 32),
+        (480, 64, 32),
+        (64, 32, 32),
+        (64, 64, 64),
+        (64, 4096, 64),
+        (192, 4096, 64),
+        (4096, 64, 64),
+        (1 << 20, 1 << 20, MAX_ALIGN),
+    ] {
+        assert_eq!(object_align(size, section), align, "{size} in {section}");
     }
 }
 

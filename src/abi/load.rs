@@ -11,6 +11,9 @@ use super::parse::TextError;
 use super::text;
 use super::{Digest, read};
 
+/// Whether a symbol, by name and version, counts although it is private.
+pub type Wanted<'w> = &'w dyn Fn(&[u8], Option<&[u8]>) -> bool;
+
 /// Why no ABI could be had from a file.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -65,11 +68,28 @@ pub struct Loaded {
     pub missing: Vec<Name>,
 }
 
-/// Reads the ABI of the file at `path`.
+/// Reads the ABI of the file at `path`. What is private by the finder's table is left
+/// out of a library; stubs and ABI texts count as they are.
 ///
 /// # Errors
 /// When it cannot be read or is none of library, stub and ABI text.
 pub fn load(path: &Path, finder: &Finder) -> Result<Loaded, LoadError> {
+    load_with(path, finder, &|_, _| false)
+}
+
+/// Like [`load`], to be compared with `other`: what that has counts here as well.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_for(path: &Path, finder: &Finder, other: &Abi) -> Result<Loaded, LoadError> {
+    load_with(path, finder, &|name, version| other.has(name, version))
+}
+
+/// Like [`load`], with the private symbols that are `wanted`.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_with(path: &Path, finder: &Finder, wanted: Wanted<'_>) -> Result<Loaded, LoadError> {
     let bad = |error, bytes: &[u8]| {
         let path = path.to_owned();
         match Other::of_error(&error, bytes) {
@@ -107,10 +127,14 @@ pub fn load(path: &Path, finder: &Finder) -> Result<Loaded, LoadError> {
     if let Some(found) = Other::of_elf(path, &elf) {
         return Err(other(found));
     }
-    let read::FileAbi { mut abi, stub } = read::read(&elf).map_err(|error| bad(error, bytes))?;
+    let hides = |soname: Option<&[u8]>, name: &[u8], version: Option<&[u8]>| {
+        finder.private.hides(soname, name, version) && !wanted(name, version)
+    };
+    let read = read::read_without(&elf, &hides).map_err(|error| bad(error, bytes))?;
+    let read::FileAbi { mut abi, stub } = read;
     let missing = match stub {
-        Some(digest) if abi.digest().0[..] == digest[..] => Vec::new(),
-        Some(_) => return Err(LoadError::Damaged(path.to_owned())),
+        Some(true) => Vec::new(),
+        Some(false) => return Err(LoadError::Damaged(path.to_owned())),
         None => finder.remove_provided(path, &elf, &mut abi.undefined),
     };
     Ok(Loaded { abi, missing })

@@ -4,7 +4,7 @@
 //! same stub. What is left out on purpose (function sizes, addresses, order …)
 //! is listed with reasons in docs/stubs.md. This module must not read files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::elf::ORDINARY_ALIGN;
 
@@ -19,6 +19,22 @@ pub const MAX_ALIGN: u64 = 1 << 16;
 pub fn canonical_align(size: u64) -> u64 {
     size.clamp(1, ORDINARY_ALIGN).next_power_of_two()
 }
+
+/// The alignment that an object of `size` bytes is given in a section that is aligned
+/// to `section` bytes: [`canonical_align`], or the strictest one that both bear. A
+/// type's size is a multiple of its alignment (C17 6.2.8), and a section is aligned as
+/// strictly as what is in it. The address, an accident, has no say.
+pub fn object_align(size: u64, section: u64) -> u64 {
+    let of_size = 1u64 << size.trailing_zeros().min(MAX_ALIGN.trailing_zeros());
+    match section.min(of_size) {
+        strict if strict > ORDINARY_ALIGN && size > 0 => strict,
+        _ => canonical_align(size),
+    }
+}
+
+/// Versions of this prefix are marks, which linkers make programs need although no
+/// symbol has them (glibc: GLIBC_ABI_DT_RELR and its like).
+const MARK: &[u8] = b"GLIBC_ABI_";
 
 /// What identifies a defined symbol.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,8 +159,8 @@ pub struct Properties {
     pub needed_1: u32,
 }
 
-/// The ABI of one shared library.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The ABI of one shared library. Equal ones have equal texts: `unused` does not count.
+#[derive(Clone, Debug, Default, Eq)]
 pub struct Abi {
     /// `e_machine`.
     pub machine: u16,
@@ -158,6 +174,10 @@ pub struct Abi {
     pub properties: Properties,
     /// Version definitions by name.
     pub versions: BTreeMap<Name, VersionNode>,
+    /// Names of those that were left out because no symbol has them. In no text and no
+    /// stub; but a client of an older build may need one and be given a symbol without
+    /// version.
+    pub unused: BTreeSet<Name>,
     /// What clients must provide.
     pub undefined: BTreeMap<Name, Undefined>,
     /// Exported symbols.
@@ -166,7 +186,55 @@ pub struct Abi {
     pub warnings: BTreeMap<Name, Name>,
 }
 
+impl PartialEq for Abi {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            machine,
+            flags,
+            soname,
+            needed,
+            properties,
+            versions,
+            unused: _,
+            undefined,
+            symbols,
+            warnings,
+        } = self;
+        (*machine, *flags, *properties) == (other.machine, other.flags, other.properties)
+            && *soname == other.soname
+            && *needed == other.needed
+            && *versions == other.versions
+            && *undefined == other.undefined
+            && *symbols == other.symbols
+            && *warnings == other.warnings
+    }
+}
+
 impl Abi {
+    /// All definitions of `name`.
+    pub fn definitions<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = (&'a Key, &'a Symbol)> {
+        let name = name.to_vec();
+        let first = Key {
+            name: name.clone(),
+            version: None,
+            default: false,
+        };
+        self.symbols
+            .range(first..)
+            .take_while(move |(key, _)| key.name == name)
+    }
+
+    /// Whether it defines `name` with `version`, as the default one or not.
+    pub fn has(&self, name: &[u8], version: Option<&[u8]>) -> bool {
+        self.definitions(name)
+            .any(|(key, _)| key.version.as_deref() == version)
+    }
+
+    /// Whether ld.so finds a definition of `version`.
+    pub fn defines_version(&self, version: &Name) -> bool {
+        self.versions.contains_key(version) || self.unused.contains(version)
+    }
+
     /// Members of every alias group, leader first; symbols on their own are
     /// left out.
     pub fn groups(&self) -> BTreeMap<&Key, Vec<&Key>> {
@@ -180,6 +248,48 @@ impl Abi {
             }
         }
         groups
+    }
+
+    /// Leaves out versions that no symbol has, but for marks: linkers note the versions
+    /// of the symbols that a program refers to, so that none can need them. What such a
+    /// version inherits from is inherited from in its place.
+    pub fn drop_unused_versions(&mut self) {
+        let used: BTreeSet<&Name> = self
+            .symbols
+            .keys()
+            .filter_map(|k| k.version.as_ref())
+            .collect();
+        let is_kept = |name: &Name| used.contains(name) || name.starts_with(MARK);
+        let unused: Vec<Name> = self
+            .versions
+            .keys()
+            .filter(|name| !is_kept(name))
+            .cloned()
+            .collect();
+        if unused.is_empty() {
+            return;
+        }
+        let mut kept = BTreeMap::new();
+        for (name, node) in self.versions.iter().filter(|v| is_kept(v.0)) {
+            let mut parents = BTreeSet::new();
+            let mut queue: Vec<&Name> = node.parents.iter().collect();
+            let mut seen: BTreeSet<&Name> = queue.iter().copied().collect();
+            while let Some(parent) = queue.pop() {
+                match self.versions.get(parent).filter(|_| !is_kept(parent)) {
+                    Some(left_out) => {
+                        queue.extend(left_out.parents.iter().filter(|p| seen.insert(p)));
+                    }
+                    None => {
+                        parents.insert(parent.clone());
+                    }
+                }
+            }
+            let parents = parents.into_iter().collect();
+            let weak = node.weak;
+            kept.insert(name.clone(), VersionNode { weak, parents });
+        }
+        self.versions = kept;
+        self.unused.extend(unused);
     }
 
     /// Makes the leader of every group its smallest key, gives its members one

@@ -13,18 +13,14 @@ use indir_shim::format::note;
 use object::elf;
 
 use crate::elf::{
-    Dynamic, ElfError, ElfFile, ORDINARY_ALIGN, Sections, Symbol as Raw, VERSYM_HIDDEN, VersionDef,
-    Versions,
+    Dynamic, ElfError, ElfFile, Sections, Symbol as Raw, VERSYM_HIDDEN, VersionDef, Versions,
 };
 
 use super::model::{
     Abi, Binding, Key, Kind, MAX_ALIGN, Name, Place, Properties, Symbol, Undefined, VersionNode,
-    canonical_align,
+    canonical_align, object_align,
 };
-
-/// The version whose symbols are nobody's ABI: glibc's own libraries are always
-/// replaced together.
-pub const PRIVATE_VERSION: &[u8] = b"GLIBC_PRIVATE";
+use super::private::Private;
 
 const GNU_OWNER: &[u8] = b"GNU\0";
 const NT_GNU_PROPERTY_TYPE_0: u32 = 5;
@@ -42,15 +38,31 @@ pub struct FileAbi {
     /// The ABI; `undefined` holds every strong or weak reference without a
     /// version, whoever provides it.
     pub abi: Abi,
-    /// The file is a stub: `undefined` is exact, and this is the digest in it.
-    pub stub: Option<Vec<u8>>,
+    /// The file is a stub: `undefined` is exact, nothing was left out, and this is
+    /// whether it matches the digest in it.
+    pub stub: Option<bool>,
 }
 
-/// Reads a shared object.
+/// What is left out of a library's ABI, by soname, name and version (`None` for the
+/// base).
+pub(super) type Hides<'h> = &'h dyn Fn(Option<&[u8]>, &[u8], Option<&[u8]>) -> bool;
+
+/// Reads a shared object, without what is private by the built-in table.
 ///
 /// # Errors
 /// When the file is no shared object, or malformed.
 pub fn read(elf: &ElfFile<'_>) -> Result<FileAbi, ElfError> {
+    let private = Private::default();
+    read_without(elf, &|soname, name, version| {
+        private.hides(soname, name, version)
+    })
+}
+
+/// Reads a shared object, without what `hides` says; a stub as it is.
+///
+/// # Errors
+/// When the file is no shared object, or malformed.
+pub(super) fn read_without(elf: &ElfFile<'_>, hides: Hides<'_>) -> Result<FileAbi, ElfError> {
     let dynamic = elf.dynamic()?.ok_or(NOT_DYNAMIC)?;
     if elf.kind() != elf::ET_DYN {
         return Err(ElfError::Malformed(
@@ -75,6 +87,7 @@ pub fn read(elf: &ElfFile<'_>) -> Result<FileAbi, ElfError> {
         by_index: version_names(&versions),
         sections: &sections,
         exact: notes.stub.is_some(),
+        hides,
         groups: HashMap::new(),
         budget: elf.data().len().saturating_mul(4),
     }
@@ -85,10 +98,11 @@ pub fn read(elf: &ElfFile<'_>) -> Result<FileAbi, ElfError> {
             .or_insert_with(|| text.to_vec());
     }
     abi.normalise();
-    Ok(FileAbi {
-        abi,
-        stub: notes.stub.map(<[u8]>::to_vec),
-    })
+    let stub = notes.stub.map(|digest| abi.digest().0[..] == *digest);
+    if stub.is_none() {
+        abi.drop_unused_versions();
+    }
+    Ok(FileAbi { abi, stub })
 }
 
 fn names(list: &[&[u8]]) -> Vec<Name> {
@@ -100,12 +114,9 @@ fn names(list: &[&[u8]]) -> Vec<Name> {
 
 fn version_nodes(versions: &Versions<'_>) -> BTreeMap<Name, VersionNode> {
     let own = versions.defs.iter().filter(|d| d.flags & VER_FLG_BASE == 0);
-    own.filter(|d| d.name != PRIVATE_VERSION && !d.name.is_empty())
+    own.filter(|d| !d.name.is_empty())
         .map(|d| {
-            let parents = d
-                .parents
-                .iter()
-                .filter(|p| **p != PRIVATE_VERSION && !p.is_empty());
+            let parents = d.parents.iter().filter(|p| !p.is_empty());
             let mut parents: Vec<Name> = parents.map(|p| p.to_vec()).collect();
             parents.sort();
             parents.dedup();
@@ -135,6 +146,7 @@ struct Reader<'r, 'a> {
     sections: &'r Sections<'a>,
     /// The file is a stub: its addresses are aligned exactly as the model says.
     exact: bool,
+    hides: Hides<'r>,
     /// Symbols with a size, by where they are.
     groups: HashMap<(Place, u64), Vec<Key>>,
     /// Bytes of names that may still be copied.
@@ -154,7 +166,7 @@ impl<'a> Reader<'_, 'a> {
             }
             if raw.is_undefined() {
                 self.undefined(index, &raw, abi);
-            } else if let Some((key, symbol)) = self.defined(index, &raw)? {
+            } else if let Some((key, symbol)) = self.defined(abi.soname.as_deref(), index, &raw)? {
                 // The first one of its name and version is what ld.so finds.
                 let Entry::Vacant(free) = abi.symbols.entry(key) else {
                     continue;
@@ -198,7 +210,12 @@ impl<'a> Reader<'_, 'a> {
         known.tls |= tls;
     }
 
-    fn defined(&self, index: usize, raw: &Raw<'_>) -> Result<Option<(Key, Symbol)>, ElfError> {
+    fn defined(
+        &self,
+        soname: Option<&[u8]>,
+        index: usize,
+        raw: &Raw<'_>,
+    ) -> Result<Option<(Key, Symbol)>, ElfError> {
         let kind = match raw.kind() {
             elf::STT_FUNC | elf::STT_GNU_IFUNC => Kind::Function,
             elf::STT_OBJECT | elf::STT_COMMON => Kind::Object,
@@ -220,8 +237,8 @@ impl<'a> Reader<'_, 'a> {
         let Some((version, default)) = self.version(index)? else {
             return Ok(None);
         };
-        if version == Some(PRIVATE_VERSION)
-            || (self.is_marker(raw) && version.is_some_and(|v| v == raw.name))
+        if (self.is_version_mark(raw) && version.is_some_and(|v| v == raw.name))
+            || (!self.exact && (self.hides)(soname, raw.name, version))
         {
             return Ok(None);
         }
@@ -253,7 +270,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// Linkers mark each version by an absolute symbol of its name.
-    fn is_marker(&self, raw: &Raw<'_>) -> bool {
+    fn is_version_mark(&self, raw: &Raw<'_>) -> bool {
         raw.shndx == elf::SHN_ABS && raw.size == 0
     }
 
@@ -314,12 +331,7 @@ impl<'a> Reader<'_, 'a> {
                 value => (1u64 << value.trailing_zeros()).min(MAX_ALIGN),
             };
         }
-        let shown = self.sections.shown_align(raw.value);
-        if shown > ORDINARY_ALIGN && raw.size > 0 {
-            shown.min(MAX_ALIGN)
-        } else {
-            canonical_align(raw.size)
-        }
+        object_align(raw.size, self.sections.section_align(raw.value))
     }
 }
 

@@ -80,6 +80,7 @@ rules! {
     MayProvide Compatible "may-provide" "a weak reference may stay undefined"
     Needed Compatible "needed" "which libraries it loads is its own affair"
     VersionNode Compatible "version-node" "ld.so does not use inheritance, or the weakness of a definition"
+    LinkerMarker Compatible "linker-marker" "each program has its own, made by its link, whatever its libraries have"
     Property Compatible "property" "linkers look at it, ld.so checks the real library"
     Warning Compatible "warning" "only linkers print it"
 }

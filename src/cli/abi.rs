@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::abi::diff::{Class, Diff, diff};
-use crate::abi::{self, Finder, Loaded};
+use crate::abi::{self, Abi, Finder, LoadError, Loaded, Pattern, Private};
 use crate::exit;
 
 /// Read, compare and intersect the ABIs of libraries.
@@ -83,11 +83,20 @@ pub(super) struct Search {
     /// and the system's.
     #[arg(long = "lib-dir", value_name = "DIR")]
     folders: Vec<PathBuf>,
+    /// Symbols that are nobody's ABI, beside those whose names say so: NAME,
+    /// NAME@VERSION or @VERSION, with `*` and `?`; SONAME: before it means one library.
+    #[arg(long, value_name = "PATTERN")]
+    private: Vec<Pattern>,
+    /// Symbols that are ABI although a pattern says that they are private.
+    #[arg(long, value_name = "PATTERN")]
+    public: Vec<Pattern>,
 }
 
 impl Search {
     pub(super) fn finder(&self) -> Finder {
-        Finder::new(self.folders.clone())
+        let mut finder = Finder::new(self.folders.clone());
+        finder.private = Private::new(self.private.clone(), self.public.clone());
+        finder
     }
 }
 
@@ -105,7 +114,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The ABI in `path`, with a word on stderr about what it could not include.
 pub(super) fn load(path: &Path, finder: &Finder) -> anyhow::Result<Loaded> {
-    let loaded = abi::load(path, finder)?;
+    warned(path, abi::load(path, finder))
+}
+
+/// Like [`load`], to be compared with `other`: private symbols that this one has count.
+pub(super) fn load_for(path: &Path, finder: &Finder, other: &Abi) -> anyhow::Result<Loaded> {
+    warned(path, abi::load_for(path, finder, other))
+}
+
+fn warned(path: &Path, loaded: Result<Loaded, LoadError>) -> anyhow::Result<Loaded> {
+    let loaded = loaded?;
     for name in &loaded.missing {
         anstream::eprintln!(
             "warning: {}: needs `{}`, which is not found; symbols that neither provides are left \
@@ -137,7 +155,7 @@ const INCOMPATIBLE: u8 = 8;
 fn compare(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     let finder = args.search.finder();
     let old = load(&args.old, &finder)?.abi;
-    let new = load(&args.new, &finder)?.abi;
+    let new = load_for(&args.new, &finder, &old)?.abi;
     let diff = diff(&old, &new);
     let text = if args.json {
         json(args, &diff)?

@@ -11,7 +11,7 @@ use crate::exit::Refused;
 use crate::stub;
 use crate::stub::tree::{Options, Tree};
 
-use super::abi::{Search, load};
+use super::abi::{Search, load, load_for};
 
 /// Write linkable stubs that are a function of a library's ABI alone.
 #[derive(Debug, clap::Args)]
@@ -72,10 +72,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         bail!("--floor is for one library; use --tree with --floor-dir for a folder");
     }
     for library in &args.libraries {
-        let mut abi = load(library, &finder)?.abi;
-        if let Some(path) = &args.floor {
-            abi = on_floor(library, &abi, path, &finder)?;
-        }
+        let abi = match &args.floor {
+            Some(floor) => on_floor(library, floor, &finder)?,
+            None => load(library, &finder)?.abi,
+        };
         let bytes = stub::stub(&abi).with_context(|| library.display().to_string())?;
         let output = if folder {
             let name = match library.extension() {
@@ -98,9 +98,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The floor at `path`, if the library satisfies it.
-fn on_floor(library: &Path, abi: &Abi, path: &Path, finder: &Finder) -> anyhow::Result<Abi> {
+fn on_floor(library: &Path, path: &Path, finder: &Finder) -> anyhow::Result<Abi> {
     let floor = load(path, finder)?.abi;
-    let lost = floor::check(&floor, abi);
+    let abi = load_for(library, finder, &floor)?.abi;
+    let lost = floor::check(&floor, &abi);
     if lost.is_empty() {
         return Ok(floor);
     }

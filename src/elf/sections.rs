@@ -96,6 +96,17 @@ impl<'a> Sections<'a> {
         }
     }
 
+    /// The alignment in bytes of the section that holds `address`, whatever the address
+    /// shows: at least 1, and 1 if no section header tells.
+    pub fn section_align(&self, address: u64) -> u64 {
+        let section = self.align_at(address).unwrap_or(1);
+        if section.is_power_of_two() {
+            section
+        } else {
+            1
+        }
+    }
+
     /// `sh_addralign` of the non-TLS section that holds `address`.
     fn align_at(&self, address: u64) -> Option<u64> {
         let upto = self.spans.partition_point(|s| s.start <= address);

@@ -296,7 +296,8 @@ fn make(name: &OsStr, path: &Path, source: Source, options: &Options) -> Made {
 }
 
 fn library(name: &OsStr, path: &Path, options: &Options) -> Made {
-    let mut abi = match abi::load(path, &options.finder) {
+    let finder = &options.finder;
+    let mut abi = match abi::load(path, finder) {
         Ok(loaded) => loaded.abi,
         Err(error) => return Made::Failed(error.reason()),
     };
@@ -309,9 +310,13 @@ fn library(name: &OsStr, path: &Path, options: &Options) -> Made {
             .flatten()
             .find(|p| p.is_file());
         if let Some(file) = pinned {
-            let floor = match abi::load(&file, &options.finder) {
+            let floor = match abi::load(&file, finder) {
                 Ok(loaded) => loaded.abi,
                 Err(error) => return Made::Failed(format!("its floor {error}")),
+            };
+            abi = match abi::load_for(path, finder, &floor) {
+                Ok(loaded) => loaded.abi,
+                Err(error) => return Made::Failed(error.reason()),
             };
             let lost = floor::check(&floor, &abi);
             if !lost.is_empty() {

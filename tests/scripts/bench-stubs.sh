@@ -35,7 +35,7 @@ source_of() {
         }
         NF >= 8 && $7 ~ /^[0-9]+$/ && $6 == "DEFAULT" && $5 != "LOCAL" {
             name = $8
-            if (name ~ /GLIBC_PRIVATE/ || (name ~ /@/ && name !~ /@@/)) next
+            if (name ~ /PRIVATE|INTERNAL|^krb5int_/ || (name ~ /@/ && name !~ /@@/)) next
             sub(/@@.*/, "", name)
             if (name !~ /^[A-Za-z0-9_.$]+$/ || seen[name]++) next
             if (name ~ /^(main|_init|_fini|_end|_edata|__bss_start|_start)$/) next

@@ -44,6 +44,8 @@ packages_for() {
         echo libclang-rt-14-dev
         # libraries whose stubs are linked against in every way
         echo libcurl4 libx11-6 libglib2.0-0 libllvm14
+        # libraries with private interfaces
+        echo libdbus-1-3 libgnutls30 libkrb5support0 libnettle8
         # the package set of nix/debian: Nix, and what unpacks and builds sources
         echo nix-bin tar bzip2 xz-utils patch pkg-config openssh-client cmake
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt

@@ -3,6 +3,7 @@
 mod bad_input;
 mod basics;
 mod copies;
+mod economy;
 mod facts;
 mod floor;
 mod headers;

@@ -12,6 +12,7 @@ use std::process::Command;
 use goblin::elf::{Elf, sym};
 use rayon::prelude::*;
 
+use super::programs::is_private;
 use crate::support::{debian_lib, glibc_lib, indir, need, run, system_lib};
 
 /// `name`, `name@VERSION` or `name@@VERSION` of every export, by goblin.
@@ -45,7 +46,8 @@ fn exported(path: &Path) -> Option<BTreeSet<String>> {
             || marker
             || local
             || hidden
-            || version.is_some_and(|v| v == "GLIBC_PRIVATE")
+            || version.is_some_and(|v| is_private(v))
+            || name.starts_with("krb5int_")
         {
             continue;
         }
@@ -147,7 +149,8 @@ fn abidw(path: &Path) -> Result<BTreeSet<String>, String> {
             from.and_then(|text| text.split('\'').next()).unwrap_or("")
         };
         let version = field("version");
-        if field("is-defined") != "yes" || version == "GLIBC_PRIVATE" {
+        let private = is_private(version) || field("name").starts_with("krb5int_");
+        if field("is-defined") != "yes" || private {
             continue;
         }
         let at = match field("is-default-version") {

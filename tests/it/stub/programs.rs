@@ -43,6 +43,7 @@ pub(crate) fn exports(path: &Path) -> Option<Vec<Export>> {
             || version & symver::VERSYM_HIDDEN != 0
             || version == 0
             || private.contains(&version)
+            || name.starts_with("krb5int_")
             || symbol.st_visibility() != sym::STV_DEFAULT
             || !name
                 .bytes()
@@ -92,11 +93,17 @@ fn private_versions(elf: &Elf<'_>) -> BTreeSet<u16> {
             .iter()
             .next()
             .and_then(|aux| elf.dynstrtab.get_at(aux.vda_name));
-        if name == Some("GLIBC_PRIVATE") {
+        if name.is_some_and(is_private) {
             private.insert(def.vd_ndx);
         }
     }
     private
+}
+
+/// Whether the name of a version says that it is nobody's ABI. Qt's is by custom.
+pub(crate) fn is_private(version: &str) -> bool {
+    let says = |word| ["PRIVATE", "INTERNAL"].contains(&word);
+    version.split('_').any(says) && !version.starts_with("Qt_")
 }
 
 /// The languages that programs are written in.

@@ -87,6 +87,11 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ),
     ("needed a.so\n", "", &["needed"]),
     ("version V\n", "version V weak\n", &["version-node"]),
+    (
+        "",
+        "symbol _end notype in=data size=0 align=1\n",
+        &["linker-marker"],
+    ),
     ("", "property no-copy-on-protected\n", &["property"]),
     ("", "warning f do not call it\n", &["warning"]),
 ];
