@@ -17,13 +17,14 @@ use crate::interp::arena::Arena;
 use crate::interp::locate::{TOO_LONG, folder, in_arena};
 use crate::sys::{self, PATH};
 
-/// What belongs to one build of glibc and may be opened later; each with a NUL.
+/// What belongs to one build of glibc, may be opened later and does nothing by being
+/// there; each with a NUL. libthread_db is not among them: it needs what a debugger
+/// defines. Nor are the libraries that are there to replace functions of libc.
 const FAMILY: &[u8] = b"libm.so.6\0libmvec.so.1\0libresolv.so.2\0libpthread.so.0\0\
     libdl.so.2\0librt.so.1\0libutil.so.1\0libanl.so.1\0libnss_files.so.2\0\
-    libnss_dns.so.2\0libnss_compat.so.2\0libnss_db.so.2\0libnss_hesiod.so.2\0\
-    libthread_db.so.1\0libBrokenLocale.so.1\0libc_malloc_debug.so.0\0libmemusage.so\0";
+    libnss_dns.so.2\0libnss_compat.so.2\0libnss_db.so.2\0libnss_hesiod.so.2\0";
 /// Most that [`LibraryPath::family`] gives.
-pub const MAX_FAMILY: usize = 18;
+pub const MAX_FAMILY: usize = 13;
 
 /// The variable's value, not empty.
 #[derive(Clone, Copy)]
