@@ -13,6 +13,7 @@ mod block;
 mod edit;
 mod error;
 mod layout;
+mod refuse;
 mod save;
 mod sections;
 mod spare;
@@ -89,6 +90,7 @@ pub fn adopt_file(
     options: &Options,
 ) -> anyhow::Result<Adopted> {
     let source = open(exe)?;
+    refuse::unsuitable(&source)?;
     let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes()) {
         Ok(Edited::Changed {
             bytes,
@@ -109,6 +111,10 @@ pub fn adopt_file(
     let moved = left_behind(exe, replacement.target())?;
     if !moved.is_empty() {
         options.origin_dirs = Some(moved);
+    }
+    options.privileged = *target == Target::InPlace && crate::elf::is_privileged(exe);
+    if options.privileged {
+        refuse::unstartable(replacement.temporary(), replacement.target(), &options)?;
     }
     write_table(replacement.temporary(), replacement.target(), &options)?;
     let place = place_of(replacement.target(), &bytes)?;

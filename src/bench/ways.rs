@@ -8,7 +8,6 @@
 //! table or relative to itself, LD_LIBRARY_PATH names those folders, which
 //! costs ld.so what a RUNPATH would.
 
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -184,8 +183,7 @@ impl Origin {
             let table = table
                 .table()
                 .map_err(|error| anyhow!("{}", error.message()))?;
-            let ldso = std::ffi::OsStr::from_bytes(table.ldso().to_bytes());
-            origin.ldso = Some(ldso.into());
+            origin.ldso = Some(crate::table::absolute(table.ldso().to_bytes(), exe));
             origin.folders = Inputs::of(&table).lib_dirs;
             origin.relocated = true;
         }
@@ -195,6 +193,7 @@ impl Origin {
             let own = closure
                 .exe_folders
                 .into_iter()
+                .map(|folder| folder.path)
                 .filter(|folder| folder.is_dir());
             origin.folders.extend(own);
         }

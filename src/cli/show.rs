@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use indir_shim::format::layout::{MAGIC, OBJECT_LDSO, OBJECT_SEARCH, PLAN_BOUND};
+use indir_shim::format::layout::{
+    MAGIC, OBJECT_FIXED, OBJECT_GLIBC, OBJECT_LDSO, OBJECT_SEARCH, PLAN_BOUND, SEARCH_OWN,
+};
 use indir_shim::format::table::Table;
 use serde_json::json;
 
 use crate::elf::{Identity, MappedElf};
 use crate::place::{Place, hex};
-use crate::table::{Inputs, SEPARATOR, TableFile};
+use crate::table::{Inputs, SEPARATOR, TableFile, absolute};
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -35,7 +37,7 @@ pub struct Args {
 /// # Errors
 /// When there is no readable table.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let path = table_path(&args.path)?;
+    let (path, exe) = table_path(&args.path)?;
     let Some(file) = TableFile::load(&path)? else {
         bail!(
             "`{}` has no table at `{}` (run `indir update {}`)",
@@ -48,23 +50,54 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .table()
         .map_err(|error| anyhow::anyhow!(error.message()))?;
     if args.json {
-        anstream::println!("{:#}", to_json(&path, &table));
+        anstream::println!("{:#}", to_json(&path, exe.as_deref(), &table));
     } else {
-        print(&path, &table);
+        print(&path, exe.as_deref(), &table);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// `path` itself if it is a table, else the place of its table.
-fn table_path(path: &Path) -> anyhow::Result<PathBuf> {
+/// `path` itself if it is a table, else the place of its table, and the executable.
+fn table_path(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
     let context = || format!("`{}`", path.display());
     let real = std::fs::canonicalize(path).with_context(context)?;
     let map = match MappedElf::open(&real) {
-        Ok(map) if map.bytes().starts_with(&MAGIC) => return Ok(real),
+        Ok(map) if map.bytes().starts_with(&MAGIC) => return Ok((real, None)),
         other => other.with_context(context)?,
     };
     let elf = map.elf().with_context(context)?;
-    Ok(Place::of(&real, &elf.notes()).with_context(context)?.path)
+    let place = Place::of(&real, &elf.notes()).with_context(context)?;
+    Ok((place.path, Some(real)))
+}
+
+/// Where a path of the table lies; as it stands there, if it is not known beside which
+/// executable.
+fn located(path: &CStr, exe: Option<&Path>) -> String {
+    match exe {
+        Some(exe) => absolute(path.to_bytes(), exe)
+            .to_string_lossy()
+            .into_owned(),
+        None => text(path),
+    }
+}
+
+/// The tag that the table's folders become.
+fn tag(table: &Table<'_>) -> &'static str {
+    if table.header().flags & SEARCH_OWN != 0 {
+        "RUNPATH"
+    } else {
+        "RPATH"
+    }
+}
+
+/// How many folders LD_LIBRARY_PATH comes behind.
+fn fixed(table: &Table<'_>) -> usize {
+    let fixed = usize::from(table.header().search_fixed.get());
+    let first = table.search().to_bytes().get(..fixed).unwrap_or(b"");
+    match first {
+        [] => 0,
+        first => first.split(|&b| b == SEPARATOR).count(),
+    }
 }
 
 fn text(string: &CStr) -> String {
@@ -88,11 +121,16 @@ fn identity(identity: &Identity) -> String {
 }
 
 fn flags(flags: u8) -> Vec<&'static str> {
-    [(OBJECT_LDSO, "ld.so"), (OBJECT_SEARCH, "hwcaps")]
-        .into_iter()
-        .filter(|(bit, _)| flags & bit != 0)
-        .map(|(_, name)| name)
-        .collect()
+    [
+        (OBJECT_LDSO, "ld.so"),
+        (OBJECT_SEARCH, "hwcaps"),
+        (OBJECT_FIXED, "fixed"),
+        (OBJECT_GLIBC, "glibc"),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| flags & bit != 0)
+    .map(|(_, name)| name)
+    .collect()
 }
 
 fn plan(table: &Table<'_>) -> &'static str {
@@ -103,7 +141,7 @@ fn plan(table: &Table<'_>) -> &'static str {
     }
 }
 
-fn print(path: &Path, table: &Table<'_>) {
+fn print(path: &Path, exe: Option<&Path>, table: &Table<'_>) {
     let header = table.header();
     anstream::println!("table       {}", path.display());
     anstream::println!("version     {}", header.version.get());
@@ -111,7 +149,7 @@ fn print(path: &Path, table: &Table<'_>) {
     anstream::println!("executable  {}", hex(table.exe_id()));
     anstream::println!("digest      {}", hex(&header.digest));
     anstream::println!("abi         {}", hex(&header.abi_digest));
-    anstream::println!("ld.so       {}", text(table.ldso()));
+    anstream::println!("ld.so       {}", located(table.ldso(), exe));
     if let Some(binder) = table.binder() {
         anstream::println!("binder      {}", text(binder));
     }
@@ -128,8 +166,13 @@ fn print(path: &Path, table: &Table<'_>) {
     if inputs.plan.is_some() {
         anstream::println!("asked       {}", plan(table));
     }
-    for folder in folders(table.search()) {
-        anstream::println!("search      {folder}");
+    for (index, folder) in folders(table.search()).iter().enumerate() {
+        let note = match (tag(table), index < fixed(table)) {
+            ("RUNPATH", _) => " (RUNPATH)",
+            (_, true) => " (before LD_LIBRARY_PATH)",
+            _ => "",
+        };
+        anstream::println!("search      {folder}{note}");
     }
     anstream::println!("libraries   {}", table.len());
     for object in table.objects() {
@@ -138,7 +181,7 @@ fn print(path: &Path, table: &Table<'_>) {
         anstream::println!(
             "  {} => {} ({}){}",
             text(object.soname),
-            text(object.path),
+            located(object.path, exe),
             identity(&Identity::from_raw(&object.raw.identity)),
             notes.join(" ")
         );
@@ -153,14 +196,15 @@ fn json_identity(raw: &indir_shim::format::layout::Identity) -> serde_json::Valu
     }
 }
 
-fn to_json(path: &Path, table: &Table<'_>) -> serde_json::Value {
+fn to_json(path: &Path, exe: Option<&Path>, table: &Table<'_>) -> serde_json::Value {
     let header = table.header();
     let objects: Vec<_> = table
         .objects()
         .map(|object| {
             json!({
                 "soname": text(object.soname),
-                "path": text(object.path),
+                "path": located(object.path, exe),
+                "stored": text(object.path),
                 "identity": json_identity(&object.raw.identity),
                 "flags": flags(object.raw.flags),
             })
@@ -183,7 +227,8 @@ fn to_json(path: &Path, table: &Table<'_>) -> serde_json::Value {
         "digest": hex(&header.digest),
         "abi_digest": hex(&header.abi_digest),
         "ldso": {
-            "path": text(table.ldso()),
+            "path": located(table.ldso(), exe),
+            "stored": text(table.ldso()),
             "identity": json_identity(&header.ldso_identity),
             "span": header.ldso_span.get(),
             "r_debug": header.ldso_r_debug.get(),
@@ -193,6 +238,8 @@ fn to_json(path: &Path, table: &Table<'_>) -> serde_json::Value {
         "plugin_dirs": paths(&inputs.plugin_dirs),
         "scan_plugins": inputs.scan_plugins,
         "search": folders(table.search()),
+        "search_tag": tag(table),
+        "search_fixed": fixed(table),
         "objects": objects,
     })
 }

@@ -188,6 +188,9 @@ fn summary(report: &Report, dry_run: bool) -> ExitCode {
                 anstream::eprintln!("warning: the first call stops the program: {unmet}");
             }
         }
+        for why in &entry.warnings {
+            anstream::eprintln!("warning: `{}`: {why}", entry.path.display());
+        }
         for plugin in entry.plugins.iter().flatten() {
             for why in &plugin.missing {
                 let path = plugin.path.display();
@@ -245,6 +248,7 @@ fn to_json(report: &Report, dry_run: bool, pruned: Option<&[PathBuf]>) -> serde_
                 "libraries": entry.libraries,
                 "state": state,
                 "missing": missing,
+                "warnings": entry.warnings,
                 "message": message,
                 "plugins": entry.plugins.as_ref().map(|all| plugins_json(all)),
             })

@@ -64,6 +64,7 @@ pub fn unmet(
         &scope,
         own.chain(of_libraries),
     ));
+    all.extend(copies::direct_functions(exe_path, closure, &scope));
     let users = std::iter::once((exe_path, exe)).chain(libraries(closure));
     Ok(with_versions(all, versions_unmet, users))
 }

@@ -9,6 +9,8 @@
 
 use std::path::{Path, PathBuf};
 
+use object::elf;
+
 use super::addresses::class::Class;
 use super::addresses::entries::RawSymbol;
 use super::addresses::lookup::{Resolution, Scope};
@@ -29,11 +31,17 @@ impl Misfit {
                 original,
             })
         };
-        misfit(Measure::Size, copy.size, original.size).or_else(|| {
-            let needed = needed_align(original, library);
-            let address = 1_u64.checked_shl(copy.value.trailing_zeros());
-            misfit(Measure::Align, address.unwrap_or(PAGE), needed)
-        })
+        let protected = || {
+            let is_protected = original.visibility() == elf::STV_PROTECTED;
+            misfit(Measure::Protected, 0, u64::from(is_protected))
+        };
+        protected()
+            .or_else(|| misfit(Measure::Size, copy.size, original.size))
+            .or_else(|| {
+                let needed = needed_align(original, library);
+                let address = 1_u64.checked_shl(copy.value.trailing_zeros());
+                misfit(Measure::Align, address.unwrap_or(PAGE), needed)
+            })
     }
 }
 
@@ -72,7 +80,10 @@ pub(super) fn unfit(
             Resolution::Found(original) => {
                 let copy = scope.objects().get(from)?.symbol(symbol)?;
                 let library = scope.objects().get(original.object)?;
-                let misfit = Misfit::of(&copy, &original.raw, library)?;
+                let mut misfit = Misfit::of(&copy, &original.raw, library)?;
+                if misfit.what == Measure::Protected && needs_indirect(closure, original.object) {
+                    misfit.what = Measure::Indirect;
+                }
                 (path_of(original.object), Some(misfit))
             }
         };
@@ -83,4 +94,52 @@ pub(super) fn unfit(
         })
     };
     copies.filter_map(check).collect()
+}
+
+/// Functions that the executable takes for its own, by a value of its undefined
+/// symbol, and that their library has protected and needs indirect access to.
+pub(super) fn direct_functions(exe_path: &Path, closure: &Closure, scope: &Scope) -> Vec<Unmet> {
+    // Hardly any library says so.
+    if !closure
+        .nodes
+        .iter()
+        .any(|node| node.library.demands.indirect_access)
+    {
+        return Vec::new();
+    }
+    let Some(exe) = scope.objects().first() else {
+        return Vec::new();
+    };
+    let check = |symbol: u32| {
+        let raw = exe.symbol(symbol)?;
+        if raw.shndx != elf::SHN_UNDEF || raw.value == 0 {
+            return None;
+        }
+        let Resolution::Found(found) = scope.resolve(0, symbol, Class::Copy) else {
+            return None;
+        };
+        let is_protected = found.raw.visibility() == elf::STV_PROTECTED;
+        if !is_protected || !needs_indirect(closure, found.object) {
+            return None;
+        }
+        let node = closure.nodes.get(found.object.checked_sub(1)?)?;
+        Some(Unmet {
+            provider: Some(node.path.clone()),
+            misfit: Some(Misfit {
+                what: Measure::Indirect,
+                copy: 0,
+                original: 1,
+            }),
+            ..describe(exe_path, closure, scope, (0, symbol))?
+        })
+    };
+    let count = u32::try_from(exe.symbol_count()).unwrap_or(u32::MAX);
+    (1..count).filter_map(check).collect()
+}
+
+fn needs_indirect(closure: &Closure, object: usize) -> bool {
+    let node = object
+        .checked_sub(1)
+        .and_then(|index| closure.nodes.get(index));
+    node.is_some_and(|node| node.library.demands.indirect_access)
 }

@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod check;
 pub mod copies;
 pub mod files;
+pub mod unfit;
 pub mod unmet;
 
 pub use files::{Closure, Library, Node, ResolveError, Resolver, Store};

@@ -43,6 +43,14 @@ impl fmt::Display for Unmet {
                     f,
                     " is aligned to {original} bytes in {library}, the copy in {user} to {copy}"
                 )?,
+                Measure::Protected => write!(
+                    f,
+                    " is protected in {library}, which would not use the copy in {user}"
+                )?,
+                Measure::Indirect => write!(
+                    f,
+                    " is protected in {library}, which needs indirect access to it (GNU_PROPERTY_1_NEEDED_INDIRECT_EXTERN_ACCESS), and {user} has it directly"
+                )?,
             }
             return f.write_str(": link the program again");
         }
@@ -76,6 +84,10 @@ pub enum Measure {
     Size,
     /// Alignment of the address.
     Align,
+    /// STV_PROTECTED: the library does not look for the copy (1 or 0).
+    Protected,
+    /// The same, and ld.so refuses it (elf/dl-protected.h).
+    Indirect,
 }
 
 /// The miss of a symbol of an object of the scope, a fatal one.

@@ -12,6 +12,7 @@ mod error;
 mod file;
 mod harness;
 mod inputs;
+mod paths;
 mod runs;
 mod strings;
 
@@ -21,3 +22,4 @@ pub use error::BuildError;
 pub use file::{LoadError, TableFile};
 pub use harness::exercise;
 pub use inputs::{Chosen, Inputs, InputsError, Replacement, SEPARATOR, check_folder};
+pub use paths::absolute;

@@ -42,6 +42,9 @@ pub enum PlanError {
     /// The libraries lack what is needed.
     #[error("the libraries do not satisfy it; its table stays as it was{}", list(.0))]
     Unmet(Vec<Unmet>),
+    /// Objects that do not go together.
+    #[error("the libraries do not fit together; its table stays as it was{}", lines(.0))]
+    Unfit(Vec<String>),
     /// A folder of plugins cannot be searched.
     #[error("`--plugin-dir {}`: {} (give the folders of plugins again, or use `--no-plugins`)", .0.display(), .1)]
     PluginDir(PathBuf, String),
@@ -73,7 +76,7 @@ impl PlanError {
     /// Whether this is a refusal (exit code 3): the files are there and sound,
     /// but the libraries do not satisfy the binaries.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Unmet(_) | Self::Plugins(_))
+        matches!(self, Self::Unmet(_) | Self::Unfit(_) | Self::Plugins(_))
     }
 
     /// As an error of one command, with the exit code that belongs to it.

@@ -9,6 +9,7 @@ pub mod bindings;
 mod bound;
 mod error;
 mod folders;
+mod glibc;
 mod options;
 mod plan;
 mod plugins;

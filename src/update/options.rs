@@ -33,6 +33,8 @@ pub struct Options {
     pub replacements: Vec<Replacement>,
     /// Folders of plugins; `None` repeats the table's own.
     pub plugin_dirs: Option<Vec<PathBuf>>,
+    /// The executable will be privileged, whatever its mode is now.
+    pub privileged: bool,
     /// Whether to look for plugins in the packages of the closure; `None`
     /// repeats what the table says.
     pub scan_plugins: Option<bool>,

@@ -2,15 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use indir_shim::format::layout::{OBJECT_LDSO, OBJECT_SEARCH};
+use indir_shim::format::layout::{
+    OBJECT_FIXED, OBJECT_GLIBC, OBJECT_LDSO, OBJECT_SEARCH, SEARCH_OWN,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::bound;
 use super::error::PlanError;
-use super::folders;
+use super::folders::{self, Folders};
+use super::glibc;
 use super::options::{Kind, Options};
 use super::plugins::{self, Plugin};
 use super::tolerate;
+use crate::elf::is_privileged;
 use crate::place::Place;
 use crate::resolve::files::library::LibraryError;
 use crate::resolve::unmet::Unmet;
@@ -46,6 +50,8 @@ pub struct Plan {
     /// Functions that nobody provides, which the program may never call, and
     /// copies that were too small before.
     pub tolerated: Vec<Unmet>,
+    /// What else does not fit together, and did not before.
+    pub warnings: Vec<String>,
     /// The plugins that were looked at; `None` if there is no folder of any.
     pub plugins: Option<Vec<Plugin>>,
 }
@@ -78,6 +84,7 @@ impl<'a> Planner<'a> {
             .with_origin_dirs(&inputs.origin_dirs)
             .resolve(&exe, &library)?;
         let tolerated = tolerate::check(self.store, (&exe, &library), &closure, &inputs, &old)?;
+        let warnings = tolerate::unfit(self.store, (&exe, &library), &closure, &inputs)?;
         let plugins = plugins::Question {
             store: self.store,
             exe: &exe,
@@ -92,7 +99,7 @@ impl<'a> Planner<'a> {
         inputs.set_lacking(lacking.map(Plugin::hash));
         let added = plugins.as_ref().map_or(&[][..], |found| &found.folders);
         let search = folders::of_table(&inputs, &closure, added);
-        let mut spec = self.spec(&place, &library, &inputs, &closure, &search)?;
+        let mut spec = self.spec((&exe, &library), &place, &inputs, &closure, &search)?;
         let kind = match inputs.plan {
             Some(Chosen::Direct) => Kind::Direct,
             Some(Chosen::Bound) => Kind::Bound,
@@ -125,6 +132,7 @@ impl<'a> Planner<'a> {
             state,
             libraries: closure.nodes.len(),
             tolerated,
+            warnings,
             plugins: plugins.map(|found| found.plugins),
         })
     }
@@ -172,13 +180,23 @@ impl<'a> Planner<'a> {
 
     fn spec(
         &self,
+        (exe_path, exe): (&Path, &Library),
         place: &Place,
-        exe: &Library,
         inputs: &Inputs,
         closure: &Closure,
-        search: &[PathBuf],
+        search: &Folders,
     ) -> Result<TableSpec, PlanError> {
         let (ldso_path, ldso) = &closure.ldso;
+        // Under AT_SECURE the executable's folder proves nothing.
+        let may_move = !(self.options.privileged || is_privileged(exe_path));
+        let stored = |path: &PathBuf, relative: &Option<PathBuf>| {
+            relative
+                .as_ref()
+                .filter(|_| may_move)
+                .unwrap_or(path)
+                .clone()
+        };
+        let parts = glibc::parts(closure);
         let facts = ldso
             .ldso_facts()
             .map_err(|why| PlanError::Ldso(ldso_path.clone(), why))?;
@@ -188,47 +206,65 @@ impl<'a> Planner<'a> {
             .enumerate()
             .map(|(index, node)| ObjectSpec {
                 soname: node.name.clone(),
-                path: node.path.clone(),
+                path: stored(&node.path, &node.relative),
                 identity: node.library.identity.clone(),
                 flags: if closure.ldso_index == Some(index) {
                     OBJECT_LDSO
-                } else if self.may_search(node, search) {
-                    OBJECT_SEARCH
                 } else {
-                    0
+                    let flag = |flag, is_set: bool| if is_set { flag } else { 0 };
+                    let may_search = || self.may_search((exe_path, exe), node, search);
+                    flag(OBJECT_SEARCH, may_search())
+                        | flag(OBJECT_FIXED, node.fixed)
+                        | flag(OBJECT_GLIBC, parts.contains(&index))
                 },
             });
         Ok(TableSpec {
             exe_id: place.id.clone(),
-            ldso: ldso_path.clone(),
+            ldso: stored(ldso_path, &closure.ldso_relative),
             ldso_identity: ldso.identity.clone(),
             ldso_span: facts.span,
             ldso_r_debug: facts.r_debug,
             objects: objects.collect(),
-            search: folders::join(search),
-            search_fixed: 0,
-            flags: 0,
+            search: search.text.clone(),
+            search_fixed: search.fixed,
+            flags: if search.own { SEARCH_OWN } else { 0 },
             inputs: inputs.to_text(),
             abi_digest: abi_digest(exe, closure),
             binder: None,
         })
     }
 
-    /// Whether ld.so, searching `folders` by name, ends at `node` or at a
+    /// Whether ld.so, searching by name for the executable, ends at `node` or at a
     /// glibc-hwcaps variant of it. Only then may the choice be left to ld.so,
-    /// so that a table written on one processor is right on another.
-    fn may_search(&self, node: &Node, folders: &[PathBuf]) -> bool {
-        use crate::resolve::files::store::Lookup;
+    /// so that a table written on one processor is right on another. Another glibc's
+    /// cache and default folders are not known: there the table's must do.
+    fn may_search(
+        &self,
+        (exe_path, exe): (&Path, &Library),
+        node: &Node,
+        search: &Folders,
+    ) -> bool {
+        use crate::resolve::files::store::{Hit, Lookup};
         if node.variants.is_empty() || node.name.contains(&b'/') {
             return false;
         }
-        match &*self.store.search(&self.store.list(folders), &node.name) {
-            Lookup::Found(hit) => {
-                hit.library.file_id == node.library.file_id
-                    && hit
-                        .variants
-                        .iter()
-                        .all(|folder| node.variants.contains(folder))
+        let same = |hit: &Hit| {
+            hit.library.file_id == node.library.file_id
+                && hit
+                    .variants
+                    .iter()
+                    .all(|folder| node.variants.contains(folder))
+        };
+        match &*self
+            .store
+            .search(&self.store.list(&search.paths), &node.name)
+        {
+            Lookup::Found(hit) => same(hit),
+            Lookup::Missing(_) if search.is_ordinary => {
+                let ordinary = Resolver::new(self.store, &[]);
+                ordinary
+                    .of_system(exe_path, exe, &node.name)
+                    .is_some_and(|hit| same(&hit))
             }
             _ => false,
         }

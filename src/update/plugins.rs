@@ -9,18 +9,21 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::PlanError;
-use super::folders;
+use super::folders::{self, Folders};
+use super::glibc;
 use super::tolerate::has_changed;
 use crate::resolve::files::plugins::{Opened, Opener};
 use crate::resolve::files::store::Probe;
 use crate::resolve::unmet::Unmet;
 use crate::resolve::{Closure, Library, ResolveError, Resolver, Store, check};
 use crate::table::{Inputs, TableFile};
+
+/// The glibc from which on an opened object does not make the stack executable.
+const STACK_STAYS_FROM: u32 = 41;
 
 /// A plugin that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +106,13 @@ impl Question<'_> {
                 path: candidate.path.clone(),
                 missing: Vec::new(),
             };
+            if let Some(why) = self.stack_refusal(&candidate) {
+                if self.had_older_glibc() {
+                    lost.push(why);
+                } else {
+                    plugin.missing.push(why);
+                }
+            }
             for miss in &candidate.opened.missing {
                 if self.had(&candidate, miss) {
                     lost.push(miss.to_string());
@@ -156,14 +166,20 @@ impl Question<'_> {
         Ok(found)
     }
 
-    fn open(&self, closure: &Closure, plugins: &[PathBuf], table: &[PathBuf]) -> Vec<Candidate> {
+    fn open(&self, closure: &Closure, plugins: &[PathBuf], table: &Folders) -> Vec<Candidate> {
         let mut seen = HashSet::new();
         let siblings = plugins.iter().filter_map(|path| path.parent());
         let siblings: Vec<PathBuf> = siblings
             .filter(|folder| seen.insert(*folder))
             .map(Path::to_owned)
             .collect();
-        let opener = Opener::new(self.store, closure, table, &siblings);
+        let opener = Opener::new(
+            self.store,
+            closure,
+            table.inherited(),
+            &siblings,
+            table.is_ordinary,
+        );
         let candidates = plugins.iter().filter_map(|path| {
             let Probe::Found(library) = self.store.probe(path) else {
                 return None;
@@ -187,22 +203,54 @@ impl Question<'_> {
         if before == *self.inputs {
             return false;
         }
-        let search = table
-            .search()
-            .to_bytes()
-            .split(|&b| b == crate::table::SEPARATOR);
-        let search: Vec<PathBuf> = search
-            .filter(|folder| !folder.is_empty())
-            .map(|folder| PathBuf::from(OsStr::from_bytes(folder)))
-            .collect();
+        let search = folders::inherited_of(&table, self.exe);
         let resolver =
             Resolver::new(self.store, &before.lib_dirs).with_origin_dirs(&before.origin_dirs);
         let Ok(closure) = resolver.resolve(self.exe, self.library) else {
             return false;
         };
-        let opener = Opener::new(self.store, &closure, &search, &[]);
+        let opener = Opener::new(self.store, &closure, search.as_deref(), &[], true);
         let before = opener.open(&candidate.path, &candidate.library);
         before.is_none_or(|opened| !opened.missing.iter().any(|was| same_need(was, miss)))
+    }
+
+    /// Why glibc does not open the plugin: from 2.41 on no opened object makes the stack
+    /// executable (elf/dl-load.c), as objects that are there at start do.
+    fn stack_refusal(&self, candidate: &Candidate) -> Option<String> {
+        if glibc::minor(self.closure)? < STACK_STAYS_FROM {
+            return None;
+        }
+        let asks = |library: &Library| library.demands.executable_stack;
+        let mut closure = self.closure.nodes.iter();
+        if asks(self.library) || closure.any(|node| asks(&node.library)) {
+            return None;
+        }
+        let nodes = candidate.opened.closure.nodes.iter();
+        let mut new = nodes.skip(candidate.opened.first);
+        let node = new.find(|node| asks(&node.library))?;
+        Some(format!(
+            "{} asks for an executable stack, which glibc from 2.{STACK_STAYS_FROM} on does not give to what is opened: link it again with `-z noexecstack`",
+            node.path.display()
+        ))
+    }
+
+    /// Whether an executable stack was to be had by the last table, or is in an
+    /// ordinary start.
+    fn had_older_glibc(&self) -> bool {
+        let is_older = |lib_dirs: &[PathBuf], origin_dirs: &[PathBuf]| {
+            let resolver = Resolver::new(self.store, lib_dirs).with_origin_dirs(origin_dirs);
+            let closure = resolver.resolve(self.exe, self.library).ok();
+            closure
+                .and_then(|closure| glibc::minor(&closure))
+                .is_some_and(|minor| minor < STACK_STAYS_FROM)
+        };
+        match self.old.and_then(|old| old.table().ok()) {
+            Some(table) => {
+                let before = Inputs::of(&table);
+                is_older(&before.lib_dirs, &before.origin_dirs)
+            }
+            None => is_older(&[], &self.inputs.origin_dirs),
+        }
     }
 
     /// What the plugin and its libraries lack, and whether that is a loss.
@@ -262,7 +310,9 @@ impl Question<'_> {
                 // Nobody can open it either way, if that is what it lacks.
                 Some(lacking) => !lacking.contains(&key(unmet)),
                 None if versioned && !unmet.lazy => true,
-                None if versioned => self.old.is_some_and(|old| has_changed(old, self.closure)),
+                None if versioned => self
+                    .old
+                    .is_some_and(|old| has_changed(old, self.exe, self.closure)),
                 None => false,
             }
         };

@@ -39,6 +39,8 @@ pub struct Entry {
     /// Functions that nobody provides, which it may never call, and copies that
     /// were too small before.
     pub missing: Vec<Unmet>,
+    /// What else does not fit together, and did not before.
+    pub warnings: Vec<String>,
     /// The plugins that were looked at; `None` if there is no folder of any.
     pub plugins: Option<Vec<Plugin>>,
     /// What became of it.
@@ -112,6 +114,7 @@ pub fn run(
             table: None,
             libraries: None,
             missing: Vec::new(),
+            warnings: Vec::new(),
             plugins: None,
             outcome: Outcome::Failed(why),
         });
@@ -125,6 +128,7 @@ pub fn run(
             table: None,
             libraries: None,
             missing: Vec::new(),
+            warnings: Vec::new(),
             plugins: None,
             outcome: Outcome::Current,
         };
@@ -133,6 +137,7 @@ pub fn run(
                 entry.table = Some(plan.place.path.clone());
                 entry.libraries = Some(plan.libraries);
                 entry.missing.clone_from(&plan.tolerated);
+                entry.warnings.clone_from(&plan.warnings);
                 entry.plugins.clone_from(&plan.plugins);
                 if plan.state != State::Current {
                     entry.outcome = Outcome::Updated;

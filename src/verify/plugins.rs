@@ -3,14 +3,13 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indir_shim::format::table::Table;
 
 use super::context::Context;
 use super::finding::{Findings, Kind};
-use crate::table::{Inputs, SEPARATOR, TableFile};
+use crate::table::{Inputs, SEPARATOR, TableFile, absolute};
 use crate::update::Plan;
 
 impl Context<'_> {
@@ -39,19 +38,19 @@ impl Context<'_> {
             let why = format!("the plugin is not complete any more: {first}{more}");
             findings.push(Kind::Unsatisfied, &plugin.path, why, None);
         }
-        let folders = |table: &Table<'_>| -> HashSet<Vec<u8>> {
+        let folders = |table: &Table<'_>| -> HashSet<PathBuf> {
             let search = table.search().to_bytes().split(|&b| b == SEPARATOR);
-            search.map(<[u8]>::to_vec).collect()
+            search.map(|folder| absolute(folder, self.exe)).collect()
         };
         let new = TableFile::new(plan.bytes.clone());
         let new = new.and_then(|file| file.table().map(|table| folders(&table)));
-        let added: HashSet<Vec<u8>> = match new {
+        let added: HashSet<PathBuf> = match new {
             Ok(new) => new.difference(&folders(table)).cloned().collect(),
             Err(_) => HashSet::new(),
         };
         for plugin in plugins {
             let unknown = plugin.libraries.iter().find(|library| {
-                let folder = library.parent().map(|folder| folder.as_os_str().as_bytes());
+                let folder = library.parent();
                 folder.is_some_and(|folder| added.contains(folder))
             });
             if let Some(library) = unknown {

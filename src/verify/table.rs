@@ -13,7 +13,7 @@ use super::finding::{Findings, Kind};
 use crate::elf::Identity;
 use crate::resolve::files::store::Probe;
 use crate::shell::quoted;
-use crate::table::TableFile;
+use crate::table::{TableFile, absolute};
 use crate::update::{self, Options, PlanError, Planner};
 
 pub(super) fn path_of(path: &CStr) -> &Path {
@@ -54,7 +54,7 @@ impl Context<'_> {
     }
 
     fn check_file(&self, path: &CStr, then: &Identity, findings: &mut Findings<'_>) {
-        let path = path_of(path);
+        let path = &absolute(path.to_bytes(), self.exe);
         let now = match self.store.probe(path) {
             Probe::Found(library) => library,
             Probe::Missing => {
@@ -92,7 +92,12 @@ impl Context<'_> {
                 let why = "an update would write another table: the executable needs, or a search finds, other files than it names";
                 findings.update(Kind::Stale, path, why);
             }
-            Err(error @ (PlanError::Unmet(_) | PlanError::Plugins(_) | PlanError::Resolve(_))) => {
+            Err(
+                error @ (PlanError::Unmet(_)
+                | PlanError::Unfit(_)
+                | PlanError::Plugins(_)
+                | PlanError::Resolve(_)),
+            ) => {
                 let text = error.to_string();
                 let mut lines = text.lines().map(str::trim);
                 // The first says that there are more.

@@ -5,7 +5,7 @@
 //! are searched in must not be writable by everybody.
 
 use std::collections::BTreeSet;
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::finding::{Findings, Kind};
 use super::table::path_of;
 use crate::elf::is_privileged;
 use crate::shell::quoted;
-use crate::table::SEPARATOR;
+use crate::table::{SEPARATOR, absolute};
 
 const STICKY: u32 = 0o1000;
 const WRITABLE_BY_ALL: u32 = 0o002;
@@ -27,7 +27,8 @@ impl Context<'_> {
     pub(super) fn check_trust(&self, table: &Table<'_>, findings: &mut Findings<'_>) {
         let folders = table.search().to_bytes().split(|&b| b == SEPARATOR);
         let folders = folders.filter(|folder| !folder.is_empty());
-        let folders: Vec<&Path> = folders.map(|f| Path::new(OsStr::from_bytes(f))).collect();
+        let folders: Vec<PathBuf> = folders.map(|folder| absolute(folder, self.exe)).collect();
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
         if is_privileged(self.exe) {
             let named = table.objects().map(|object| object.path);
             let files = named.chain([table.ldso()]).chain(table.binder());

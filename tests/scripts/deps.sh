@@ -23,6 +23,8 @@ packages_for() {
         echo gcc g++ clang lld lld-19 mold llvm-14 abigail-tools make golang-go
         # executables of other compilers, shellcheck being Haskell
         echo ocaml fp-compiler shellcheck
+        # programs and libraries of another C library
+        echo musl-tools
         # the plugin interface is compared with its C header
         echo binutils-dev libclang1
         echo gdb gdbserver lldb-14 valgrind libc6-dbg strace ltrace linux-perf elfutils patchelf

@@ -10,9 +10,10 @@ use indir_shim::format::layout::MAX_OBJECTS;
 
 use super::error::ResolveError;
 use super::library::{LDSO_SONAME, Library, NeedKind};
-use super::search::Folders;
+use super::search::{Folder, Folders, Via};
 use super::store::{SearchList, Store};
 use super::tokens;
+use crate::elf::Search;
 
 /// One library of a closure.
 #[derive(Clone, Debug)]
@@ -28,6 +29,10 @@ pub struct Node {
     /// Folders that hold a glibc-hwcaps variant of it, before its own or the
     /// same.
     pub variants: Vec<PathBuf>,
+    /// Its path as `$ORIGIN/…`, if it was reached from the executable that way.
+    pub relative: Option<PathBuf>,
+    /// LD_LIBRARY_PATH does not replace it: a DT_RPATH or a path named it.
+    pub fixed: bool,
 }
 
 /// The closure of one executable.
@@ -39,8 +44,14 @@ pub struct Closure {
     pub ldso: (PathBuf, Arc<Library>),
     /// Which of `nodes` is ld.so, if anything asks for it.
     pub ldso_index: Option<usize>,
-    /// Folders of the executable's RPATH or RUNPATH, expanded.
-    pub exe_folders: Vec<PathBuf>,
+    /// The path of ld.so as `$ORIGIN/…`, if libc.so.6 was reached that way.
+    pub ldso_relative: Option<PathBuf>,
+    /// Whether an ordinary start takes the same ld.so.
+    pub is_ordinary: bool,
+    /// Folders of the executable's RPATH or RUNPATH, in order.
+    pub exe_folders: Vec<Folder>,
+    /// Which of the two it has.
+    pub exe_search: Option<Search>,
     /// Every name that was asked for, with who provides it: `None` for the
     /// executable itself.
     pub names: HashMap<Box<[u8]>, Option<usize>>,
@@ -103,6 +114,9 @@ pub(super) struct Loaded {
     /// `None` for ld.so, which is chosen when everything else is known.
     pub(super) library: Option<Arc<Library>>,
     pub(super) path: PathBuf,
+    pub(super) relative: Option<PathBuf>,
+    pub(super) via: Via,
+    fixed: bool,
     name: Vec<u8>,
     pub(super) loader: Id,
     pub(super) folders: Folders,
@@ -111,7 +125,7 @@ pub(super) struct Loaded {
 
 pub(super) struct Walk<'a> {
     pub(super) resolver: &'a Resolver<'a>,
-    exe: &'a Library,
+    pub(super) exe: &'a Library,
     pub(super) loaded: Vec<Loaded>,
     pub(super) names: HashMap<Box<[u8]>, Id>,
     files: HashMap<(u64, u64), Id>,
@@ -119,8 +133,9 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(resolver: &'a Resolver<'a>, exe_path: &Path, exe: &'a Library) -> Self {
-        let mut folders = Folders::of(resolver.store, exe, exe_path);
+    pub(super) fn new(resolver: &'a Resolver<'a>, exe_path: &Path, exe: &'a Library) -> Self {
+        let origin = Some(Path::new("$ORIGIN"));
+        let mut folders = Folders::of(resolver.store, exe, exe_path, origin);
         folders.put_first(resolver.store, &resolver.origin_dirs);
         let mut names = HashMap::new();
         if let Some(soname) = &exe.soname {
@@ -132,6 +147,9 @@ impl<'a> Walk<'a> {
             loaded: vec![Loaded {
                 library: None,
                 path: exe_path.to_owned(),
+                relative: None,
+                via: Via::Path,
+                fixed: true,
                 name: Vec::new(),
                 loader: 0,
                 folders,
@@ -218,7 +236,8 @@ impl<'a> Walk<'a> {
         if name == LDSO_SONAME {
             return self.add_ldso(name, loader);
         }
-        let hit = self.find(name, loader)?;
+        let found = self.find(name, loader)?;
+        let hit = found.hit;
         if hit.library.is_ldso() {
             return self.add_ldso(name, loader);
         }
@@ -228,11 +247,11 @@ impl<'a> Walk<'a> {
             self.names.insert(name.into(), id);
             return Ok(id);
         }
-        if hit.library.fixed_address {
+        if hit.library.is_executable {
             return Err(ResolveError::Bad {
                 path: hit.path,
                 needed_by: self.path(loader).to_owned(),
-                why: "an executable, not a library".to_owned(),
+                why: "an executable, not a library, which ld.so refuses to load".to_owned(),
             });
         }
         let id = self.next_id()?;
@@ -244,10 +263,14 @@ impl<'a> Walk<'a> {
         if let Some(soname) = &hit.library.soname {
             self.names.entry(soname.clone()).or_insert(id);
         }
+        let folder = found.relative.as_deref().and_then(Path::parent);
         self.loaded.push(Loaded {
-            folders: Folders::of(self.resolver.store, &hit.library, &hit.path),
+            folders: Folders::of(self.resolver.store, &hit.library, &hit.path, folder),
             library: Some(hit.library),
             path: hit.path,
+            relative: found.relative,
+            via: found.via,
+            fixed: found.fixed,
             name: name.to_vec(),
             loader,
             variants: hit.variants,
@@ -272,9 +295,13 @@ impl<'a> Walk<'a> {
                 self.loaded.push(Loaded {
                     library: None,
                     path: PathBuf::new(),
+                    relative: None,
+                    via: Via::System,
+                    fixed: true,
                     name: LDSO_SONAME.to_vec(),
                     loader,
                     folders: Folders {
+                        own: Vec::new(),
                         rpath: None,
                         runpath: None,
                         no_defaults: false,
@@ -294,6 +321,7 @@ impl<'a> Walk<'a> {
         let ldso = self.choose_ldso()?;
         if let Some(loaded) = self.ldso.and_then(|id| self.loaded.get_mut(id)) {
             loaded.path.clone_from(&ldso.path);
+            loaded.relative.clone_from(&ldso.relative);
             loaded.library = Some(ldso.library.clone());
         }
         let mut index_of = vec![None; self.loaded.len()];
@@ -312,6 +340,8 @@ impl<'a> Walk<'a> {
                 name,
                 loader,
                 variants,
+                relative,
+                fixed,
                 ..
             }) = loaded.get_mut(id).and_then(Option::take)
             else {
@@ -323,16 +353,20 @@ impl<'a> Walk<'a> {
                 name,
                 loader: index(loader),
                 variants,
+                relative,
+                fixed,
             });
         }
         let exe = loaded.first_mut().and_then(Option::take);
+        let exe = exe.map(|exe| exe.folders);
         Ok(Closure {
             nodes,
             ldso: (ldso.path, ldso.library),
+            ldso_relative: ldso.relative,
+            is_ordinary: ldso.is_ordinary,
             ldso_index: self.ldso.and_then(index),
-            exe_folders: exe
-                .map(|exe| exe.folders.own().to_vec())
-                .unwrap_or_default(),
+            exe_search: exe.as_ref().and_then(Folders::kind),
+            exe_folders: exe.map(|exe| exe.own).unwrap_or_default(),
             names: self
                 .names
                 .into_iter()

@@ -38,6 +38,23 @@ pub enum ResolveError {
         /// Who asks for it.
         needed_by: PathBuf,
     },
+    /// It is not glibc's ld.so that interprets it.
+    #[error("its interpreter `{}` is not the ld.so of a glibc for this machine", .0.display())]
+    OtherInterpreter(PathBuf),
+    /// libc.so.6 and ld.so of two builds.
+    #[error(
+        "`{}` is of the build `{of_libc}`, but `{}` of `{of_ldso}`: they must be of one build (give a folder that has both with `--lib-dir`)", .libc.display(), .ldso.display()
+    )]
+    Pair {
+        /// libc.so.6.
+        libc: PathBuf,
+        /// Its build.
+        of_libc: String,
+        /// ld.so.
+        ldso: PathBuf,
+        /// Its build.
+        of_ldso: String,
+    },
     /// More objects than a table can hold.
     #[error("more than {MAX_OBJECTS} libraries are needed")]
     TooMany,

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use object::elf;
 use sha2::{Digest as _, Sha256};
 
+use super::demands::Demands;
 use crate::elf::{ElfError, ElfFile, Identity, MappedElf, Search};
 use crate::resolve::addresses::object::LoadedObject;
 
@@ -58,8 +59,13 @@ pub struct Library {
     pub no_default_folders: bool,
     /// Whether it has a dynamic section.
     pub dynamic: bool,
-    /// ET_EXEC: an executable with a fixed address, which cannot be a library.
-    pub fixed_address: bool,
+    /// ET_EXEC or DF_1_PIE: an executable, which ld.so does not load as a library.
+    pub is_executable: bool,
+    /// What interprets it where no table does: what its `indir` note recorded,
+    /// or, without that note, PT_INTERP.
+    pub interpreter: Option<Box<[u8]>>,
+    /// What it asks of its process beyond libraries.
+    pub demands: Demands,
     /// Versions that it needs.
     pub needed_versions: Vec<NeededVersion>,
     /// Versions that it defines; `None` without DT_VERDEF.
@@ -104,11 +110,19 @@ impl Library {
         }
         let file_id = (map.metadata().dev(), map.metadata().ino());
         let identity = Identity::of(elf.build_id(), map.metadata());
-        let fixed_address = elf.kind() == elf::ET_EXEC;
         let mut facts = Facts::default();
         if let Some(dynamic) = elf.dynamic()? {
             facts = Facts::read(&elf, &dynamic)?;
         }
+        let is_executable = elf.kind() == elf::ET_EXEC || facts.pie;
+        let interpreter = elf.interpreter().and_then(|own| {
+            let notes = elf.notes();
+            match notes.reference {
+                Some(_) => notes.interpreter.map(|path| path.to_bytes().into()),
+                None => Some(own.into()),
+            }
+        });
+        let demands = Demands::of(&elf, facts.relr);
         drop(elf);
         Ok(Self {
             map,
@@ -118,7 +132,9 @@ impl Library {
             search: facts.search,
             no_default_folders: facts.no_default_folders,
             dynamic: facts.dynamic,
-            fixed_address,
+            is_executable,
+            interpreter,
+            demands,
             needed_versions: facts.needed_versions,
             defined_versions: facts.defined_versions,
             identity,
@@ -216,6 +232,8 @@ struct Facts {
     search: Option<(Search, Box<[u8]>)>,
     no_default_folders: bool,
     dynamic: bool,
+    pie: bool,
+    relr: bool,
     needed_versions: Vec<NeededVersion>,
     defined_versions: Option<Vec<Box<[u8]>>>,
 }
@@ -248,14 +266,15 @@ impl Facts {
         let defined_versions = dynamic
             .value(elf::DT_VERDEF)
             .map(|_| versions.defs.iter().map(|def| def.name.into()).collect());
+        let flags_1 = dynamic.value(elf::DT_FLAGS_1).unwrap_or(0);
         Ok(Self {
             soname: dynamic.soname.map(Into::into),
             needs,
             search: dynamic.search().map(|(kind, list)| (kind, list.into())),
-            no_default_folders: dynamic
-                .value(elf::DT_FLAGS_1)
-                .is_some_and(|flags| flags & elf::DF_1_NODEFLIB.0 != 0),
+            no_default_folders: flags_1 & elf::DF_1_NODEFLIB.0 != 0,
             dynamic: true,
+            pie: flags_1 & elf::DF_1_PIE.0 != 0,
+            relr: dynamic.value(elf::DT_RELR).is_some(),
             needed_versions,
             defined_versions,
         })

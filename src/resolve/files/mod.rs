@@ -5,8 +5,10 @@
 //! symbol nothing is known here.
 
 pub mod closure;
+mod demands;
 pub mod error;
 mod find;
+mod interpreter;
 pub mod ldcache;
 pub mod library;
 pub mod plugins;

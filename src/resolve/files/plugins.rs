@@ -4,7 +4,7 @@
 //!
 //! Unlike at start, ld.so itself searches, so a table cannot overrule anything:
 //! its `search` is the executable's DT_RPATH, and objects with a DT_RUNPATH do
-//! not ask it. That a need is missing is told, not an error: what cannot be
+//! not ask it; or it is the executable's DT_RUNPATH, which none of them asks. That a need is missing is told, not an error: what cannot be
 //! opened may never be opened.
 
 use std::collections::{HashMap, HashSet};
@@ -29,8 +29,10 @@ pub struct Opener<'a> {
     closure: &'a Closure,
     files: HashMap<(u64, u64), usize>,
     nothing: Arc<SearchList>,
-    /// The table's folders.
-    table: Arc<SearchList>,
+    /// The table's folders, if they are a DT_RPATH.
+    table: Option<Arc<SearchList>>,
+    /// Whether ld.so's own cache and default folders are those of this system.
+    is_ordinary: bool,
     /// Asked when nothing else has the name.
     siblings: Arc<SearchList>,
 }
@@ -65,13 +67,14 @@ struct Walk<'o, 'a> {
 }
 
 impl<'a> Opener<'a> {
-    /// For programs with `closure` and the folders `table` in their table;
-    /// `siblings` are the folders of plugins.
+    /// For programs with `closure` and the folders `table` in their table, `None` if
+    /// what is opened does not ask them; `siblings` are the folders of plugins.
     pub fn new(
         store: &'a Store,
         closure: &'a Closure,
-        table: &[PathBuf],
+        table: Option<&[PathBuf]>,
         siblings: &[PathBuf],
+        is_ordinary: bool,
     ) -> Self {
         let nodes = closure.nodes.iter().enumerate();
         let files = nodes.map(|(index, node)| (node.library.file_id, index));
@@ -80,7 +83,8 @@ impl<'a> Opener<'a> {
             closure,
             files: files.collect(),
             nothing: store.list(&[]),
-            table: store.list(table),
+            table: table.map(|folders| store.list(folders)),
+            is_ordinary,
             siblings: store.list(siblings),
         }
     }
@@ -141,7 +145,7 @@ impl Walk<'_, '_> {
         }
         self.files.insert(hit.library.file_id, index);
         self.loaded.push(Loaded {
-            folders: Folders::of(self.opener.store, &hit.library, &hit.path),
+            folders: Folders::of(self.opener.store, &hit.library, &hit.path, None),
             loader,
         });
         self.opened.closure.nodes.push(Node {
@@ -150,6 +154,8 @@ impl Walk<'_, '_> {
             name: name.to_vec(),
             loader: (self.loaded.len() > 1).then_some(self.opened.first + loader),
             variants: hit.variants,
+            relative: None,
+            fixed: false,
         });
     }
 
@@ -192,11 +198,11 @@ impl Walk<'_, '_> {
         if hit.library.is_ldso() {
             return Ok(());
         }
-        if hit.library.fixed_address {
+        if hit.library.is_executable {
             return Err(ResolveError::Bad {
                 needed_by: self.path(loader),
                 path: hit.path,
-                why: "an executable, not a library".to_owned(),
+                why: "an executable, not a library, which ld.so refuses to load".to_owned(),
             });
         }
         if self.opened.closure.nodes.len() >= MAX_OBJECTS {
@@ -263,7 +269,7 @@ impl Walk<'_, '_> {
                 }
                 at = loaded.loader;
             }
-            rpaths.push(&opener.table);
+            rpaths.extend(opener.table.as_deref());
         }
         let asked: Vec<PathBuf> = rpaths
             .iter()
@@ -278,6 +284,7 @@ impl Walk<'_, '_> {
             runpath,
             no_defaults: folders.is_some_and(|folders| folders.no_defaults),
         };
+        // What has no RUNPATH of its own asks the table, or would if that were a DT_RPATH.
         let asks_table = runpath.is_none();
         let beyond = |hit: Hit| {
             let folder = hit.path.parent().map(Path::to_owned);
@@ -285,7 +292,8 @@ impl Walk<'_, '_> {
             (hit, folder)
         };
         match searcher.find(name) {
-            Outcome::Found(hit) => Ok(beyond(hit)),
+            Outcome::Found(hit, _) if opener.is_ordinary => Ok((hit, None)),
+            Outcome::Found(hit, _) => Ok(beyond(hit)),
             Outcome::Bad(path, why) => Err(bad(path, why)),
             Outcome::Missing { looked, skipped } => {
                 use super::store::Lookup;

@@ -5,8 +5,8 @@
 //! a table must not depend on the shell that wrote it.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,9 +18,21 @@ use crate::elf::Search;
 /// Most folders of one RPATH or RUNPATH that are searched.
 const MAX_FOLDERS: usize = 4096;
 
+/// A folder of a run path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// Where it is: absolute.
+    pub path: PathBuf,
+    /// The same as `$ORIGIN/…`, if it was reached from the executable by `$ORIGIN`
+    /// alone: `$ORIGIN` is the executable's folder.
+    pub relative: Option<PathBuf>,
+}
+
 /// Where an object's needs are looked for, besides what is common to all.
 #[derive(Clone, Debug)]
 pub(super) struct Folders {
+    /// Its own folders in order, whichever tag named them.
+    pub own: Vec<Folder>,
     /// DT_RPATH: inherited by the needs of needs.
     pub rpath: Option<Arc<SearchList>>,
     /// DT_RUNPATH.
@@ -30,21 +42,47 @@ pub(super) struct Folders {
 }
 
 impl Folders {
-    /// The folders that `library`, found at `path`, brings.
-    pub(super) fn of(store: &Store, library: &Library, path: &Path) -> Self {
+    /// The folders that `library`, found at `path`, brings; `relative` is its
+    /// own folder as `$ORIGIN/…`, if it has such a name.
+    pub(super) fn of(
+        store: &Store,
+        library: &Library,
+        path: &Path,
+        relative: Option<&Path>,
+    ) -> Self {
         let mut folders = Self {
+            own: Vec::new(),
             rpath: None,
             runpath: None,
             no_defaults: library.no_default_folders,
         };
         if let Some((kind, text)) = &library.search {
-            let list = Some(store.list(&split(text, path)));
-            match kind {
-                Search::Rpath => folders.rpath = list,
-                Search::Runpath => folders.runpath = list,
-            }
+            folders.own = split(text, path, relative);
+            folders.set(store, *kind);
         }
         folders
+    }
+
+    fn set(&mut self, store: &Store, kind: Search) {
+        let paths: Vec<PathBuf> = self.own.iter().map(|folder| folder.path.clone()).collect();
+        let list = Some(store.list(&paths));
+        match kind {
+            Search::Rpath => self.rpath = list,
+            Search::Runpath => self.runpath = list,
+        }
+    }
+
+    /// Which tag named its own folders.
+    pub(super) fn kind(&self) -> Option<Search> {
+        let runpath = self.runpath.as_ref().map(|_| Search::Runpath);
+        runpath.or_else(|| self.rpath.as_ref().map(|_| Search::Rpath))
+    }
+
+    /// The name as `$ORIGIN/…` of the file at `path`, found in one of its folders.
+    pub(super) fn relative(&self, path: &Path) -> Option<PathBuf> {
+        let folder = path.parent()?;
+        let own = self.own.iter().find(|own| own.path == folder)?;
+        Some(own.relative.as_ref()?.join(path.file_name()?))
     }
 
     /// Puts `moved`, which `$ORIGIN` named where the object came from, before
@@ -53,25 +91,18 @@ impl Folders {
         if moved.is_empty() {
             return;
         }
-        let all: Vec<PathBuf> = moved.iter().chain(self.own()).cloned().collect();
-        let list = Some(store.list(&all));
-        if self.rpath.is_some() {
-            self.rpath = list;
-        } else {
-            self.runpath = list;
-        }
-    }
-
-    /// Its own folders, whichever tag named them.
-    pub(super) fn own(&self) -> &[PathBuf] {
-        let list = self.rpath.as_ref().or(self.runpath.as_ref());
-        list.map_or(&[], |list| &list.folders)
+        let moved = moved.iter().map(|path| Folder {
+            path: path.clone(),
+            relative: None,
+        });
+        self.own.splice(..0, moved);
+        self.set(store, self.kind().unwrap_or(Search::Runpath));
     }
 }
 
 /// The folders of an RPATH or RUNPATH. Empty and relative ones mean the
 /// current folder of a later start, so that a table cannot follow them.
-fn split(text: &[u8], object: &Path) -> Vec<PathBuf> {
+fn split(text: &[u8], object: &Path, relative: Option<&Path>) -> Vec<Folder> {
     let origin = object
         .parent()
         .unwrap_or(Path::new("/"))
@@ -80,19 +111,29 @@ fn split(text: &[u8], object: &Path) -> Vec<PathBuf> {
     let mut seen = HashSet::new();
     text.split(|&b| b == b':')
         .take(MAX_FOLDERS)
-        .map(|folder| tokens::expand(folder, origin))
-        .map(|mut folder| {
-            while folder.len() > 1 && folder.last() == Some(&b'/') {
-                folder.pop();
-            }
-            PathBuf::from(OsStr::from_bytes(&folder))
+        .map(|text| Folder {
+            path: trimmed(tokens::expand(text, origin)),
+            relative: relative.and_then(|relative| {
+                let mut name = relative.as_os_str().as_bytes().to_vec();
+                name.extend(tokens::below_origin(text)?);
+                Some(trimmed(name))
+            }),
         })
-        .filter(|folder| folder.is_absolute() && seen.insert(folder.clone()))
+        .filter(|folder| folder.path.is_absolute() && seen.insert(folder.path.clone()))
         .collect()
 }
 
-/// Folders of the search path of `library` that exist beside the executable at
-/// `from`, but not beside a copy of it at `to`: what `$ORIGIN` would lose.
+/// Without slashes at the end.
+fn trimmed(mut folder: Vec<u8>) -> PathBuf {
+    while folder.len() > 1 && folder.last() == Some(&b'/') {
+        folder.pop();
+    }
+    PathBuf::from(OsString::from_vec(folder))
+}
+
+/// Folders of the search path of `library` that the executable at `from` finds by
+/// `$ORIGIN`, and a copy of it at `to` would not find: they are not there, or hold
+/// no library, or lack one that the executable needs.
 pub fn left_behind(library: &Library, from: &Path, to: &Path) -> Vec<PathBuf> {
     let Some((_, text)) = &library.search else {
         return Vec::new();
@@ -105,19 +146,56 @@ pub fn left_behind(library: &Library, from: &Path, to: &Path) -> Vec<PathBuf> {
     text.split(|&b| b == b':')
         .take(MAX_FOLDERS)
         .map(|folder| (expand(folder, from), expand(folder, to)))
-        .filter(|(here, there)| here != there && here.is_absolute() && !there.is_dir())
-        .filter_map(|(here, _)| {
-            std::fs::canonicalize(here)
-                .ok()
-                .filter(|here| here.is_dir())
+        .filter(|(here, there)| here != there && here.is_absolute() && here.is_dir())
+        .filter(|(here, there)| {
+            !there.is_dir() || lacks(there, here, library) || (has_none(there) && !has_none(here))
         })
+        .filter_map(|(here, _)| std::fs::canonicalize(here).ok())
         .collect()
+}
+
+/// Whether `here` has something that `library` needs, and `there` has not.
+fn lacks(there: &Path, here: &Path, library: &Library) -> bool {
+    let mut names = library
+        .needs
+        .iter()
+        .map(|(_, name)| OsStr::from_bytes(name));
+    names.any(|name| here.join(name).exists() && !there.join(name).exists())
+}
+
+/// Whether `folder` holds nothing that is called like a shared library.
+fn has_none(folder: &Path) -> bool {
+    /// Most names that are looked at.
+    const MOST: usize = 100_000;
+    let is_library = |name: &OsStr| {
+        let name = name.as_bytes();
+        name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.")
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    !entries
+        .take(MOST)
+        .any(|entry| is_library(&entry.file_name()))
+}
+
+/// Which list a file was found through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    /// `--lib-dir`.
+    Given,
+    /// A DT_RPATH: which of the searcher's.
+    Rpath(usize),
+    /// The DT_RUNPATH of the object that asks.
+    Runpath,
+    /// ld.so's cache or its default folders.
+    System,
+    /// No list: the name is a path.
+    Path,
 }
 
 /// Outcome of a search, with what to tell if it failed.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    Found(Hit),
+    Found(Hit, Via),
     Bad(PathBuf, Arc<str>),
     Missing {
         /// Folders and caches that were searched, in order.
@@ -144,11 +222,12 @@ impl Searcher<'_> {
     pub(super) fn find(&self, name: &[u8]) -> Outcome {
         let mut looked = Vec::new();
         let mut skipped = Vec::new();
-        let before_cache = std::iter::once(self.lib_dirs)
-            .chain(self.rpaths.iter().copied())
-            .chain(self.runpath);
-        for list in before_cache {
-            if let Some(outcome) = self.look(list, name, &mut looked, &mut skipped) {
+        let rpaths = self.rpaths.iter().enumerate();
+        let before_cache = std::iter::once((Via::Given, self.lib_dirs))
+            .chain(rpaths.map(|(index, list)| (Via::Rpath(index), *list)))
+            .chain(self.runpath.map(|list| (Via::Runpath, list)));
+        for (via, list) in before_cache {
+            if let Some(outcome) = self.look(via, list, name, &mut looked, &mut skipped) {
                 return outcome;
             }
         }
@@ -157,7 +236,13 @@ impl Searcher<'_> {
         }
         looked.push(PathBuf::from(super::ldcache::PATH));
         if !self.no_defaults
-            && let Some(outcome) = self.look(self.store.defaults(), name, &mut looked, &mut skipped)
+            && let Some(outcome) = self.look(
+                Via::System,
+                self.store.defaults(),
+                name,
+                &mut looked,
+                &mut skipped,
+            )
         {
             return outcome;
         }
@@ -166,6 +251,7 @@ impl Searcher<'_> {
 
     fn look(
         &self,
+        via: Via,
         list: &SearchList,
         name: &[u8],
         looked: &mut Vec<PathBuf>,
@@ -175,7 +261,7 @@ impl Searcher<'_> {
             return None;
         }
         match &*self.store.search(list, name) {
-            Lookup::Found(hit) => Some(Outcome::Found(hit.clone())),
+            Lookup::Found(hit) => Some(Outcome::Found(hit.clone(), via)),
             Lookup::Bad(path, why) => Some(Outcome::Bad(path.clone(), why.clone())),
             Lookup::Missing(over) => {
                 looked.extend(list.folders.iter().cloned());
@@ -203,11 +289,12 @@ impl Searcher<'_> {
             Probe::Found(library) => {
                 // DIR/glibc-hwcaps/LEVEL/name is a variant of DIR/name.
                 let variants = cached.variants.iter().filter_map(|v| v.parent()?.parent());
-                Some(Outcome::Found(Hit {
+                let hit = Hit {
                     library,
                     path: path.clone(),
                     variants: variants.map(Path::to_owned).collect(),
-                }))
+                };
+                Some(Outcome::Found(hit, Via::System))
             }
             Probe::Bad(why) => Some(Outcome::Bad(path.clone(), why)),
             Probe::Skip(why) => {

@@ -209,7 +209,7 @@ impl Store {
             }
             if let Probe::Found(library) = self.probe(entry.path())
                 && library.dynamic
-                && !library.fixed_address
+                && !library.is_executable
                 && library
                     .map()
                     .elf()

@@ -29,6 +29,14 @@ pub(super) fn expand(text: &[u8], origin: &[u8]) -> Vec<u8> {
     out
 }
 
+/// What `text` is of the form `$ORIGIN` or `$ORIGIN/…` leaves behind the token;
+/// the other tokens are expanded.
+pub(super) fn below_origin(text: &[u8]) -> Option<Vec<u8>> {
+    let tail = text.strip_prefix(b"$")?;
+    let (_, rest) = token(tail, b"").filter(|(value, _)| value.is_empty())?;
+    (rest.is_empty() || rest.starts_with(b"/")).then(|| expand(rest, b"$ORIGIN"))
+}
+
 /// The value of the token that `text` (after its `$`) begins with, and the rest.
 fn token<'a>(text: &'a [u8], origin: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let tokens = [

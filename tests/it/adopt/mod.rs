@@ -1,6 +1,7 @@
 //! `indir adopt`: prebuilt executables become indirect, and stay what they were.
 
 mod basic;
+mod decisions;
 mod edits;
 mod layout;
 mod libraries;

@@ -6,6 +6,8 @@ mod basic;
 mod contract;
 mod dlopen;
 mod env;
+mod glibc_parts;
+mod large;
 mod places;
 mod privileged;
 mod process;

@@ -3,6 +3,8 @@
 mod concurrent;
 mod copy;
 mod files;
+mod fit;
+mod own_path;
 pub(crate) mod plugins;
 mod refuse;
 mod table;

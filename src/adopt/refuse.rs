@@ -1,0 +1,97 @@
+//! What is not made indirect although its bytes would allow it: what is no program
+//! of glibc's, and what could not start afterwards.
+
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail};
+use indir_shim::format::table::Table;
+use indir_shim::secure::{Denied, Trust};
+
+use crate::elf::MappedElf;
+use crate::resolve::{Library, Store};
+use crate::table::absolute;
+use crate::update::{Options, Planner};
+
+/// How the file name of glibc's ld.so begins on every machine.
+const LDSO: &[u8] = b"ld-linux";
+
+/// Refuses what no ld.so of glibc starts as a program.
+///
+/// # Errors
+/// Says why.
+pub(super) fn unsuitable(source: &MappedElf) -> anyhow::Result<()> {
+    let elf = source.elf()?;
+    let Some(interpreter) = elf.interpreter() else {
+        return Ok(());
+    };
+    let dynamic = elf.dynamic()?.unwrap_or_default();
+    if dynamic.soname.is_some() && elf.entry() == 0 {
+        bail!(
+            "it is a shared library (it has a DT_SONAME and no entry point), not an executable: adopt the executables that load it"
+        );
+    }
+    let path = Path::new(OsStr::from_bytes(interpreter));
+    let is_glibc = match Library::open(path) {
+        Ok(library) => library.is_ldso() || elf.notes().reference.is_some(),
+        // What is not here can only be judged by its name.
+        Err(_) => {
+            let name = path.file_name().unwrap_or_default().as_bytes();
+            name.starts_with(LDSO) || elf.notes().reference.is_some()
+        }
+    };
+    if !is_glibc {
+        bail!(
+            "its interpreter `{}` is not glibc's ld.so for x86-64: programs of musl and other C libraries cannot be made indirect",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a privileged executable whose table, or what that names, the shim would not
+/// trust: it would not start. `exe` is the adopted one, `name` the path it will have.
+///
+/// # Errors
+/// Says which file or folder, and why.
+pub(super) fn unstartable(exe: &Path, name: &Path, options: &Options) -> anyhow::Result<()> {
+    let home = name.parent().unwrap_or(Path::new("/"));
+    let distrusted = |path: &Path, reason: &str| {
+        anyhow!(
+            "it is privileged (setuid, setgid or capabilities), and would not start: `{}`: {reason}",
+            path.display()
+        )
+    };
+    if let Err(denied) = Trust::nothing().check_folder(home.as_os_str().as_bytes()) {
+        return Err(distrusted(home, denied.message()));
+    }
+    let store = Store::default();
+    let plan = Planner::new(&store, options)
+        .plan(exe)
+        .map_err(|error| error.into_error())?;
+    let table = Table::parse(&plan.bytes).map_err(|error| anyhow!("{}", error.message()))?;
+    let objects = table.objects().map(|object| object.path);
+    let files = objects.chain([table.ldso()]).chain(table.binder());
+    let mut trust = Trust::nothing();
+    for file in files {
+        let path: PathBuf = absolute(file.to_bytes(), name);
+        let text = CString::new(path.as_os_str().as_bytes())?;
+        if let Err(denied) = trust.check(&text) {
+            return Err(distrusted(&path, denied.message()));
+        }
+    }
+    let folders = table
+        .search()
+        .to_bytes()
+        .split(|&b| b == crate::table::SEPARATOR);
+    for folder in folders.filter(|folder| folder.starts_with(b"/")) {
+        if let Err(denied @ Denied::Because(_)) = Trust::nothing().check_folder(folder) {
+            return Err(distrusted(
+                Path::new(OsStr::from_bytes(folder)),
+                denied.message(),
+            ));
+        }
+    }
+    Ok(())
+}
