@@ -1,13 +1,13 @@
 //! `indir verify`: tables against the files that they name.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::json;
 
 use crate::exit;
-use crate::verify::{Finding, Kind, Report, verify};
+use crate::verify::{Finding, Kind, Report, Verified, verify, verify_processes, verify_running};
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -17,6 +17,8 @@ const JSON_VERSION: u32 = 1;
 #[command(after_help = "\
 Example, before a machine goes into service:
   indir verify /srv/programs || exit 1
+and after an upgrade, which services still run with what was replaced:
+  indir verify --running
 
 Each line of standard output says what is wrong with which file, for which
 executable, and the command that mends it; docs/verify.md lists the kinds.
@@ -26,8 +28,15 @@ broken, unsafe, or could not be looked at; 2 wrong usage; 3 the libraries do not
 satisfy at least one of the executables. Orphans are listed and do no harm.")]
 pub struct Args {
     /// Executables, or folders of which every indirect executable is meant
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present_any = ["pids", "running"], value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Look at the libraries that this process has: which are not its table's, or were
+    /// deleted or replaced since
+    #[arg(long = "pid", value_name = "PID", conflicts_with_all = ["paths", "deep"])]
+    pids: Vec<u32>,
+    /// The same of every process of an indirect executable that may be looked at
+    #[arg(long, conflicts_with_all = ["paths", "deep", "pids"])]
+    running: bool,
     /// Compute all bindings again and compare them
     #[arg(long)]
     deep: bool,
@@ -55,7 +64,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         pool = pool.num_threads(jobs.get());
     }
     let pool = pool.build().context("failed to start threads")?;
-    let report = pool.install(|| verify(&args.paths, args.deep, &progress));
+    let report = if args.running {
+        let (report, passed_over) = verify_running().context("`/proc`")?;
+        if passed_over > 0 {
+            anstream::eprintln!("passed over {passed_over} processes of other users");
+        }
+        report
+    } else if args.pids.is_empty() {
+        pool.install(|| verify(&args.paths, args.deep, &progress))
+    } else {
+        verify_processes(&args.pids)
+    };
     bar.finish_and_clear();
     let wrong = report.verified.iter().filter(|v| !v.findings.is_empty());
     let wrong = wrong.count();
@@ -79,13 +98,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// One line a finding; what several executables share is said once.
 fn print(report: &Report) {
-    let mut lines: Vec<(&Finding, &Path, usize)> = Vec::new();
+    let mut lines: Vec<(&Finding, &Verified, usize)> = Vec::new();
     let mut known = std::collections::HashMap::new();
     for one in &report.verified {
         for finding in &one.findings {
             let key = (finding.kind, &finding.file, &finding.why);
             let at = *known.entry(key).or_insert_with(|| {
-                lines.push((finding, &one.path, 0));
+                lines.push((finding, one, 0));
                 lines.len() - 1
             });
             if let Some((_, _, count)) = lines.get_mut(at) {
@@ -93,19 +112,22 @@ fn print(report: &Report) {
             }
         }
     }
-    for (finding, path, count) in lines {
+    for (finding, one, count) in lines {
         let more = match count {
             0 | 1 => String::new(),
             _ => format!(" and {} more", count - 1),
         };
         let mend = finding.mend.as_ref();
         let mend = mend.map_or_else(String::new, |mend| format!("; run `{mend}`"));
+        let pid = one
+            .pid
+            .map_or_else(String::new, |pid| format!(" (process {pid})"));
         anstream::println!(
-            "{} `{}`: {}, for `{}`{more}{mend}",
+            "{} `{}`: {}, for `{}`{pid}{more}{mend}",
             finding.kind.word(),
             finding.file.display(),
             finding.why,
-            path.display()
+            one.path.display()
         );
     }
     for orphan in &report.orphans {
@@ -135,6 +157,7 @@ fn to_json(report: &Report, wrong: usize) -> serde_json::Value {
                 .collect();
             json!({
                 "path": one.path.to_string_lossy(),
+                "pid": one.pid,
                 "table": one.table.as_ref().map(|table| table.to_string_lossy()),
                 "findings": findings,
             })

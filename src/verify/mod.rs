@@ -4,7 +4,7 @@
 //! other libraries than its table was made for, make it slower than it should
 //! be, or let others decide what it runs. `table` compares a table with the
 //! files and with what an update would write now; `bindings` does the same for
-//! the file beside it; `plugins` tells what of that is for plugins; `trust` asks
+//! the file beside it; `running` looks at processes; `plugins` tells what of that is for plugins; `trust` asks
 //! who could replace a file; `interpreter` looks at the shim and the binder.
 
 mod bindings;
@@ -12,6 +12,9 @@ mod context;
 mod finding;
 mod interpreter;
 mod plugins;
+mod process;
+mod report;
+mod running;
 mod table;
 mod trust;
 
@@ -23,32 +26,13 @@ use rayon::prelude::*;
 use context::{Context, Known};
 use finding::Findings;
 pub use finding::{Finding, Kind};
+pub use report::{Report, Verified};
+pub use running::{verify_processes, verify_running};
 
 use crate::place::{Place, collect, orphans};
 use crate::resolve::Store;
 use crate::resolve::files::library::{Library, LibraryError};
 use crate::table::{LoadError, TableFile};
-
-/// What was found out about one executable.
-#[derive(Clone, Debug)]
-pub struct Verified {
-    /// The executable, or a path that is none.
-    pub path: PathBuf,
-    /// Its table, if it has a place for one.
-    pub table: Option<PathBuf>,
-    /// What is wrong; nothing if all is well.
-    pub findings: Vec<Finding>,
-}
-
-/// What was found out.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// One for each executable, and for each path that is none.
-    pub verified: Vec<Verified>,
-    /// Files in table folders that no executable refers to, and what killed
-    /// runs left behind. They do no harm.
-    pub orphans: Vec<PathBuf>,
-}
 
 /// Verifies everything that `paths` mean, in parallel; `deep` computes all
 /// bindings again. `progress` is told how many of how many executables are done,
@@ -63,6 +47,7 @@ pub fn verify(paths: &[PathBuf], deep: bool, progress: &(dyn Fn(usize, usize) + 
             mend: None,
         }],
         path,
+        pid: None,
         table: None,
     });
     let mut verified: Vec<Verified> = failed.collect();
@@ -114,6 +99,7 @@ fn verify_one(store: &Store, known: &Known, exe: PathBuf, deep: bool) -> Verifie
     let findings = findings.all;
     Verified {
         path: exe,
+        pid: None,
         table: place,
         findings,
     }

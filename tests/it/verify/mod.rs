@@ -3,5 +3,6 @@
 mod folders;
 mod kinds;
 mod plugins;
+mod running;
 mod table;
 mod tree;
