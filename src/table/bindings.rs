@@ -7,14 +7,15 @@
 
 use indir_shim::arch::MACHINE;
 use indir_shim::format::bindings_layout::{
-    Header, MAGIC, MAX_BINDINGS, OBJECT_KEEPS_JUMP, OBJECT_LEFT, OBJECT_PROBE, ObjectBindings,
-    Part, Rela, TAIL, TARGET_ABSOLUTE, VERSION,
+    FileState, Header, MAGIC, MAX_BINDINGS, OBJECT_KEEPS_JUMP, OBJECT_LEFT, OBJECT_PROBE,
+    OBJECT_STORED, ObjectBindings, Part, Range, Rela, TAIL, TARGET_ABSOLUTE, VERSION,
 };
 use indir_shim::format::layout::MAX_OBJECTS;
 use indir_shim::format::record::{Le16, Le32, Le64};
 use object::elf::{PF_W, PT_DYNAMIC, PT_LOAD};
 use zerocopy::IntoBytes as _;
 
+use super::bindings_file::seal;
 use super::runs;
 use crate::elf::Identity;
 use crate::resolve::addresses::bindings::{Binding, Bindings, ObjectBindings as Computed, Target};
@@ -27,12 +28,23 @@ pub enum EncodeError {
     /// More objects than a table can name.
     #[error("{0} objects are more than bindings can hold")]
     TooManyObjects(usize),
-    /// The identities are not one for each object.
-    #[error("{0} identities do not fit {1} objects")]
-    Identities(usize, usize),
+    /// The files are not one for each object.
+    #[error("{0} files do not fit {1} objects")]
+    Files(usize, usize),
     /// More than [`MAX_BINDINGS`] bytes.
     #[error("the bindings would be larger than {MAX_BINDINGS} bytes")]
     TooLarge,
+}
+
+/// How the file of an object is recognised at start.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectFile {
+    /// As in the table.
+    pub identity: Identity,
+    /// Its state; `None` for the executable.
+    pub state: Option<FileState>,
+    /// It lies in a store where a path never has another content.
+    pub stored: bool,
 }
 
 /// Everything that a bindings file is made of.
@@ -42,8 +54,8 @@ pub struct BindingsSpec<'a> {
     pub scope: &'a Scope,
     /// Its bindings.
     pub bindings: &'a Bindings,
-    /// What identifies each object's file, in the order of the scope.
-    pub identities: &'a [Identity],
+    /// How each object's file is recognised, in the order of the scope.
+    pub files: &'a [ObjectFile],
     /// Index of ld.so in the scope; it relocates itself.
     pub ldso: Option<usize>,
     /// The digest of the table that they belong to.
@@ -61,11 +73,8 @@ impl BindingsSpec<'_> {
             .ok()
             .filter(|_| objects.len() <= MAX_OBJECTS + 1)
             .ok_or(EncodeError::TooManyObjects(objects.len()))?;
-        if self.identities.len() != objects.len() {
-            return Err(EncodeError::Identities(
-                self.identities.len(),
-                objects.len(),
-            ));
+        if self.files.len() != objects.len() {
+            return Err(EncodeError::Files(self.files.len(), objects.len()));
         }
         let streams_at = size_of::<Header>() + objects.len() * size_of::<ObjectBindings>();
         let mut streams = Streams {
@@ -86,17 +95,24 @@ impl BindingsSpec<'_> {
         let mut bound_count = 0;
         let mut left_count = 0;
         let all = objects.iter().zip(&self.bindings.objects);
-        for (index, ((object, computed), identity)) in all.zip(self.identities).enumerate() {
-            let (start, span) = load_span(object);
+        for (index, ((object, computed), file)) in all.zip(self.files).enumerate() {
+            let content = object.content();
             let mut entry = ObjectBindings {
-                identity: identity.to_raw(),
-                start: Le64::new(start),
-                span: Le64::new(span),
+                identity: file.identity.to_raw(),
+                content: Le64::new(content.sum),
+                ranges: streams.ranges(&content.ranges)?,
                 dynamic: Le64::new(dynamic_address(object)),
                 ..ObjectBindings::default()
             };
-            if computed.refusal.is_some() || self.ldso == Some(index) {
-                entry.flags = OBJECT_LEFT;
+            // The binder looks for a library's header at its load address.
+            let has_header = index == 0 || lowest_page(object) == 0;
+            if file.stored && has_header {
+                entry.flags |= OBJECT_STORED;
+            } else {
+                entry.file = file.state.unwrap_or_default();
+            }
+            if computed.refusal.is_some() || self.ldso == Some(index) || !has_header {
+                entry.flags |= OBJECT_LEFT;
             } else {
                 self.fill(&mut entry, object, computed, &mut streams)?;
                 bound_count += computed.bound.len();
@@ -116,6 +132,7 @@ impl BindingsSpec<'_> {
         bytes.extend_from_slice(entries.as_bytes());
         bytes.extend_from_slice(&streams.bytes);
         bytes.extend_from_slice(&[0; TAIL]);
+        seal(&mut bytes);
         Ok(bytes)
     }
 
@@ -185,6 +202,19 @@ impl Streams {
         self.start + self.bytes.len()
     }
 
+    fn ranges(&mut self, ranges: &[(u64, u64)]) -> Result<Part, EncodeError> {
+        let offset = self.position();
+        for &(start, len) in ranges {
+            let (start, len) = (Le64::new(start), Le64::new(len));
+            self.bytes
+                .extend_from_slice(Range { start, len }.as_bytes());
+        }
+        Ok(Part {
+            offset: word(offset)?,
+            len: word(self.position() - offset)?,
+        })
+    }
+
     fn runs(&mut self, bindings: &[Binding], segments: &[(u64, u64)]) -> Result<Part, EncodeError> {
         let offset = self.position();
         let slots = bindings.iter().map(|binding| {
@@ -206,13 +236,10 @@ impl Streams {
     }
 }
 
-/// Lowest page and length of the span of PT_LOAD segments (4 KiB pages).
-fn load_span(object: &LoadedObject) -> (u64, u64) {
-    let loads = || object.segments().iter().filter(|s| s.kind == PT_LOAD);
-    let start = loads().map(|s| s.vaddr).min().unwrap_or(0) & !0xfff;
-    let end = loads().map(|s| s.vaddr.saturating_add(s.memsz)).max();
-    let end = end.and_then(|end| end.checked_next_multiple_of(4096));
-    (start, end.unwrap_or(start).saturating_sub(start))
+/// Address of the first page of its PT_LOAD segments (4 KiB pages).
+fn lowest_page(object: &LoadedObject) -> u64 {
+    let loads = object.segments().iter().filter(|s| s.kind == PT_LOAD);
+    loads.map(|s| s.vaddr).min().unwrap_or(0) & !0xfff
 }
 
 fn dynamic_address(object: &LoadedObject) -> u64 {
@@ -252,21 +279,22 @@ fn probe(object: &LoadedObject, computed: &Computed) -> Option<(u32, u64)> {
 mod tests {
     use super::*;
 
-    /// The header's bytes in format version 1. A change here is a new version.
+    /// The header's bytes in format version 2. A change here is a new version.
     #[test]
     fn golden_header() {
         let scope = Scope::new(Vec::new());
         let spec = BindingsSpec {
             scope: &scope,
             bindings: &Bindings::default(),
-            identities: &[],
+            files: &[],
             ldso: None,
             digest: *b"0123456789abcdef",
         };
         let mut golden = b"INDIRBND".to_vec();
-        golden.extend([1, 0, 48, 0, 94, 0, 62, 0, 56, 0, 0, 0, 0, 0, 0, 0]);
+        golden.extend([2, 0, 48, 0, 126, 0, 62, 0, 56, 0, 0, 0, 0, 0, 0, 0]);
         golden.extend(b"0123456789abcdef");
         golden.extend([0; 8 + TAIL]);
+        seal(&mut golden);
         assert_eq!(spec.to_bytes().unwrap(), golden);
         let read = indir_shim::format::bindings::Bindings::parse(&golden, &spec.digest);
         assert!(read.unwrap().is_empty());

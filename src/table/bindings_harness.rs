@@ -4,7 +4,8 @@ use indir_shim::format::bindings::{Bindings, Writable};
 use indir_shim::format::bindings_layout::Header;
 use zerocopy::FromBytes as _;
 
-/// Applies `data` as the binder would, to objects that are not there.
+/// Applies `data` as the binder would, to objects that are not there, in address
+/// spaces of all kinds.
 ///
 /// # Panics
 /// When the reader breaks a promise: a write outside of a writable segment, a

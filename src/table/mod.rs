@@ -5,7 +5,9 @@
 //! explains every field. This module knows nothing of how a closure is found
 //! (`resolve`), of where tables lie (`place`) or of when one is rewritten (`update`).
 
+mod binder_harness;
 pub mod bindings;
+pub mod bindings_file;
 mod bindings_harness;
 mod build;
 mod error;
@@ -16,6 +18,7 @@ mod paths;
 mod runs;
 mod strings;
 
+pub use binder_harness::{Bound, as_written, bindings_for_the_binder, exercise_binder};
 pub use bindings_harness::exercise_bindings;
 pub use build::{ObjectSpec, TableSpec};
 pub use error::BuildError;

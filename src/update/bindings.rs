@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::elf::Identity;
 use crate::resolve::addresses::bindings::{Bindings, bind};
 use crate::resolve::addresses::lookup::Scope;
 use crate::resolve::addresses::object::LoadedObject;
 use crate::resolve::{Closure, Library};
-use crate::table::bindings::{BindingsSpec, EncodeError};
+use crate::table::bindings::{BindingsSpec, EncodeError, ObjectFile};
+use crate::table::bindings_file;
 
 /// Why a closure has no bindings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum ClosureBindingsError {
 #[derive(Debug)]
 pub struct ClosureScope {
     scope: Scope,
-    identities: Vec<Identity>,
+    files: Vec<ObjectFile>,
     ldso: Option<usize>,
 }
 
@@ -47,11 +47,25 @@ impl ClosureScope {
         let objects = libraries()
             .map(loaded)
             .collect::<Result<Vec<Arc<_>>, _>>()?;
+        let mut files = vec![ObjectFile {
+            identity: exe.identity.clone(),
+            ..ObjectFile::default()
+        }];
+        files.extend(closure.nodes.iter().map(|node| ObjectFile {
+            identity: node.library.identity.clone(),
+            state: Some(bindings_file::state_of(node.library.map().metadata())),
+            stored: bindings_file::is_stored(&node.path),
+        }));
         Ok(Self {
             scope: Scope::new(objects),
-            identities: libraries().map(|l| l.identity.clone()).collect(),
+            files,
             ldso: closure.ldso_index.map(|index| index + 1),
         })
+    }
+
+    /// The objects, the executable first.
+    pub fn objects(&self) -> &[Arc<LoadedObject>] {
+        self.scope.objects()
     }
 
     /// Symbols that ld.so looks up before the program begins: all symbolic
@@ -109,7 +123,7 @@ impl ClosureBindings {
         BindingsSpec {
             scope: &self.closure.scope,
             bindings: &self.bindings,
-            identities: &self.closure.identities,
+            files: &self.closure.files,
             ldso: self.closure.ldso,
             digest,
         }

@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use indir_shim::format::bindings_layout::{Header, MAGIC, VERSION};
-use indir_shim::format::record::view;
+use indir_shim::format::bindings::{Bindings, BindingsError};
+use object::elf;
 
 use super::bindings::{ClosureBindingsError, ClosureScope};
 use super::error::PlanError;
@@ -14,6 +14,7 @@ use crate::place::Place;
 use crate::resolve::files::library::LibraryError;
 use crate::resolve::{Closure, Library};
 use crate::table::TableFile;
+use crate::table::bindings_file::{self, Difference};
 
 /// Fewest symbol lookups at start for which bindings pay. The binder costs one
 /// more library (mapping it, its file, recognising objects), a lookup far less;
@@ -46,7 +47,7 @@ impl Candidate {
     ) -> Result<Option<Self>, PlanError> {
         // The binder needs ld.so's `_r_debug`, which is found only if something
         // in the closure needs ld.so; everything that needs libc does.
-        if kind == Kind::Direct || closure.ldso_index.is_none() {
+        if kind == Kind::Direct || closure.ldso_index.is_none() || names_auditors(exe)? {
             return Ok(None);
         }
         let binder = binder_of(exe)?;
@@ -70,6 +71,15 @@ impl Candidate {
     }
 }
 
+/// Whether the executable itself names auditors, which shall see every binding.
+/// ld.so heeds the executable's tags only (elf/rtld.c, load_auditors).
+fn names_auditors(exe: &Library) -> Result<bool, PlanError> {
+    let elf = exe.map().elf().map_err(LibraryError::from)?;
+    let dynamic = elf.dynamic().map_err(LibraryError::from)?;
+    let has = |tag| dynamic.as_ref().is_some_and(|d| d.value(tag).is_some());
+    Ok(has(elf::DT_AUDIT) || has(elf::DT_DEPAUDIT))
+}
+
 /// The binder of the prefix that linked the executable.
 fn binder_of(exe: &Library) -> Result<PathBuf, PlanError> {
     let elf = exe.map().elf().map_err(LibraryError::from)?;
@@ -83,15 +93,50 @@ fn digest_of(table: &[u8]) -> [u8; 16] {
     digest.unwrap_or_default()
 }
 
-/// Whether the bindings at `place` belong to the table with these bytes.
-pub(super) fn are_there(place: &Place, table: &[u8]) -> bool {
-    let Ok(bytes) = std::fs::read(place.bindings()) else {
-        return false;
-    };
-    view::<Header>(&bytes, 0).is_some_and(|header| {
-        header.magic == MAGIC
-            && header.version.get() == VERSION
-            && header.total_len.get() as usize == bytes.len()
-            && header.digest == digest_of(table)
-    })
+/// What is wrong with the bindings at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// There are none, or those of the table that was there before.
+    Absent,
+    /// They are good, but objects were copied or touched since.
+    Files,
+    /// Somebody should know.
+    Bad(&'static str),
+}
+
+impl Candidate {
+    /// Compares the bindings at `place` with the table with these bytes and with
+    /// the objects of the closure.
+    pub(super) fn fault(&self, place: &Place, table: &[u8]) -> Option<Fault> {
+        let bytes = match bindings_file::read(&place.bindings()) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Some(Fault::Absent);
+            }
+            Err(_) => return Some(Fault::Bad("the bindings cannot be read")),
+        };
+        let bindings = match Bindings::parse(&bytes, &digest_of(table)) {
+            Ok(bindings) => bindings,
+            // What an older release wrote.
+            Err(BindingsError::Version) => return Some(Fault::Absent),
+            Err(error) => return Some(Fault::Bad(error.message())),
+        };
+        let objects = self.scope.objects();
+        if bindings.len() != objects.len() {
+            return Some(Fault::Bad("the bindings are of another closure"));
+        }
+        let mut fault = None;
+        for (index, object) in objects.iter().enumerate() {
+            match bindings_file::compare(&bindings, index, object) {
+                Difference::None => {}
+                Difference::File => fault = Some(Fault::Files),
+                Difference::Content => {
+                    return Some(Fault::Bad(
+                        "the bindings were made for another content of a library",
+                    ));
+                }
+            }
+        }
+        fault
+    }
 }

@@ -50,7 +50,8 @@ pub struct Plan {
     /// Functions that nobody provides, which the program may never call, and
     /// copies that were too small before.
     pub tolerated: Vec<Unmet>,
-    /// What else does not fit together, and did not before.
+    /// What else does not fit together, and did not before; what was wrong with
+    /// bindings beside a table that is as it should be.
     pub warnings: Vec<String>,
     /// The plugins that were looked at; `None` if there is no folder of any.
     pub plugins: Option<Vec<Plugin>>,
@@ -84,7 +85,7 @@ impl<'a> Planner<'a> {
             .with_origin_dirs(&inputs.origin_dirs)
             .resolve(&exe, &library)?;
         let tolerated = tolerate::check(self.store, (&exe, &library), &closure, &inputs, &old)?;
-        let warnings = tolerate::unfit(self.store, (&exe, &library), &closure, &inputs)?;
+        let mut warnings = tolerate::unfit(self.store, (&exe, &library), &closure, &inputs)?;
         let plugins = plugins::Question {
             store: self.store,
             exe: &exe,
@@ -115,10 +116,16 @@ impl<'a> Planner<'a> {
         };
         let mut bindings = None;
         if let Some(bound) = bound {
-            // A table tells the content of every object, so that bindings that
-            // belong to it need not be computed again to be compared.
-            if state == State::Current && !bound::are_there(&place, &bytes) {
+            // Bindings tell the content of every object, so that they need not be
+            // computed again to be compared.
+            if state == State::Current
+                && let Some(fault) = bound.fault(&place, &bytes)
+            {
                 state = State::Changed;
+                if let bound::Fault::Bad(why) = fault {
+                    let path = place.bindings();
+                    warnings.push(format!("`{}`: {why}; written again", path.display()));
+                }
             }
             if state != State::Current {
                 bindings = Some(bound.encode(&bytes)?);

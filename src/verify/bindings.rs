@@ -1,16 +1,19 @@
 //! The bindings beside a bound table. Without good ones a program starts by its
 //! paths alone: rightly, and slower.
 
+use std::path::Path;
+
 use indir_shim::format::bindings::{Bindings, BindingsError};
-use indir_shim::format::bindings_layout::MAX_BINDINGS;
 use indir_shim::format::layout::PLAN_BOUND;
 use indir_shim::format::table::Table;
 
 use super::context::Context;
 use super::finding::{Findings, Kind};
-use crate::resolve::Resolver;
+use crate::resolve::files::store::Probe;
+use crate::resolve::{Library, Resolver};
 use crate::shell::quoted;
-use crate::table::{Inputs, TableFile};
+use crate::table::bindings_file::{self, Difference};
+use crate::table::{Inputs, TableFile, absolute};
 use crate::update::bindings::ClosureBindings;
 
 impl Context<'_> {
@@ -24,21 +27,26 @@ impl Context<'_> {
             return;
         }
         let path = self.place.bindings();
-        let bytes = match read(&path) {
+        let bytes = match bindings_file::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let why = "there are no bindings, so that the program starts slower";
                 return findings.update(Kind::Missing, &path, why);
             }
-            Err(error) => return findings.push(Kind::Unreadable, &path, error.to_string(), None),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return findings.push(Kind::Unreadable, &path, error.to_string(), None);
+            }
+            // An update puts good ones in its place.
+            Err(error) => return findings.update(Kind::Unreadable, &path, error.to_string()),
         };
         match Bindings::parse(&bytes, &table.header().digest) {
             Ok(bindings) if bindings.len() != table.objects().count() + 1 => {
                 let why = "the bindings are of another closure";
                 findings.update(Kind::Foreign, &path, why);
             }
+            Ok(bindings) if self.report_other_content(&bindings, table, findings) => {}
             Ok(_) if self.deep => match self.compute(file) {
-                Some(now) if now == bytes => {}
+                Some(now) if bindings_file::bind_the_same(&now, &bytes) => {}
                 // An update would take them for good.
                 Some(_) => {
                     let remove = format!("rm {}", quoted(&path));
@@ -66,6 +74,35 @@ impl Context<'_> {
         }
     }
 
+    /// Reports objects that are not what the bindings were made for; whether
+    /// there is any. What else identifies them is the table's, and has been
+    /// looked at.
+    fn report_other_content(
+        &self,
+        bindings: &Bindings<'_>,
+        table: &Table<'_>,
+        findings: &mut Findings<'_>,
+    ) -> bool {
+        let before = findings.all.len();
+        let mut compare = |index: usize, path: &Path, library: &Library| {
+            let same = library.loaded().is_ok_and(|object| {
+                bindings_file::compare(bindings, index, &object) != Difference::Content
+            });
+            if !same {
+                let why = "it is not the file that the bindings were made for";
+                findings.update(Kind::Replaced, path, why);
+            }
+        };
+        compare(0, self.exe, self.library);
+        for (index, object) in table.objects().enumerate() {
+            let path = absolute(object.path.to_bytes(), self.exe);
+            if let Probe::Found(library) = self.store.probe(&path) {
+                compare(index + 1, &path, &library);
+            }
+        }
+        findings.all.len() != before
+    }
+
     /// The bindings as an update would write them.
     fn compute(&self, file: &TableFile) -> Option<Vec<u8>> {
         let table = file.table().ok()?;
@@ -76,13 +113,4 @@ impl Context<'_> {
         let bindings = ClosureBindings::new(self.library, &closure).ok()?;
         bindings.to_bytes(table.header().digest).ok()
     }
-}
-
-/// At most one byte more than any reader accepts.
-fn read(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    file.take(MAX_BINDINGS as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

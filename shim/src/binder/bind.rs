@@ -18,8 +18,8 @@ use crate::binder::expected::{expected, mapped_phdrs};
 use crate::binder::linkmap::{LinkMap, RDebug};
 use crate::bytes::{Buffer, string};
 use crate::elf::{Dyn, Phdr, dt, pf, pt};
-use crate::format::bindings::{Bindings, Object, Writable};
-use crate::format::bindings_layout::{OBJECT_KEEPS_JUMP, OBJECT_PROBE, Rela, SUFFIX};
+use crate::format::bindings::{Bindings, BindingsError, Object, Writable};
+use crate::format::bindings_layout::{MAX_BINDINGS, OBJECT_KEEPS_JUMP, OBJECT_PROBE, Rela, SUFFIX};
 use crate::format::table::Table;
 use crate::handover::{Handover, TAG};
 use crate::message::Line;
@@ -56,10 +56,28 @@ pub unsafe fn run(debug: *const RDebug) {
 
 /// Binds what can be bound; an error says why nothing was.
 fn bind(handover: &Handover, main: &LinkMap) -> Result<(), &'static str> {
-    // SAFETY: the shim's promise.
-    let bytes = unsafe { slice::from_raw_parts(handover.table, handover.table_len) };
-    let table = Table::parse(bytes).map_err(|e| e.message())?;
     let bytes = map_file(handover)?;
+    // SAFETY: the shim's and ld.so's promises.
+    unsafe { apply(handover, main, bytes) }
+}
+
+/// Applies the bindings file with these `bytes`.
+///
+/// # Errors
+/// Why nothing was bound.
+///
+/// # Safety
+/// What `handover` names is there; `main` begins a list of objects that are
+/// mapped by their program headers and not relocated.
+pub unsafe fn apply(handover: &Handover, main: &LinkMap, bytes: &[u8]) -> Result<(), &'static str> {
+    // SAFETY: the shim's promise.
+    let (table, main_phdrs) = unsafe {
+        (
+            slice::from_raw_parts(handover.table, handover.table_len),
+            slice::from_raw_parts(handover.phdrs, handover.phnum),
+        )
+    };
+    let table = Table::parse(table).map_err(|e| e.message())?;
     let bindings = Bindings::parse(bytes, &table.header().digest).map_err(|e| e.message())?;
     let mut scratch = Scratch {
         at: handover.scratch as usize,
@@ -71,7 +89,10 @@ fn bind(handover: &Handover, main: &LinkMap) -> Result<(), &'static str> {
     let bases = scratch
         .take::<u64>(bindings.len())
         .ok_or("too many objects")?;
-    let count = expected(&table, &bindings, main, maps, bases);
+    let count = expected(&table, &bindings, main, main_phdrs, maps, bases);
+    if count == 0 {
+        return Err("they are for another build of the program");
+    }
     let bases = bases.get(..count).unwrap_or(&[]);
     for index in 0..count {
         let (Some(object), Some(&at)) = (bindings.object(index), maps.get(index)) else {
@@ -81,11 +102,11 @@ fn bind(handover: &Handover, main: &LinkMap) -> Result<(), &'static str> {
         let link_map = unsafe { &*(at as *const LinkMap) };
         if !object.is_left() && object.raw.reach.get() as usize <= count {
             let phdrs = if index == 0 {
-                // SAFETY: the shim's promise.
-                Some(unsafe { slice::from_raw_parts(handover.phdrs, handover.phnum) })
+                Some(main_phdrs)
             } else {
-                // SAFETY: `expected` found an ELF header there.
-                unsafe { mapped_phdrs(link_map, object.raw.start.get()) }
+                // SAFETY: it is the expected file, whose header is there, or its
+                // entry would be `OBJECT_LEFT`.
+                unsafe { mapped_phdrs(link_map) }
             };
             if let Some(phdrs) = phdrs {
                 bind_object(&object, link_map, phdrs, bases, &mut scratch, index == 0);
@@ -108,6 +129,13 @@ fn map_file(handover: &Handover) -> Result<&'static [u8], &'static str> {
         .and_then(|()| path.text())
         .ok_or("their path is too long")?;
     let fd = sys::open(text).map_err(|e| e.message())?;
+    let bytes = map_open(handover, fd);
+    sys::close(fd);
+    bytes
+}
+
+/// Maps the open bindings file, if it counts and can be one.
+fn map_open(handover: &Handover, fd: usize) -> Result<&'static [u8], &'static str> {
     let stat = sys::fstat(fd).map_err(|e| e.message())?;
     if handover.secure {
         // Its folder is the table's, which the shim has looked at.
@@ -117,10 +145,12 @@ fn map_file(handover: &Handover) -> Result<&'static [u8], &'static str> {
         counts(stat.mode, stat.uid, ours).map_err(Doubt::message)?;
     }
     let len = stat.size();
+    if len > MAX_BINDINGS {
+        return Err(BindingsError::TooLarge.message());
+    }
     let flags = map::PRIVATE | map::POPULATE;
     // SAFETY: the kernel chooses the place.
     let at = unsafe { sys::mmap(0, len, map::READ, flags, fd, 0) };
-    sys::close(fd);
     let at = at.map_err(|e| e.message())?;
     // SAFETY: just mapped with this length. The file is replaced by rename and
     // never written in place; if somebody truncates it, reading it raises
@@ -244,9 +274,10 @@ fn bind_object(
     let relative = raw.relative_count.get() as usize;
     let left = object.left_count() as usize;
     // SAFETY: addresses of fields of the dynamic section.
-    let (counted, size) = unsafe {
+    let (counted, size, rela) = unsafe {
         let or_zero = |at: usize| if at == 0 { 0 } else { get(at) as usize };
-        (or_zero(tags.rela_count), or_zero(tags.rela_size))
+        let [count, size, rela] = [tags.rela_count, tags.rela_size, tags.rela].map(or_zero);
+        (count, size, rela)
     };
     if counted != relative
         || relative.saturating_mul(size_of::<Rela>()) > size
@@ -278,10 +309,10 @@ fn bind_object(
         // again.
         return;
     }
-    if tags.rela != 0 {
+    if rela != 0 {
         // SAFETY: ld.so made DT_RELA an absolute address in place; the first
         // entries are RELATIVE ones of the file, DT_RELACOUNT says how many.
-        unsafe { apply_relative(get(tags.rela) as *const Rela, relative, base) };
+        unsafe { apply_relative(rela as *const Rela, relative, base) };
     }
     // SAFETY: in the writable dynamic section of an object that is not yet
     // relocated; ld.so reads these when it comes to it.

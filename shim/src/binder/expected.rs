@@ -1,9 +1,8 @@
 //! Which of the objects that ld.so has mapped are the ones that bindings were
 //! computed for.
 //!
-//! Judged by what is in memory where that is possible: the place of the dynamic
-//! section, then the build-id. Unsafe because it reads ld.so's list and mapped
-//! objects.
+//! docs/bindings-format.md, "Which object is the expected one", has the reasons.
+//! Unsafe because it reads ld.so's list and mapped objects.
 
 #![expect(unsafe_code, reason = "reads ld.so's link maps and mapped objects")]
 
@@ -13,15 +12,18 @@ use core::slice;
 use crate::arch::PAGE;
 use crate::binder::linkmap::LinkMap;
 use crate::bytes::string;
-use crate::elf::{Ehdr, Phdr, pt};
+use crate::elf::{Ehdr, Phdr, pf, pt};
 use crate::format::bindings::{Bindings, Object};
+use crate::format::bindings_layout::{FileState, OBJECT_STORED, SUM_UP_TO};
+use crate::format::bindings_sum::sum;
 use crate::format::layout::{IDENTITY_BUILD_ID, IDENTITY_SIZE_MTIME, Identity};
 use crate::format::note::Notes;
 use crate::format::table::Table;
 use crate::sys;
 
 /// Fills `maps` and `bases` with the objects at the front of ld.so's list that
-/// are the expected ones, and returns how many they are.
+/// are the expected ones, and returns how many they are. `phdrs` are the
+/// executable's.
 ///
 /// The list is in lookup order (elf/rtld.c puts even ld.so in its place), but
 /// for the vDSO, which no lookup sees.
@@ -29,6 +31,7 @@ pub(crate) fn expected(
     table: &Table<'_>,
     bindings: &Bindings<'_>,
     main: &LinkMap,
+    phdrs: &[Phdr],
     maps: &mut [usize],
     bases: &mut [u64],
 ) -> usize {
@@ -45,11 +48,15 @@ pub(crate) fn expected(
                 break None;
             };
             next = link_map.next;
-            // The executable was recognised by the shim.
-            if count == 0 || is_expected(&object, table, count, link_map) {
+            let same = match count.checked_sub(1) {
+                // Its build-id is the table's; but that may be set by hand.
+                None => has_content(&object, link_map.addr, phdrs),
+                Some(at) => is_expected(&object, table, at, link_map),
+            };
+            if same {
                 break Some(link_map);
             }
-            if !is_vdso(link_map) {
+            if count == 0 || !is_vdso(link_map) {
                 break None;
             }
         };
@@ -63,82 +70,143 @@ pub(crate) fn expected(
     count
 }
 
-/// The vDSO's name has no slash; every other object's is the absolute path that
-/// the table or a search gave it.
-fn is_vdso(link_map: &LinkMap) -> bool {
+/// ld.so's name of an object: the absolute path that it was mapped from, but
+/// for the vDSO.
+fn name_of(link_map: &LinkMap) -> &'static CStr {
     // SAFETY: ld.so's names end in NUL and stay.
-    let name = unsafe { string(link_map.name.cast()) };
-    name.to_bytes().starts_with(b"linux-vdso")
+    unsafe { string(link_map.name.cast()) }
 }
 
-/// Whether the mapped object is the expected one: by its build-id, in memory.
-/// What has none is identified by its path, size and time of last change, at
-/// the price of a system call.
+fn is_vdso(link_map: &LinkMap) -> bool {
+    name_of(link_map).to_bytes().starts_with(b"linux-vdso")
+}
+
+/// Whether the mapped library is the expected one, the object of the table at
+/// `index`. One of a store is known by its path and its build-id. Another is if
+/// what binding depends on is the same in memory. If that is much, its file is
+/// asked first, at the price of a path's way through the kernel: one that has not
+/// been touched need not be read.
 fn is_expected(object: &Object<'_>, table: &Table<'_>, index: usize, link_map: &LinkMap) -> bool {
     let raw = object.raw;
+    // A different place of the dynamic section: another file.
     let dynamic = (link_map.dynamic as usize).wrapping_sub(link_map.addr) as u64;
-    // A different place of the dynamic section: another file, whose header may
-    // be elsewhere too, so that nothing of it is touched.
     if dynamic != raw.dynamic.get() {
         return false;
     }
-    if raw.identity.kind == IDENTITY_SIZE_MTIME {
-        let path = index.checked_sub(1).and_then(|at| table.object(at));
-        return path.is_some_and(|named| is_unchanged(&raw.identity, named.path, link_map));
+    let name = name_of(link_map);
+    let is_named = || table.object(index).is_some_and(|named| named.path == name);
+    if raw.flags & OBJECT_STORED != 0 && is_named() {
+        return is_stored(&raw.identity, name, link_map);
     }
-    if raw.identity.kind != IDENTITY_BUILD_ID {
+    if content_len(object) > SUM_UP_TO && is_untouched(&raw.file, name) {
+        return true;
+    }
+    if !sys::is_readable(link_map.addr) {
         return false;
     }
-    // SAFETY: a file with this layout has its header at `start`.
-    let Some(phdrs) = (unsafe { mapped_phdrs(link_map, raw.start.get()) }) else {
-        return false;
-    };
+    // SAFETY: just asked.
+    let phdrs = unsafe { mapped_phdrs(link_map) };
+    phdrs.is_some_and(|phdrs| has_content(object, link_map.addr, phdrs))
+}
+
+/// Whether the library of a store that was mapped from `path` has `identity`.
+fn is_stored(identity: &Identity, path: &CStr, link_map: &LinkMap) -> bool {
+    match identity.kind {
+        IDENTITY_SIZE_MTIME => sys::stat(path).is_ok_and(|stat| {
+            let words = [stat.size() as u64, stat.changed() as u64].map(u64::to_le_bytes);
+            identity.bytes.starts_with(words.as_flattened())
+        }),
+        // SAFETY: the file at this path has its header there, or would not be
+        // `OBJECT_STORED`.
+        IDENTITY_BUILD_ID => match unsafe { mapped_phdrs(link_map) } {
+            Some(phdrs) => has_build_id(identity, link_map.addr, phdrs),
+            None => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether the file at `path` is the one that it was, with the content that it had.
+fn is_untouched(file: &FileState, path: &CStr) -> bool {
+    sys::stat(path).is_ok_and(|stat| {
+        stat.ino == file.inode.get()
+            && stat.size() as u64 == file.size.get()
+            && stat.changed() as u64 == file.changed.get()
+            && stat.status_changed() as u64 == file.status.get()
+    })
+}
+
+/// Bytes of all ranges.
+fn content_len(object: &Object<'_>) -> u64 {
+    let mut len = 0_u64;
+    let mut index = 0;
+    while let Some(range) = object.range(index) {
+        len = len.saturating_add(range.len.get());
+        index += 1;
+    }
+    len
+}
+
+/// Whether the object at `base` has the program headers, symbols, names, versions and
+/// relocations that it was bound with.
+fn has_content(object: &Object<'_>, base: usize, phdrs: &[Phdr]) -> bool {
+    let mut total = 0;
+    let mut index = 0;
+    while let Some(range) = object.range(index) {
+        // SAFETY: ld.so mapped the object by these headers.
+        match unsafe { mapped(phdrs, base, range.start.get(), range.len.get()) } {
+            Some(bytes) => total = sum(total, bytes),
+            None => return false,
+        }
+        index += 1;
+    }
+    index != 0 && total == object.raw.content.get()
+}
+
+fn has_build_id(identity: &Identity, base: usize, phdrs: &[Phdr]) -> bool {
     let mut notes = Notes::default();
     for note in phdrs.iter().filter(|p| p.kind == pt::NOTE) {
-        let at = link_map.addr.wrapping_add(note.vaddr as usize);
-        let inside = note.vaddr.wrapping_sub(raw.start.get()) <= raw.span.get()
-            && note.filesz <= raw.span.get();
-        if inside {
-            // SAFETY: inside of the span that ld.so mapped for the file.
-            let bytes = unsafe { slice::from_raw_parts(at as *const u8, note.filesz as usize) };
+        // SAFETY: ld.so mapped the object by these headers.
+        if let Some(bytes) = unsafe { mapped(phdrs, base, note.vaddr, note.filesz) } {
             notes.scan(bytes, note.align as usize);
         }
     }
-    has_build_id(&raw.identity, notes.build_id)
-}
-
-/// Whether the object was mapped from `path`, and the file there has the size
-/// and the time of last change of `identity`.
-fn is_unchanged(identity: &Identity, path: &CStr, link_map: &LinkMap) -> bool {
-    // SAFETY: ld.so's names end in NUL and stay.
-    let name = unsafe { string(link_map.name.cast()) };
-    if name != path {
-        return false;
-    }
-    let Ok(stat) = sys::stat(path) else {
-        return false;
-    };
-    let size = (stat.size() as u64).to_le_bytes();
-    let changed = stat.changed().to_le_bytes();
-    let [known @ .., _, _, _, _] = &identity.bytes;
-    let (known_size, known_changed) = known.split_at(8);
-    known_size == size && known_changed == changed
-}
-
-fn has_build_id(identity: &Identity, id: Option<&[u8]>) -> bool {
+    let id = notes.build_id;
     id.is_some() && identity.bytes.get(..identity.len as usize) == id
+}
+
+/// The `len` bytes at `start` from the load address `base`, if they lie in what
+/// one readable segment has of the file.
+///
+/// # Safety
+/// The object with these program headers is mapped at `base`.
+unsafe fn mapped(phdrs: &[Phdr], base: usize, start: u64, len: u64) -> Option<&'static [u8]> {
+    let mut loads = phdrs
+        .iter()
+        .filter(|p| p.kind == pt::LOAD && p.flags & pf::R != 0);
+    loads.find(|load| {
+        let within = start.wrapping_sub(load.vaddr);
+        within <= load.filesz && len <= load.filesz - within
+    })?;
+    let at = base.wrapping_add(start as usize) as *const u8;
+    // SAFETY: the caller's promise.
+    Some(unsafe { slice::from_raw_parts(at, len as usize) })
 }
 
 /// The program headers of a mapped library.
 ///
 /// # Safety
-/// The first page of the library's mapping is at `start` from its load address.
-pub(crate) unsafe fn mapped_phdrs(link_map: &LinkMap, start: u64) -> Option<&[Phdr]> {
-    let at = link_map.addr.wrapping_add(start as usize);
+/// A page is mapped at its load address, and can be read.
+pub(crate) unsafe fn mapped_phdrs(link_map: &LinkMap) -> Option<&[Phdr]> {
+    let at = link_map.addr;
+    if at == 0 || at % PAGE != 0 {
+        return None;
+    }
     // SAFETY: the caller's promise; a page is larger than an ELF header.
     let header = unsafe { &*(at as *const Ehdr) };
-    let end = header.phoff as usize + header.phnum as usize * size_of::<Phdr>();
-    if !header.ident.starts_with(b"\x7fELF") || end > PAGE || header.phoff % 8 != 0 {
+    let len = header.phnum as u64 * size_of::<Phdr>() as u64;
+    let end = header.phoff.checked_add(len)?;
+    if !header.ident.starts_with(b"\x7fELF") || end > PAGE as u64 || header.phoff % 8 != 0 {
         return None;
     }
     let first = at.wrapping_add(header.phoff as usize) as *const Phdr;

@@ -1,16 +1,17 @@
 //! Bounds-checked reader of a bindings file, shared by the binder and the host.
 //!
-//! The bytes are untrusted. [`Bindings::parse`] checks header and object
-//! entries, which is all that is looked at before the binder decides; the
-//! streams are checked when they are decoded, once without any effect and then
-//! again while writing, so that an object is either bound whole or not touched.
+//! The bytes are untrusted. [`Bindings::parse`] checks the sum of the file, its
+//! header and object entries; the streams are checked when they are decoded,
+//! once without any effect and then again while writing, so that an object is
+//! either bound whole or not touched.
 //! It writes nothing itself, never allocates and never panics.
 
 use crate::arch::R_IRELATIVE;
 use crate::format::bindings_layout::{
-    Header, MAGIC, MAX_BINDINGS, OBJECT_LEFT, ObjectBindings, Part, Rela, Run, SHAPE_DISTANCE,
-    SHAPE_OFFSET, SHAPE_SCALE, TAIL, TARGET_ABSOLUTE, VERSION,
+    Header, MAGIC, MAX_BINDINGS, MAX_RANGES, OBJECT_LEFT, OBJECT_PROBE, ObjectBindings, Part,
+    Range, Rela, Run, SHAPE_DISTANCE, SHAPE_OFFSET, SHAPE_SCALE, TAIL, TARGET_ABSOLUTE, VERSION,
 };
+use crate::format::bindings_sum::sum;
 use crate::format::layout::MAX_OBJECTS;
 use crate::format::record::{Le64, entry, file_header, header, view};
 
@@ -29,6 +30,8 @@ pub enum BindingsError {
     Machine,
     /// Something contradicts the rest, or a slot lies outside of its object.
     Corrupt,
+    /// The bytes are not those that were written.
+    Damaged,
     /// They belong to another table.
     OtherTable,
 }
@@ -43,6 +46,7 @@ impl BindingsError {
             Self::Version => "the bindings have another format version",
             Self::Machine => "the bindings are for another architecture",
             Self::Corrupt => "the bindings are corrupt",
+            Self::Damaged => "the bindings are damaged",
             Self::OtherTable => "the bindings belong to another table",
         }
     }
@@ -70,12 +74,16 @@ pub struct Bindings<'a> {
 }
 
 impl<'a> Bindings<'a> {
-    /// Checks header and object entries; `digest` is the table's.
+    /// Checks the sum, header and object entries; `digest` is the table's.
     ///
     /// # Errors
     /// Says what is wrong first.
     pub fn parse(bytes: &'a [u8], digest: &[u8; 16]) -> Result<Self, BindingsError> {
         let header = header::<Header>(bytes)?;
+        let whole = bytes.split_last_chunk::<TAIL>();
+        if whole.is_none_or(|(rest, tail)| sum(0, rest) != u64::from_le_bytes(*tail)) {
+            return Err(BindingsError::Damaged);
+        }
         if header.digest != *digest {
             return Err(BindingsError::OtherTable);
         }
@@ -137,9 +145,15 @@ impl<'a> Bindings<'a> {
                 .bytes
                 .get(raw.residual.get() as usize..)?
                 .get(..residual_len)?,
+            ranges: self
+                .bytes
+                .get(raw.ranges.offset.get() as usize..)?
+                .get(..raw.ranges.len.get() as usize)?,
             raw,
         };
-        if raw.flags & OBJECT_LEFT != 0 && object.left_count() != 0 {
+        if raw.flags & OBJECT_LEFT != 0 && object.left_count() != 0
+            || object.ranges.len() > MAX_RANGES * size_of::<Range>()
+        {
             return None;
         }
         Some(object)
@@ -160,9 +174,15 @@ pub struct Object<'a> {
     bound: &'a [u8],
     indirect: &'a [u8],
     residual: &'a [u8],
+    ranges: &'a [u8],
 }
 
-impl Object<'_> {
+impl<'a> Object<'a> {
+    /// The range at `index` of those that `content` is the sum of.
+    pub fn range(&self, index: usize) -> Option<&'a Range> {
+        view(self.ranges, index.checked_mul(size_of::<Range>())?)
+    }
+
     /// Whether all its relocations stay with ld.so.
     pub const fn is_left(&self) -> bool {
         self.raw.flags & OBJECT_LEFT != 0
@@ -173,12 +193,16 @@ impl Object<'_> {
         u64::from(self.raw.indirect_count.get()) + u64::from(self.raw.residual_count.get())
     }
 
-    /// Checks both streams without any effect: every slot lies in `writable`,
-    /// every target is one of `objects`, and the counts are right.
+    /// Checks both streams without any effect: every slot and the probe lie in
+    /// `writable`, every target is one of `objects`, and the counts are right.
     ///
     /// # Errors
     /// [`BindingsError::Corrupt`].
     pub fn check(&self, writable: &[Writable], objects: usize) -> Result<(), BindingsError> {
+        if self.raw.flags & OBJECT_PROBE != 0 {
+            let probe = u64::from(self.raw.probe.get());
+            room(writable, probe).ok_or(BindingsError::Corrupt)?;
+        }
         // Any bases do; only their number is checked.
         let targets = Targets::Count(objects);
         decode(self.bound, writable, &targets, |_, _| {})?;
@@ -207,9 +231,12 @@ impl Object<'_> {
         decode(self.bound, writable, &Targets::Bases(bases), write)
     }
 
-    /// Calls `put` for each entry that ld.so has to process, residual entries
-    /// first, then IRELATIVE ones for IFUNC targets; [`Object::left_count`]
-    /// calls at most. `base` is the object's own load address.
+    /// Calls `put` for each entry that ld.so has to process: IRELATIVE ones for
+    /// IFUNC targets, then residual entries; [`Object::left_count`] calls at
+    /// most. `base` is the object's own load address.
+    ///
+    /// ld.so processes IRELATIVE entries last, in this order: a resolver of the
+    /// object's own may call what another library provides by an IFUNC.
     ///
     /// # Errors
     /// [`BindingsError::Corrupt`], possibly after some calls.
@@ -220,11 +247,6 @@ impl Object<'_> {
         bases: &[u64],
         mut put: impl FnMut(Rela),
     ) -> Result<(), BindingsError> {
-        let mut at = 0;
-        while let Some(entry) = view::<Rela>(self.residual, at) {
-            put(*entry);
-            at += size_of::<Rela>();
-        }
         let mut room = self.raw.indirect_count.get();
         let targets = Targets::Bases(bases);
         let count = decode(self.indirect, writable, &targets, |slot, resolver| {
@@ -237,6 +259,11 @@ impl Object<'_> {
                 });
             }
         })?;
+        let mut at = 0;
+        while let Some(entry) = view::<Rela>(self.residual, at) {
+            put(*entry);
+            at += size_of::<Rela>();
+        }
         if count == u64::from(self.raw.indirect_count.get()) {
             Ok(())
         } else {

@@ -4,8 +4,8 @@
 //! This file is the only description of the bytes; docs/bindings-format.md
 //! explains them. A file is a [`Header`], one [`ObjectBindings`] for each
 //! object of the closure (the executable first, then the table's objects in
-//! their order), the streams and residual entries that these name, and
-//! [`TAIL`] bytes of padding.
+//! their order), the streams, entries and ranges that these name, and [`TAIL`]
+//! bytes: the sum of all before them.
 //!
 //! A stream is a sequence of runs. A run is a [`Run`], then `count` steps of
 //! one size: the distance from the slot before in units of the run's scale
@@ -18,11 +18,17 @@ use crate::format::record::{Le16, Le32, Le64, record};
 /// First eight bytes of every bindings file.
 pub const MAGIC: [u8; 8] = *b"INDIRBND";
 /// Format version that this source reads and writes.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Longest bindings file that any reader accepts, in bytes.
-pub const MAX_BINDINGS: usize = 256 << 20;
-/// Bytes of padding at the end: a step is read as eight bytes.
+pub const MAX_BINDINGS: usize = 64 << 20;
+/// Bytes of the sum at the end ([`bindings_sum`](super::bindings_sum)). A step is
+/// read as eight bytes, of which the last ones may be these.
 pub const TAIL: usize = 8;
+/// Up to this many bytes of an object's ranges are summed more quickly than its file
+/// is looked at.
+pub const SUM_UP_TO: u64 = 12 * 1024;
+/// Most ranges of one object.
+pub const MAX_RANGES: usize = 16;
 /// What is appended to a table's path to name its bindings.
 pub const SUFFIX: &str = ".bind";
 
@@ -34,6 +40,9 @@ pub const OBJECT_LEFT: u8 = 1;
 pub const OBJECT_KEEPS_JUMP: u8 = 2;
 /// `ObjectBindings::flags`: `probe` may be used.
 pub const OBJECT_PROBE: u8 = 4;
+/// `ObjectBindings::flags`: its file lies in a store where a path never has
+/// another content: `identity` and the path of the table are enough.
+pub const OBJECT_STORED: u8 = 8;
 
 /// `Run::target`: no object, values are absolute.
 pub const TARGET_ABSOLUTE: u16 = u16::MAX;
@@ -68,7 +77,7 @@ record! {
         pub object_len: Le16,
         /// ELF machine (`e_machine`) of the executable.
         pub machine: Le16,
-        /// Length of the whole file in bytes, the tail included.
+        /// Length of the whole file in bytes, the sum included.
         pub total_len: Le32,
         /// Number of objects, the executable included.
         pub object_count: Le16,
@@ -85,9 +94,36 @@ record! {
 }
 
 record! {
+    /// A file as stat(2) sees it. Nobody can give another content all of these
+    /// but with the clock set back, or by writing to the device: `status`
+    /// is the kernel's own.
+    pub struct FileState, 32 bytes {
+        /// `st_ino`. Not `st_dev`, which changes from boot to boot.
+        pub inode: Le64,
+        /// `st_size`, in bytes.
+        pub size: Le64,
+        /// `st_mtim`, in nanoseconds since 1970.
+        pub changed: Le64,
+        /// `st_ctim`, in nanoseconds since 1970.
+        pub status: Le64,
+    }
+}
+
+record! {
+    /// Bytes of an object's read-only segments.
+    pub struct Range, 16 bytes {
+        /// Address of the first one, relative to the load address.
+        pub start: Le64,
+        /// How many.
+        pub len: Le64,
+    }
+}
+
+record! {
     /// What is known of one object.
-    pub struct ObjectBindings, 94 bytes {
-        /// Content of its file when the bindings were computed.
+    pub struct ObjectBindings, 126 bytes {
+        /// Content of its file when the bindings were computed, as in the table;
+        /// looked at if it is [`OBJECT_STORED`].
         pub identity: Identity,
         /// `OBJECT_` bits.
         pub flags: u8,
@@ -96,11 +132,13 @@ record! {
         /// How many objects at the front of the closure must be the expected ones
         /// for these bindings to hold: no lookup went further.
         pub reach: Le16,
-        /// Address of the first page of its segments, relative to the load
-        /// address; not zero for fixed-address executables.
-        pub start: Le64,
-        /// Address space that its PT_LOAD segments span, in bytes.
-        pub span: Le64,
+        /// Its file, if it is not [`OBJECT_STORED`]; zero for the executable.
+        pub file: FileState,
+        /// Sum of `ranges`, in their order.
+        pub content: Le64,
+        /// The [`Range`]s that binding depends on: program headers, symbols, names,
+        /// versions, hash table, relocations that look a symbol up.
+        pub ranges: Part,
         /// Address of its dynamic section, relative to the load address: the first
         /// thing to compare, since ld.so tells it without a look at the object.
         pub dynamic: Le64,

@@ -6,6 +6,7 @@
 
 pub mod bindings;
 pub mod bindings_layout;
+pub mod bindings_sum;
 pub mod layout;
 pub mod note;
 pub mod record;

@@ -52,8 +52,8 @@ pub struct ObjectBindings {
     pub indirect: Vec<Binding>,
     /// Entries that ld.so processes as they are.
     pub residual: Vec<Rela>,
-    /// DT_JMPREL stays as it is: a function in it cannot be found now, and the
-    /// object may be started without.
+    /// DT_JMPREL stays as it is: a function in it is only for its first call to
+    /// look up.
     pub keeps_jump: bool,
     /// Everything stays with ld.so; the other fields are what would have been.
     pub refusal: Option<Refusal>,
@@ -86,8 +86,10 @@ enum Outcome {
     Bound(Target),
     Indirect(Target),
     Residual,
-    /// A lazily bound function that nobody provides.
-    Unresolvable,
+    /// A lazily bound function that only its first call may look up: nobody
+    /// provides it, or ld.so would refuse it at start, or a resolver would run
+    /// before what it uses is there.
+    Late,
 }
 
 /// A lookup that ended at an STB_GNU_UNIQUE symbol.
@@ -118,13 +120,22 @@ pub fn bind(scope: &Scope) -> Bindings {
         .iter()
         .map(|o| o.relocation_plan().refusal.is_some())
         .collect();
+    // A resolver that runs at the first call may use whatever constructors and
+    // other objects have made ready by then. Those of glibc use only what ld.so
+    // knows before it maps the first library.
+    let early: Vec<bool> = scope
+        .objects()
+        .iter()
+        .zip(&refused)
+        .map(|(object, refused)| !refused && object.defines_version(b"GLIBC_PRIVATE"))
+        .collect();
     let objects = scope
         .objects()
         .par_iter()
         .zip(drafts)
         .zip(left)
         .enumerate()
-        .map(|(index, ((object, draft), left))| finish(index, object, draft, &left, &refused))
+        .map(|(index, ((object, draft), left))| finish(index, object, draft, &left, &early))
         .collect();
     Bindings { objects }
 }
@@ -213,16 +224,19 @@ impl Cache {
 
 /// elf_machine_rela's value for one entry.
 fn outcome(object: &LoadedObject, from: usize, entry: &Symbolic, found: Resolution) -> Outcome {
-    match found {
+    let outcome = match found {
         Resolution::Found(definition) if definition.ambiguous => Outcome::Residual,
         Resolution::Found(definition) => value(from, entry, &definition),
         Resolution::Zero => match u32::try_from(entry.addend) {
             Ok(value) => Outcome::Bound(Target::Absolute(value)),
             Err(_) => Outcome::Residual,
         },
-        Resolution::Missing if entry.jump && !object.binds_now() => Outcome::Unresolvable,
         // ld.so shall say what is missing.
         Resolution::Missing => Outcome::Residual,
+    };
+    match outcome {
+        Outcome::Residual if entry.jump && !object.binds_now() => Outcome::Late,
+        other => other,
     }
 }
 
@@ -309,7 +323,7 @@ fn finish(
     object: &LoadedObject,
     draft: Draft,
     left: &HashSet<usize>,
-    refused: &[bool],
+    early: &[bool],
 ) -> ObjectBindings {
     let plan = object.relocation_plan();
     let mut outcomes = draft.outcomes;
@@ -318,11 +332,8 @@ fn finish(
             *outcome = Outcome::Residual;
         }
     }
-    // A resolver must not run before its object is relocated. ld.so sees to it
-    // by its order, but for calls that would have been bound late; there the
-    // binder does, by relocating all objects first, except those it leaves.
-    let is_early = |target: &Target| match target {
-        Target::Object { object, .. } => refused.get(*object as usize) == Some(&true),
+    let is_late = |target: &Target| match target {
+        Target::Object { object, .. } => early.get(*object as usize) != Some(&true),
         Target::Absolute(_) => false,
     };
     let keeps_jump = !object.binds_now()
@@ -331,8 +342,8 @@ fn finish(
             .iter()
             .zip(&outcomes)
             .any(|(entry, outcome)| match outcome {
-                Outcome::Unresolvable => true,
-                Outcome::Indirect(resolver) => entry.jump && is_early(resolver),
+                Outcome::Late => true,
+                Outcome::Indirect(resolver) => entry.jump && is_late(resolver),
                 _ => false,
             });
     let mut result = ObjectBindings {
@@ -352,7 +363,7 @@ fn finish(
         match outcome {
             Outcome::Bound(target) => result.bound.push(Binding { slot, target }),
             Outcome::Indirect(target) => result.indirect.push(Binding { slot, target }),
-            Outcome::Residual | Outcome::Unresolvable => result.residual.push(entry.entry),
+            Outcome::Residual | Outcome::Late => result.residual.push(entry.entry),
         }
     }
     for entry in &plan.relative {

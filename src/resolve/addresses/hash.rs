@@ -132,6 +132,21 @@ impl HashTable {
     }
 }
 
+impl HashTable {
+    /// Where the table of an object with `symbols` symbols lies in the file.
+    pub(super) fn range(&self, symbols: usize) -> Range<usize> {
+        match self {
+            Self::Empty => 0..0,
+            Self::Sysv(table) => table.buckets.start.saturating_sub(8)..table.chains.end,
+            Self::Gnu(table) => {
+                let chained = symbols.saturating_sub(table.first as usize);
+                let end = table.chains.start.saturating_add(chained.saturating_mul(4));
+                table.bloom.start.saturating_sub(16)..end.min(table.chains.end)
+            }
+        }
+    }
+}
+
 /// The two hashes of a name; the second is only computed when it is needed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NameHash<'a> {

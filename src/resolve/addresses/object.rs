@@ -12,10 +12,13 @@ use std::sync::OnceLock;
 
 use object::elf::{self, FileType, RelocationType, SymbolSection};
 
+use super::content::Content;
 use super::entries::{RawSymbol, Rela, Version};
 use super::hash::{HashTable, NameHash};
 use super::plan::RelocationPlan;
-use super::tables::{VersionEntry, range_of, sized_table, table_at, versions_by_index};
+use super::tables::{
+    VersionEntry, end_of_versions, range_of, sized_table, table_at, versions_by_index,
+};
 use crate::elf::{ElfError, MappedElf, Segment};
 
 const SYMBOL_LEN: usize = 24;
@@ -44,8 +47,12 @@ pub struct LoadedObject {
     relr: Range<usize>,
     has_rel: bool,
     has_rela: bool,
+    verneed: Option<usize>,
+    verdef: Option<usize>,
     /// Filled by `relocations`.
     pub(super) plan: OnceLock<RelocationPlan>,
+    /// Filled by `digest`.
+    pub(super) content: OnceLock<Content>,
 }
 
 impl LoadedObject {
@@ -103,7 +110,10 @@ impl LoadedObject {
             relr: sized_table(&elf, &dynamic, elf::DT_RELR, elf::DT_RELRSZ)?,
             has_rel: dynamic.value(elf::DT_REL).is_some(),
             has_rela: dynamic.value(elf::DT_RELA).is_some_and(|at| at != 0),
+            verneed: table(elf::DT_VERNEED)?.map(|range| range.start),
+            verdef: table(elf::DT_VERDEF)?.map(|range| range.start),
             plan: OnceLock::new(),
+            content: OnceLock::new(),
             file: file.clone(),
         };
         Ok(parsed.without_overlap())
@@ -302,6 +312,54 @@ impl LoadedObject {
                 addend: long(16) as i64,
             }
         })
+    }
+
+    /// Where hash table, symbols, names, versions and the relocations that look a
+    /// symbol up lie in the file.
+    pub(super) fn tables_of_symbols(&self) -> Vec<Range<usize>> {
+        let bytes = self.file.bytes();
+        let first = |table: &Range<usize>, len: usize| {
+            table.start..table.start.saturating_add(len).min(table.end)
+        };
+        let counted = usize::try_from(self.relative_count).unwrap_or(usize::MAX);
+        let behind = self
+            .rela
+            .start
+            .saturating_add(counted.saturating_mul(RELA_LEN));
+        let mut all = vec![
+            self.hash.range(self.symbol_count),
+            first(&self.symbols, self.symbol_count * SYMBOL_LEN),
+            self.strings.clone(),
+            behind.min(self.rela.end)..self.rela.end,
+            self.jump_relocations.clone(),
+        ];
+        if let Some(versym) = &self.versym {
+            all.push(first(versym, self.symbol_count * 2));
+        }
+        let versions = [(self.verneed, true), (self.verdef, false)];
+        for (start, needs) in versions {
+            let range = start.map(|start| start..end_of_versions(bytes, start, needs));
+            all.extend(range);
+        }
+        all
+    }
+
+    /// The bytes of the file at an address range, empty if a segment does not
+    /// have them all.
+    pub(super) fn bytes_at(&self, address: u64, len: u64) -> &[u8] {
+        let find = || {
+            let holds = |s: &&Segment| {
+                s.kind == elf::PT_LOAD
+                    && address >= s.vaddr
+                    && address - s.vaddr <= s.filesz
+                    && len <= s.filesz - (address - s.vaddr)
+            };
+            let load = self.segments.iter().find(holds)?;
+            let at = usize::try_from(load.offset.checked_add(address - load.vaddr)?).ok()?;
+            let end = at.checked_add(usize::try_from(len).ok()?)?;
+            self.file.bytes().get(at..end)
+        };
+        find().unwrap_or(&[])
     }
 
     /// The eight bytes that the file has at `address`, as far as they are

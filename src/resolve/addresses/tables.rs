@@ -10,6 +10,9 @@ use object::elf::{self, DynamicTag};
 use super::hash;
 use crate::elf::{Dynamic, ElfError, ElfFile, Versions};
 
+/// Most entries of a version table that are followed.
+pub(super) const MAX_VERSIONS: usize = 0x1_0000;
+
 /// A version by its index, as ld.so's `l_versions` holds it.
 #[derive(Clone, Debug)]
 pub(super) struct VersionEntry {
@@ -103,4 +106,45 @@ pub(super) fn versions_by_index(
         }
     }
     entries
+}
+
+/// Where a version table (DT_VERNEED, DT_VERDEF) that begins at `start` ends.
+/// Both kinds of entries name the first of their parts and the next entry; the
+/// parts of a need have 16 bytes, those of a definition 8.
+pub(super) fn end_of_versions(bytes: &[u8], start: usize, needs: bool) -> usize {
+    let half = |at: usize| {
+        let raw = bytes.get(at..).and_then(|b| b.first_chunk());
+        raw.map_or(0, |raw| usize::from(u16::from_le_bytes(*raw)))
+    };
+    let word = |at: usize| {
+        let raw = bytes.get(at..).and_then(|b| b.first_chunk());
+        raw.map_or(0, |raw| u32::from_le_bytes(*raw) as usize)
+    };
+    let (entry, part) = if needs { (16, 16) } else { (20, 8) };
+    let mut at = start;
+    let mut end = start;
+    let mut parts_left = MAX_VERSIONS;
+    for _ in 0..MAX_VERSIONS {
+        end = end.max(at + entry);
+        let (count, first, next) = if needs {
+            (half(at + 2), word(at + 8), word(at + 12))
+        } else {
+            (half(at + 6), word(at + 12), word(at + 16))
+        };
+        let mut inner = at + first;
+        for _ in 0..count.min(parts_left) {
+            parts_left -= 1;
+            end = end.max(inner + part);
+            let step = word(inner + if needs { 12 } else { 4 });
+            if step == 0 {
+                break;
+            }
+            inner += step;
+        }
+        if next == 0 {
+            break;
+        }
+        at += next;
+    }
+    end.min(bytes.len())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::program::{indirect, shared, table_of, update};
-use crate::support::{Ran, Scratch, glibc_lib, run};
+use crate::support::{Ran, Scratch, glibc_lib, indir, run};
 
 /// A library of thirty functions, data, a constructor, an exported variable
 /// that executables copy, and a weak reference.
@@ -226,6 +226,36 @@ fn an_auditor_sees_every_binding() {
         .env("LD_BIND_NOW", "1"));
     ran.success().prints(PRINTS);
     assert!(ran.stderr().contains("bound part_f29"), "{ran}");
+}
+
+/// An auditor that the executable itself names sees every binding.
+#[test]
+fn a_program_with_an_auditor_of_its_own_stays_direct() {
+    let dir = Scratch::new();
+    let audit = shared(
+        &dir.join("libaudit.so.c"),
+        "#define _GNU_SOURCE\n#include <link.h>\n#include <unistd.h>\n\
+         unsigned la_version(unsigned v) { return LAV_CURRENT; }\n\
+         unsigned la_objopen(struct link_map *m, Lmid_t l, uintptr_t *c) { return LA_FLG_BINDTO | LA_FLG_BINDFROM; }\n\
+         uintptr_t la_symbind64(Elf64_Sym *s, unsigned n, uintptr_t *r, uintptr_t *d, unsigned *f, const char *name) {\n\
+         write(2, \"bound\\n\", 6); return s->st_value; }\n",
+        &["-w"],
+    );
+    for option in ["--audit", "--depaudit"] {
+        let named = format!("-Wl,{option}={}", audit.display());
+        let source = "#include <stdio.h>\nint main(void) { puts(\"x\"); return 0; }";
+        let exe = indirect(&dir.join("audited.c"), source, &["-Wl,-z,lazy", &named]);
+        let mut seen = Vec::new();
+        for plan in ["direct", "bound"] {
+            update(&exe, &["--plan", plan]);
+            let ran = run(&mut Command::new(&exe));
+            ran.success().prints("x\n");
+            seen.push(ran.stderr());
+        }
+        assert!(seen[0].contains("bound\n"), "{option}: {seen:?}");
+        assert_eq!(seen[0], seen[1], "{option}");
+        run(indir().arg("verify").arg(&exe)).success();
+    }
 }
 
 #[test]

@@ -15,14 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use indir::adopt::copy_with_interpreter;
-use indir::elf::Identity;
 use indir::resolve::Library;
 use indir::resolve::addresses::bindings::{ObjectBindings, Target, bind};
 use indir::resolve::addresses::class::Class;
 use indir::resolve::addresses::lookup::Scope;
 use indir::resolve::addresses::object::LoadedObject;
 use indir::resolve::files::search::left_behind;
-use indir::table::bindings::BindingsSpec;
+use indir::table::bindings::{BindingsSpec, ObjectFile};
 use indir_shim::format::bindings::{Bindings, Writable};
 
 use crate::support::traced::{Libraries, Traced, data, interpreter, library, link_map};
@@ -130,13 +129,13 @@ fn compare_with(
     let (bases, objects) = link_map(&traced, program, ldso_base + r_debug.raw.value, libraries);
     let scope = Scope::new(objects);
     let bindings = bind(&scope);
-    let identities = vec![Identity::None; bases.len()];
+    let files = vec![ObjectFile::default(); bases.len()];
     let ldso = scope.objects().iter().position(|o| Arc::ptr_eq(o, &ldso));
     let digest = [7; 16];
     let bytes = BindingsSpec {
         scope: &scope,
         bindings: &bindings,
-        identities: &identities,
+        files: &files,
         ldso,
         digest,
     };

@@ -4,6 +4,8 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::Command;
 
+use indir::table::bindings_file::seal;
+
 use super::tree::{Tree, as_user, mode};
 use crate::support::program::{shared, table_of, update};
 use crate::support::{Scratch, indir, need, run};
@@ -26,13 +28,15 @@ fn bindings_that_are_missing_broken_foreign_or_wrong() {
     let mut other = bytes.clone();
     let at = std::mem::offset_of!(indir_shim::format::bindings_layout::Header, digest);
     other[at] ^= 1;
+    seal(&mut other);
     std::fs::write(&bindings, &other).unwrap();
     tree.finds(1, "foreign", &bindings, &mend);
 
-    // A slot that is another: only computing them again shows it.
+    // Not what was computed, with a good sum: only computing them again shows it.
     let mut wrong = bytes.clone();
-    let last = wrong.len() - 2;
+    let last = wrong.len() - indir_shim::format::bindings_layout::TAIL - 2;
     wrong[last] ^= 1;
+    seal(&mut wrong);
     std::fs::write(&bindings, &wrong).unwrap();
     tree.verify(&[]).success();
     let remove = format!(

@@ -48,6 +48,8 @@ pub mod nr {
     pub const MPROTECT: usize = 10;
     /// munmap(2).
     pub const MUNMAP: usize = 11;
+    /// rt_sigprocmask(2).
+    pub const RT_SIGPROCMASK: usize = 14;
     /// access(2).
     pub const ACCESS: usize = 21;
     /// madvise(2).
@@ -121,12 +123,22 @@ impl Stat {
     pub const fn changed(&self) -> i64 {
         // st_blksize, st_blocks and st_atim come first.
         let [_, _, _, _, seconds, nanoseconds, ..] = self.rest;
-        let nanos = (seconds as i64).saturating_mul(1_000_000_000);
-        nanos.saturating_add(nanoseconds as i64)
+        nanos(seconds, nanoseconds)
+    }
+
+    /// `st_ctim`, in nanoseconds since 1970.
+    pub const fn status_changed(&self) -> i64 {
+        let [_, _, _, _, _, _, seconds, nanoseconds, ..] = self.rest;
+        nanos(seconds, nanoseconds)
     }
 }
 
 const _: () = assert!(size_of::<Stat>() == 144);
+
+const fn nanos(seconds: u64, nanoseconds: u64) -> i64 {
+    let nanos = (seconds as i64).saturating_mul(1_000_000_000);
+    nanos.saturating_add(nanoseconds as i64)
+}
 
 /// Makes system call `nr` with three arguments, which serve for fewer too.
 ///

@@ -1,0 +1,272 @@
+//! Real starts with mutated files: bindings, tables, notes, libraries.
+//!
+//! What a mutation may cost differs: bindings only speed; a table or a note at
+//! most the start, told by the shim or by ld.so; a library as much as it costs the
+//! ordinary program. Nothing may end by a signal, or print something else, where
+//! the ordinary start does not.
+//!
+//! `INDIR_MUTATIONS` is the number of files of each kind (300);
+//! tests/scripts/mutated.sh is the long run, whose counts are in
+//! docs/compatibility.md.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use indir_shim::elf::pt;
+
+use crate::support::program::{indirect, ordinary, shared, table_of, update};
+use crate::support::{Ran, Scratch, run};
+
+const LIBRARY: &str = "#include <stdlib.h>\n#include <string.h>\n\
+    int part_data = 3; int *part_pointer = &part_data; static int ready;\n\
+    __attribute__((constructor)) static void up(void) { ready = 1; }\n\
+    int part_one(void) { return ready; }\nint part_two(void) { return *part_pointer - 1; }\n\
+    char *part_copy(const char *text) { return strcpy(malloc(strlen(text) + 1), text); }\n\
+    int (*part_table[])(void) = { part_one, part_two };\n";
+const PROGRAM: &str = "#include <stdio.h>\n#include <stdlib.h>\n\
+    int part_one(void), part_two(void); char *part_copy(const char *); extern int (*part_table[])(void);\n\
+    int main(void) { char *text = part_copy(\"text\");\n\
+    printf(\"%s %d %d %d\\n\", text, part_one(), part_two(), part_table[1]()); free(text); return 0; }\n";
+const PRINTS: &str = "text 1 2 2\n";
+
+/// A program with a library, ordinary and with a bound plan.
+struct Subject {
+    dir: Scratch,
+    exe: PathBuf,
+    ordinary: PathBuf,
+}
+
+impl Subject {
+    fn new() -> Self {
+        let dir = Scratch::new();
+        let soname = "-Wl,-soname,libpart.so";
+        shared(&dir.join("lib/libpart.so.c"), LIBRARY, &[soname, "-O1"]);
+        let folder = dir.join("lib");
+        let search = format!("-L{}", folder.display());
+        let part = [search.as_str(), "-lpart"];
+        let exe = indirect(&dir.join("indirect.c"), PROGRAM, &part);
+        let folder = folder.to_str().unwrap();
+        update(&exe, &["--plan", "bound", "--lib-dir", folder]);
+        let rpath = format!("-Wl,-rpath,{folder}");
+        let args = [&part[..], &[&rpath]].concat();
+        let ordinary = ordinary(&dir.join("ordinary.c"), PROGRAM, &args);
+        let subject = Self { dir, exe, ordinary };
+        for exe in [&subject.exe, &subject.ordinary] {
+            start(exe, true).success().prints(PRINTS);
+        }
+        subject
+    }
+
+    fn bindings(&self) -> PathBuf {
+        let mut name = table_of(&self.exe).into_os_string();
+        name.push(".bind");
+        name.into()
+    }
+}
+
+/// A start that is stopped after ten seconds.
+fn start(exe: &Path, bound: bool) -> Ran {
+    let mut command = Command::new("timeout");
+    command.args(["-s", "KILL", "10"]).arg(exe);
+    if !bound {
+        command.env("INDIR_DISABLE_BINDINGS", "1");
+    }
+    run(&mut command)
+}
+
+/// What became of the starts of one kind.
+#[derive(Default)]
+struct Counts {
+    files: usize,
+    same: usize,
+    refused: usize,
+    as_ordinary: usize,
+    signals: usize,
+    wrong: usize,
+    first: Option<String>,
+}
+
+impl Counts {
+    /// Counts one start; `ordinary` is the ordinary program's with the same file,
+    /// and `again` makes another one.
+    fn add(&mut self, ran: &Ran, ordinary: Option<&Ran>, again: impl Fn() -> Ran) {
+        let good = |ran: &Ran| ran.code() == Some(0) && ran.stdout() == PRINTS;
+        let fault = if good(ran) {
+            &mut self.same
+        } else if ordinary
+            .is_some_and(|o| o.output.status == ran.output.status && o.stdout() == ran.stdout())
+        {
+            &mut self.as_ordinary
+        } else if ran.code() == Some(127) && ran.stdout().is_empty() && !ran.stderr().is_empty() {
+            &mut self.refused
+        } else {
+            let died = |ran: &Ran| ran.output.status.signal().is_some();
+            // A segment that grew falls on other memory, or not, by where the
+            // kernel put it.
+            let may_die = |o: &Ran| died(o) || (0..50).any(|_| died(&again()));
+            if died(ran) && ordinary.is_some_and(may_die) {
+                &mut self.as_ordinary
+            } else {
+                self.first.get_or_insert_with(|| {
+                    let ordinary = ordinary.map(ToString::to_string).unwrap_or_default();
+                    format!("file {}: {ran}\n{ordinary}", self.files)
+                });
+                if died(ran) {
+                    &mut self.signals
+                } else {
+                    &mut self.wrong
+                }
+            }
+        };
+        *fault += 1;
+    }
+
+    /// Counts one start that has no ordinary one to be compared with.
+    fn add_without(&mut self, ran: &Ran) {
+        self.add(ran, None, || unreachable!("nothing to compare with"));
+    }
+
+    fn report(&self, kind: &str) {
+        println!(
+            "{kind}: {} files, {} starts as ever, {} refused, {} as the ordinary start ended, {} signals, {} wrong",
+            self.files, self.same, self.refused, self.as_ordinary, self.signals, self.wrong
+        );
+        assert!(self.files > 0);
+        let first = self.first.as_deref().unwrap_or_default();
+        assert_eq!((self.signals, self.wrong), (0, 0), "{kind}: {first}");
+    }
+}
+
+/// Files that differ from `good` somewhere in `places`, the same in every run.
+fn mutations(good: &[u8], places: &[usize]) -> impl Iterator<Item = Vec<u8>> {
+    let count = std::env::var("INDIR_MUTATIONS").map_or(300, |n| n.parse().expect("a number"));
+    let good = good.to_vec();
+    let places = places.to_vec();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below.max(1) as u64) as usize
+    };
+    (0..count).map(move |_: usize| {
+        loop {
+            let mut bytes = good.clone();
+            for _ in 0..=random(3) {
+                let at = places[random(places.len())];
+                let end = (at + 1 + random(16)).min(bytes.len());
+                match random(8) {
+                    0..3 => bytes[at] ^= 1 << random(8),
+                    3 => bytes[at] = random(256) as u8,
+                    4 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random(5)],
+                    5 => bytes[at..end].fill([0, 0xff][random(2)]),
+                    6 => {
+                        let from = places[random(places.len())];
+                        let len = (end - at).min(bytes.len() - from);
+                        bytes.copy_within(from..from + len, at);
+                    }
+                    _ => {
+                        let other = places[random(places.len())];
+                        bytes.swap(at, other);
+                    }
+                }
+            }
+            if bytes != good {
+                break bytes;
+            }
+        }
+    })
+}
+
+/// Puts `bytes` in the place of `path`, with its mode.
+fn replace(path: &Path, bytes: &[u8]) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, bytes).unwrap();
+    let mode = std::fs::metadata(path).unwrap().permissions();
+    std::fs::set_permissions(&new, mode).unwrap();
+    std::fs::rename(&new, path).unwrap();
+}
+
+fn all(bytes: &[u8]) -> Vec<usize> {
+    (0..bytes.len()).collect()
+}
+
+#[test]
+fn bindings() {
+    let subject = Subject::new();
+    let path = subject.bindings();
+    let good = std::fs::read(&path).unwrap();
+    let mut counts = Counts::default();
+    for (n, mut bytes) in mutations(&good, &all(&good)).enumerate() {
+        // Cut and longer files too.
+        match n % 16 {
+            0 => bytes.truncate(n * 31 % good.len()),
+            1 => bytes.resize(good.len() + 1 + n % 5000, 0),
+            _ => {}
+        }
+        replace(&path, &bytes);
+        counts.files += 1;
+        counts.add_without(&start(&subject.exe, true));
+    }
+    counts.report("bindings");
+    assert_eq!(counts.same, counts.files, "bindings cost more than speed");
+}
+
+#[test]
+fn tables() {
+    let subject = Subject::new();
+    let path = table_of(&subject.exe);
+    let good = std::fs::read(&path).unwrap();
+    let mut counts = Counts::default();
+    for bytes in mutations(&good, &all(&good)) {
+        replace(&path, &bytes);
+        counts.files += 1;
+        counts.add_without(&start(&subject.exe, true));
+    }
+    counts.report("tables");
+    assert!(counts.refused > 0);
+}
+
+#[test]
+fn notes() {
+    let subject = Subject::new();
+    let good = std::fs::read(&subject.exe).unwrap();
+    let elf = goblin::elf::Elf::parse(&good).unwrap();
+    let notes = elf.program_headers.iter().filter(|p| p.p_type == pt::NOTE);
+    let places: Vec<usize> = notes.flat_map(|p| p.file_range()).collect();
+    assert!(places.len() > 40);
+    let mut counts = Counts::default();
+    for bytes in mutations(&good, &places) {
+        replace(&subject.exe, &bytes);
+        counts.files += 1;
+        counts.add_without(&start(&subject.exe, true));
+    }
+    counts.report("notes");
+    assert!(counts.refused > 0);
+}
+
+#[test]
+fn libraries() {
+    let subject = Subject::new();
+    let path = subject.dir.join("lib/libpart.so");
+    let good = std::fs::read(&path).unwrap();
+    // Where something is: headers, tables, code, data, not the gaps between.
+    let is_something = |at: &usize| good[at.saturating_sub(4)..].iter().take(9).any(|&b| b != 0);
+    let elf = goblin::elf::Elf::parse(&good).unwrap();
+    let loads = elf.program_headers.iter().filter(|p| p.p_type == pt::LOAD);
+    let end = loads.map(|p| p.file_range().end).max().unwrap();
+    let places: Vec<usize> = (0..end).filter(is_something).collect();
+    let mut counts = Counts::default();
+    for bytes in mutations(&good, &places) {
+        replace(&path, &bytes);
+        counts.files += 1;
+        let again = || start(&subject.ordinary, true);
+        let ordinary = again();
+        for bound in [false, true] {
+            counts.add(&start(&subject.exe, bound), Some(&ordinary), again);
+        }
+    }
+    counts.report("libraries");
+    assert!(counts.same > 0 && counts.as_ordinary > 0);
+}
