@@ -14,6 +14,7 @@
 use core::ffi::CStr;
 use core::slice;
 
+use crate::arch::R_RELATIVE;
 use crate::binder::expected::{expected, mapped_phdrs};
 use crate::binder::linkmap::{LinkMap, RDebug};
 use crate::bytes::{Buffer, string};
@@ -298,6 +299,16 @@ fn bind_object(
     if object.left(writable, base, bases, put).is_err() {
         return;
     }
+    // Before the slots: if not all are RELATIVE, nothing is changed that ld.so
+    // would not write alike.
+    if rela != 0 {
+        // SAFETY: ld.so made DT_RELA an absolute address in place, DT_RELACOUNT
+        // says how many.
+        let sound = unsafe { apply_relative(rela as *const Rela, relative, base) };
+        if !sound {
+            return;
+        }
+    }
     let applied = object.apply(writable, bases, |slot, value| {
         let at = base.wrapping_add(slot) as *mut u64;
         // SAFETY: `apply` checked it against the writable segments; the object
@@ -308,11 +319,6 @@ fn bind_object(
         // `check` accepted the same bytes; whatever was written, ld.so writes
         // again.
         return;
-    }
-    if rela != 0 {
-        // SAFETY: ld.so made DT_RELA an absolute address in place; the first
-        // entries are RELATIVE ones of the file, DT_RELACOUNT says how many.
-        unsafe { apply_relative(rela as *const Rela, relative, base) };
     }
     // SAFETY: in the writable dynamic section of an object that is not yet
     // relocated; ld.so reads these when it comes to it.
@@ -343,18 +349,23 @@ fn populate(base: usize, phdrs: &[Phdr]) {
     }
 }
 
-/// `*slot = base + addend` for `count` entries, as elf_machine_rela_relative.
+/// `*slot = base + addend` for `count` entries, as elf_machine_rela_relative, up to
+/// one of another type, at which ld.so will stop the program; whether there is none.
 ///
 /// # Safety
-/// They are RELATIVE entries of the mapped object at `base`.
-unsafe fn apply_relative(entries: *const Rela, count: usize, base: u64) {
+/// They are entries of the mapped object at `base`.
+unsafe fn apply_relative(entries: *const Rela, count: usize, base: u64) -> bool {
     // SAFETY: the caller's promise.
     let entries = unsafe { slice::from_raw_parts(entries, count) };
     for entry in entries {
+        if entry.info.get() as u32 != R_RELATIVE {
+            return false;
+        }
         let at = base.wrapping_add(entry.offset.get()) as *mut u64;
         // SAFETY: as ld.so itself would write.
         unsafe { at.write_unaligned(base.wrapping_add(entry.addend.get())) };
     }
+    true
 }
 
 /// Zeroed memory that the shim left over; what is taken stays.

@@ -58,7 +58,7 @@ impl Bound {
             .out_has("; run `indir update ");
         run(indir().arg("update").arg(&self.exe))
             .success()
-            .err_has(&format!("warning: `{file}`: "))
+            .err_has(&format!(": `{file}`: "))
             .err_has("; written again\nupdated 1, ");
         run(indir().arg("verify").arg(&self.exe)).success();
         self.starts_bound();

@@ -12,6 +12,8 @@ use core::arch::asm;
 
 /// `e_machine` of what this build serves: EM_X86_64 (x86-64 psABI 4.1).
 pub const MACHINE: u16 = 62;
+/// R_X86_64_RELATIVE: ld.so stores the load address plus the addend.
+pub const R_RELATIVE: u32 = 8;
 /// R_X86_64_IRELATIVE: ld.so stores what the function at the addend returns.
 pub const R_IRELATIVE: u64 = 37;
 /// Name of ld.so (glibc sysdeps/unix/sysv/linux/x86_64/64/shlib-versions).
