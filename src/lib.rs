@@ -1,7 +1,7 @@
 //! indir: link against ABI stubs, reach libraries through a small table.
 //!
 //! `docs/DESIGN.md` describes the architecture; the modules below are its
-//! parts. `cli` is the only module that prints.
+//! parts. `cli` is the only module that prints, through `say`.
 
 pub mod adopt;
 pub mod artefacts;
@@ -12,6 +12,7 @@ pub mod exit;
 pub mod link;
 pub mod place;
 pub mod resolve;
+pub mod say;
 pub mod shell;
 pub mod table;
 pub mod update;

@@ -27,10 +27,9 @@ pub use edit::{Edited, adopt, with_interpreter};
 pub use error::AdoptError;
 
 use crate::elf::{ElfFile, MappedElf};
-use crate::exit::Refused;
 use crate::place::{Place, PlaceError};
-use crate::resolve::Library;
-use crate::update::{Options, Outcome};
+use crate::resolve::{Library, Store};
+use crate::update::{Mode, Options, Plan, PlanError, Planner, apply};
 
 /// Where the shim is, from the folder of the real path of our executable.
 const SHIM: &str = "../lib/indir/ld-indir-x86-64.so.1";
@@ -57,6 +56,21 @@ pub enum Target {
     Copy(PathBuf),
 }
 
+impl Target {
+    /// Where the result of `exe` will be, free of symbolic links.
+    fn path(&self, exe: &Path) -> anyhow::Result<PathBuf> {
+        let Self::Copy(out) = self else {
+            return Ok(exe.canonicalize()?);
+        };
+        let name = out.file_name().context("the output has no file name")?;
+        let folder = match out.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        Ok(fs_err::canonicalize(folder)?.join(name))
+    }
+}
+
 /// The shim beside the running `indir`, as `indir setup` lays both out.
 ///
 /// # Errors
@@ -81,8 +95,8 @@ pub fn own_shim() -> anyhow::Result<PathBuf> {
 ///
 /// # Errors
 /// When it is not a dynamically linked x86-64 executable, when its libraries
-/// cannot be found or do not satisfy it ([`Refused`]), or when a file cannot be
-/// written.
+/// cannot be found or do not satisfy it ([`crate::exit::Refused`]), or when a file
+/// must not or cannot be written.
 pub fn adopt_file(
     exe: &Path,
     target: &Target,
@@ -97,15 +111,19 @@ pub fn adopt_file(
             headers_moved,
         }) => (bytes, Adopted::Now { headers_moved }),
         Ok(Edited::Already) if *target == Target::InPlace => {
-            write_table(exe, exe, options)?;
+            let store = Store::default();
+            let plan = Planner::new(&store, options).plan(exe);
+            write_table(&plan.map_err(PlanError::into_error)?)?;
             return Ok(Adopted::Already);
         }
         Ok(Edited::Already) => (source.bytes().to_vec(), Adopted::Already),
         Err(error) => bail!("{error}"),
     };
-    let replacement = match target {
-        Target::InPlace => save::Replacement::of_file(exe, &source, &bytes)?,
-        Target::Copy(out) => save::Replacement::new_file(out, &source, &bytes)?,
+    let path = target.path(exe)?;
+    let place = place_of(&path, &bytes)?;
+    let mut replacement = match target {
+        Target::InPlace => save::Replacement::of_file(exe, &source, &bytes, &place)?,
+        Target::Copy(_) => save::Replacement::new_file(path, &source, &bytes, Some(&place))?,
     };
     let mut options = options.clone();
     let moved = left_behind(exe, replacement.target())?;
@@ -113,18 +131,33 @@ pub fn adopt_file(
         options.origin_dirs = Some(moved);
     }
     options.privileged = *target == Target::InPlace && crate::elf::is_privileged(exe);
+    let library = Library::from_map(replacement.elf(bytes.clone())?);
+    let library = library.map_err(|error| anyhow!("{error}"))?;
+    let name = replacement.target().to_owned();
+    let store = Store::default();
+    let plan = Planner::new(&store, &options).plan_as(name, &library, replacement.subject());
+    let plan = plan.map_err(PlanError::into_error)?;
     if options.privileged {
-        refuse::unstartable(replacement.temporary(), replacement.target(), &options)?;
+        refuse::unstartable(&plan)?;
     }
-    write_table(replacement.temporary(), replacement.target(), &options)?;
-    let place = place_of(replacement.target(), &bytes)?;
+    check_unchanged(&source)?;
+    write_table(&plan)?;
     if adopted != Adopted::Already {
-        undo::save(&place, source.bytes(), &bytes)?;
-    } else if let Ok(original) = undo::load(&place_of(&exe.canonicalize()?, &bytes)?, &bytes) {
-        undo::save(&place, &original, &bytes)?;
+        undo::save(&plan, source.bytes(), &bytes)?;
+    } else if let Ok(original) = undo::load(exe, &source) {
+        undo::save(&plan, &original, &bytes)?;
     }
     replacement.publish()?;
     Ok(adopted)
+}
+
+/// # Errors
+/// When somebody has written to the file since it was opened.
+fn check_unchanged(source: &MappedElf) -> anyhow::Result<()> {
+    if !source.is_unchanged() {
+        bail!("{}", crate::place::CHANGED);
+    }
+    Ok(())
 }
 
 /// The folders that the executable at `exe` finds relative to itself and that a
@@ -163,10 +196,11 @@ pub fn undo_file(exe: &Path, target: &Target) -> anyhow::Result<Undone> {
     if *target == Target::InPlace && crate::elf::is_privileged(&real) {
         undo::check_trust(&place, source.bytes())?;
     }
-    let bytes = undo::load(&place, source.bytes())?;
+    let bytes = undo::load(exe, &source)?;
+    check_unchanged(&source)?;
     let replacement = match target {
-        Target::InPlace => save::Replacement::of_file(exe, &source, &bytes)?,
-        Target::Copy(out) => save::Replacement::new_file(out, &source, &bytes)?,
+        Target::InPlace => save::Replacement::of_file(exe, &source, &bytes, &place)?,
+        Target::Copy(_) => save::Replacement::new_file(target.path(exe)?, &source, &bytes, None)?,
     };
     replacement.publish()?;
     Ok(Undone::Now(place.path))
@@ -219,22 +253,12 @@ fn open(exe: &Path) -> anyhow::Result<MappedElf> {
     MappedElf::open(exe).map_err(|error| anyhow!("{error}"))
 }
 
-/// Writes the table of the executable at `exe`, which messages call `name`.
-/// Both are in the same folder, so that the table is the same.
-fn write_table(exe: &Path, name: &Path, options: &Options) -> anyhow::Result<()> {
-    let report = crate::update::run(&[exe.to_owned()], options, false, &|_, _| {});
-    let real_name = |why: &str| {
-        why.replace(
-            &*exe.as_os_str().to_string_lossy(),
-            &name.as_os_str().to_string_lossy(),
-        )
-    };
-    for entry in &report.entries {
-        match &entry.outcome {
-            Outcome::Updated | Outcome::Current => {}
-            Outcome::Refused(why) => return Err(Refused(real_name(why)).into()),
-            Outcome::Failed(why) => bail!("{}", real_name(why)),
-        }
+/// Writes the table of a plan.
+fn write_table(plan: &Plan) -> anyhow::Result<()> {
+    for (_, result) in apply(std::slice::from_ref(plan), Mode::Durable) {
+        result.map_err(save::refusal).with_context(|| {
+            format!("failed to write its table `{}`", plan.place.path.display())
+        })?;
     }
     Ok(())
 }

@@ -10,9 +10,9 @@ use indir_shim::format::table::Table;
 use indir_shim::secure::{Denied, Trust};
 
 use crate::elf::MappedElf;
-use crate::resolve::{Library, Store};
+use crate::resolve::Library;
 use crate::table::absolute;
-use crate::update::{Options, Planner};
+use crate::update::Plan;
 
 /// How the file name of glibc's ld.so begins on every machine.
 const LDSO: &[u8] = b"ld-linux";
@@ -51,11 +51,12 @@ pub(super) fn unsuitable(source: &MappedElf) -> anyhow::Result<()> {
 }
 
 /// Refuses a privileged executable whose table, or what that names, the shim would not
-/// trust: it would not start. `exe` is the adopted one, `name` the path it will have.
+/// trust: it would not start.
 ///
 /// # Errors
 /// Says which file or folder, and why.
-pub(super) fn unstartable(exe: &Path, name: &Path, options: &Options) -> anyhow::Result<()> {
+pub(super) fn unstartable(plan: &Plan) -> anyhow::Result<()> {
+    let name = &plan.exe;
     let home = name.parent().unwrap_or(Path::new("/"));
     let distrusted = |path: &Path, reason: &str| {
         anyhow!(
@@ -66,10 +67,6 @@ pub(super) fn unstartable(exe: &Path, name: &Path, options: &Options) -> anyhow:
     if let Err(denied) = Trust::nothing().check_folder(home.as_os_str().as_bytes()) {
         return Err(distrusted(home, denied.message()));
     }
-    let store = Store::default();
-    let plan = Planner::new(&store, options)
-        .plan(exe)
-        .map_err(|error| error.into_error())?;
     let table = Table::parse(&plan.bytes).map_err(|error| anyhow!("{}", error.message()))?;
     let objects = table.objects().map(|object| object.path);
     let files = objects.chain([table.ldso()]).chain(table.binder());

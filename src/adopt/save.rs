@@ -3,86 +3,186 @@
 //! In place, the file keeps its mode, owner, modification time and extended
 //! attributes (file capabilities are one). A rename would leave other hard
 //! links behind with the old bytes, so a file with several is refused.
+//!
+//! The temporary lies in the folder of tables beside the executable, where every
+//! later run finds and removes it if this one is killed. It never has a
+//! privilege: set-user-ID, set-group-ID and capabilities are given when the file
+//! has its name. A kill between the two leaves a program without its privilege,
+//! which is the safe side.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use fs_err as fs;
-use tempfile::NamedTempFile;
 
 use crate::elf::MappedElf;
+use crate::exit::Refused;
+use crate::place::{
+    ADOPTED_SUFFIX, Beside, Folder, Owner, Place, Subject, Tables, Temporary, WriteError, hex,
+};
 
 /// Longest list of names, or value, of extended attributes (Linux's own limit).
 const MAX_XATTR: usize = 64 << 10;
+/// The attribute that holds file capabilities.
+const CAPABILITIES: &[u8] = b"security.capability";
+/// Set-user-ID, set-group-ID, sticky.
+const PRIVILEGES: u32 = 0o7000;
 
 /// A complete new file that has not taken its name yet. Dropped, it is gone.
 #[derive(Debug)]
-pub(super) struct Replacement {
-    file: NamedTempFile,
+pub(crate) struct Replacement {
+    temporary: Option<Temporary>,
+    beside: Beside,
+    tables: Option<Tables>,
+    name: OsString,
     target: PathBuf,
+    subject: Subject,
+    /// What it gets when it has its name: bits of its mode, capabilities.
+    mode: u32,
+    capabilities: Option<Vec<u8>>,
 }
 
 impl Replacement {
-    /// For the file at `path`, whose symlinks are resolved.
-    pub(super) fn of_file(path: &Path, source: &MappedElf, bytes: &[u8]) -> anyhow::Result<Self> {
-        let metadata = source.metadata();
-        if metadata.nlink() > 1 {
-            bail!(
-                "it has {} hard links, of which only one would become indirect; use `-o`",
-                metadata.nlink()
-            );
+    /// For the file at `path`, whose symlinks are resolved; `place` is that of its
+    /// table.
+    pub(super) fn of_file(
+        path: &Path,
+        source: &MappedElf,
+        bytes: &[u8],
+        place: &Place,
+    ) -> anyhow::Result<Self> {
+        let links = source.metadata().nlink();
+        if links > 1 {
+            bail!("it has {links} hard links, of which only one would become indirect; use `-o`");
         }
+        Self::in_place(path, source, bytes, Some(place))
+    }
+
+    fn in_place(
+        path: &Path,
+        source: &MappedElf,
+        bytes: &[u8],
+        place: Option<&Place>,
+    ) -> anyhow::Result<Self> {
+        let metadata = source.metadata();
+        let subject = Subject::of(metadata);
         let target = fs::canonicalize(path)?;
-        let this = Self::write(target, bytes)?;
-        let file = this.file.as_file();
+        let mut this = Self::write(target, subject, bytes, place)?;
+        let old = this.beside.folder().open_file(&this.name)?;
+        if !is_same(&old.metadata()?, metadata) {
+            bail!("it was replaced while it was read");
+        }
+        let capabilities = attribute(&old, CAPABILITIES)?;
+        if this.beside.is_for_another() && (metadata.mode() & 0o2000 != 0 || capabilities.is_some())
+        {
+            return Err(Refused(
+                "it has a privilege that its owner could not give it, and its owner could change it meanwhile: move it to a folder of root's, or use `-o`"
+                    .to_owned(),
+            )
+            .into());
+        }
+        let file = this.file()?;
         let keep = || -> anyhow::Result<()> {
             if (metadata.uid(), metadata.gid()) != own_ids(file)? {
                 fchown(file, Some(metadata.uid()), Some(metadata.gid()))
                     .context("failed to keep its owner")?;
             }
-            // After the owner, whose change clears set-user-ID.
-            file.set_permissions(metadata.permissions())
+            copy_xattrs(&old, file).context("failed to keep its extended attributes")?;
+            let mode = std::fs::Permissions::from_mode(metadata.mode() & 0o777);
+            file.set_permissions(mode)
                 .context("failed to keep its mode")?;
-            copy_xattrs(path, file).context("failed to keep its extended attributes")?;
             let times = std::fs::FileTimes::new().set_modified(metadata.modified()?);
             file.set_times(times).context("failed to keep its time")
         };
         keep()?;
         file.sync_all().context("failed to write the new file")?;
+        this.mode = metadata.mode() & 0o7777;
+        this.capabilities = capabilities;
         Ok(this)
     }
 
-    /// For a new file at `path`, with the mode of `source`, less privileges
+    /// For a new file at `target`, with the mode of `source`, less privileges
     /// that do not pass to a copy.
-    pub(super) fn new_file(path: &Path, source: &MappedElf, bytes: &[u8]) -> anyhow::Result<Self> {
-        let name = path.file_name().context("the output has no file name")?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let this = Self::write(fs::canonicalize(folder)?.join(name), bytes)?;
+    pub(super) fn new_file(
+        target: PathBuf,
+        source: &MappedElf,
+        bytes: &[u8],
+        place: Option<&Place>,
+    ) -> anyhow::Result<Self> {
         let mode = source.metadata().mode() & 0o777;
-        let file = this.file.as_file();
+        let owner = Owner {
+            uid: nix::unistd::geteuid().as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+            mode,
+        };
+        let subject = Subject { file: None, owner };
+        let mut this = Self::write(target, subject, bytes, place)?;
+        this.mode = mode;
+        let file = this.file()?;
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         file.sync_all().context("failed to write the new file")?;
         Ok(this)
     }
 
-    fn write(target: PathBuf, bytes: &[u8]) -> anyhow::Result<Self> {
-        let folder = target.parent().unwrap_or(Path::new("/"));
-        let failed = || format!("failed to write in `{}`", folder.display());
-        let mut file = tempfile::Builder::new()
-            .prefix(".indir-")
-            .tempfile_in(folder)
-            .with_context(failed)?;
-        sparse(&mut file, bytes).with_context(failed)?;
-        Ok(Self { file, target })
+    fn write(
+        target: PathBuf,
+        subject: Subject,
+        bytes: &[u8],
+        place: Option<&Place>,
+    ) -> anyhow::Result<Self> {
+        let beside = Beside::open(&target, &subject).map_err(refusal)?;
+        let name = target.file_name().context("the output has no file name")?;
+        let name = name.to_owned();
+        let tables = match place {
+            Some(place) => Some(Tables::open(&target, &subject, place).map_err(refusal)?),
+            None => None,
+        };
+        let tables = tables.filter(Tables::is_ours);
+        let failed = || format!("failed to write in `{}`", beside.folder().path().display());
+        let create = |folder: &Arc<Folder>, name: &OsString| -> Result<Temporary, WriteError> {
+            let mut temporary = Temporary::create(folder, name)?;
+            sparse(temporary.file(), bytes)?;
+            Ok(temporary)
+        };
+        let temporary = match (&tables, place) {
+            (Some(tables), Some(place)) => {
+                let name = OsString::from(format!("{}{ADOPTED_SUFFIX}", hex(&place.id)));
+                tables.clean().map_err(refusal)?;
+                tables.act(|| create(tables.folder(), &name))
+            }
+            _ => beside.act(|| create(beside.folder(), &name)),
+        };
+        let temporary = temporary.map_err(refusal).with_context(failed)?;
+        Ok(Self {
+            temporary: Some(temporary),
+            beside,
+            tables,
+            name,
+            target,
+            subject,
+            mode: 0,
+            capabilities: None,
+        })
     }
 
-    /// The complete file, in the folder of the target.
-    pub(super) fn temporary(&self) -> &Path {
-        self.file.path()
+    fn file(&mut self) -> anyhow::Result<&File> {
+        let temporary = self.temporary.as_mut().context("it is written already")?;
+        Ok(temporary.file())
+    }
+
+    /// The file as it will be, to be read.
+    pub(super) fn elf(&mut self, bytes: Vec<u8>) -> anyhow::Result<MappedElf> {
+        let metadata = self.file()?.metadata()?;
+        Ok(MappedElf::of_bytes(self.target.clone(), bytes, metadata))
+    }
+
+    /// Whose it will be, and which file it replaces.
+    pub(super) fn subject(&self) -> Subject {
+        self.subject
     }
 
     /// The name that it will take.
@@ -91,13 +191,63 @@ impl Replacement {
     }
 
     /// Takes the name, durably.
-    pub(super) fn publish(self) -> anyhow::Result<()> {
-        let Self { file, target } = self;
-        file.persist(&target)
-            .with_context(|| format!("failed to replace `{}`", target.display()))?;
-        crate::place::sync_folder(target.parent().unwrap_or(Path::new("/")))?;
-        Ok(())
+    pub(crate) fn publish(mut self) -> anyhow::Result<()> {
+        let failed = || format!("failed to replace `{}`", self.target.display());
+        self.beside
+            .check(&self.target, &self.subject)
+            .map_err(refusal)?;
+        let temporary = self.temporary.take().context("it is written already")?;
+        let rename = || Ok(temporary.rename(self.beside.folder(), &self.name)?);
+        let file = match &self.tables {
+            Some(tables) => tables.act(rename),
+            None => self.beside.act(rename),
+        };
+        let file = file.map_err(refusal).with_context(failed)?;
+        self.beside.folder().sync().with_context(failed)?;
+        self.give_privileges(&file).with_context(|| {
+            format!(
+                "`{}` is written, but lacks the privileges that it had (mode {:o})",
+                self.target.display(),
+                self.mode
+            )
+        })
     }
+
+    fn give_privileges(&self, file: &File) -> anyhow::Result<()> {
+        use rustix::fs::{XattrFlags, fsetxattr};
+        if self.mode & PRIVILEGES == 0 && self.capabilities.is_none() {
+            return Ok(());
+        }
+        if self.mode & PRIVILEGES != 0 {
+            file.set_permissions(std::fs::Permissions::from_mode(self.mode))?;
+        }
+        if let Some(value) = &self.capabilities {
+            fsetxattr(file, CAPABILITIES, value, XattrFlags::empty())?;
+        }
+        Ok(file.sync_all()?)
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // First the file goes, then a folder that was made for it alone.
+        self.temporary = None;
+        if let Some(tables) = &self.tables {
+            tables.remove_if_empty();
+        }
+    }
+}
+
+/// As an error of the command: what somebody else's rights forbid is a refusal.
+pub(super) fn refusal(error: WriteError) -> anyhow::Error {
+    match error {
+        WriteError::Refused(why) => Refused(why).into(),
+        WriteError::Io(error) => error.into(),
+    }
+}
+
+fn is_same(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
 /// Writes an executable file at `out`, not synced.
@@ -146,12 +296,26 @@ fn own_ids(file: &std::fs::File) -> std::io::Result<(u32, u32)> {
     Ok((metadata.uid(), metadata.gid()))
 }
 
-/// Copies all extended attributes that may be read and are not there already.
-fn copy_xattrs(from: &Path, to: &std::fs::File) -> std::io::Result<()> {
-    use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
-    let from = std::fs::File::open(from)?;
+/// The value of one extended attribute.
+fn attribute(file: &File, name: &[u8]) -> std::io::Result<Option<Vec<u8>>> {
+    use rustix::io::Errno;
+    let mut value = vec![0; MAX_XATTR];
+    match rustix::fs::fgetxattr(file, name, &mut value) {
+        Ok(len) => {
+            value.truncate(len);
+            Ok(Some(value))
+        }
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Copies all extended attributes that may be read and are not there already, but
+/// for capabilities.
+fn copy_xattrs(from: &File, to: &File) -> std::io::Result<()> {
+    use rustix::fs::{XattrFlags, flistxattr, fsetxattr};
     let mut names = vec![0; MAX_XATTR];
-    let len = match flistxattr(&from, &mut names) {
+    let len = match flistxattr(from, &mut names) {
         Ok(len) => len,
         Err(rustix::io::Errno::NOTSUP) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -159,16 +323,14 @@ fn copy_xattrs(from: &Path, to: &std::fs::File) -> std::io::Result<()> {
     let names = names.get(..len).unwrap_or_default();
     for name in names
         .split(|&byte| byte == 0)
-        .filter(|name| !name.is_empty())
+        .filter(|name| !name.is_empty() && *name != CAPABILITIES)
     {
-        let mut value = vec![0; MAX_XATTR];
-        let len = fgetxattr(&from, name, &mut value)?;
-        let value = value.get(..len).unwrap_or_default();
-        let mut there = vec![0; MAX_XATTR];
+        let value = attribute(from, name)?;
         // A security module labels new files itself.
-        let same = fgetxattr(to, name, &mut there).is_ok_and(|len| there.get(..len) == Some(value));
-        if !same {
-            fsetxattr(to, name, value, XattrFlags::empty())?;
+        if let Some(value) =
+            value.filter(|value| attribute(to, name).ok() != Some(Some(value.clone())))
+        {
+            fsetxattr(to, name, &value, XattrFlags::empty())?;
         }
     }
     Ok(())

@@ -14,15 +14,21 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 
-use crate::place::{Place, Temporary, UNDO_SUFFIX, hex, sync_folder};
+use super::save::refusal;
+use crate::elf::MappedElf;
+use crate::exit::Refused;
+use crate::place::{Place, Tables, UNDO_SUFFIX, hex};
+use crate::update::Plan;
 
 /// With the version of the format.
 const MAGIC: &[u8; 8] = b"INDIRUN1";
 const DIGEST: usize = 32;
 const HEADER: usize = MAGIC.len() + 8 + 2 * DIGEST;
+/// Bytes by which a patch may be longer than what it is for; an original that was
+/// longer by more than that was not adopted by us.
+const MAX_MORE: u64 = 64 << 20;
 /// Bytes of the digest that are in the name.
 const IN_NAME: usize = 8;
 /// Equal bytes between two hunks that are not worth a hunk of their own.
@@ -123,20 +129,34 @@ pub(super) fn check_trust(place: &Place, adopted: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes the patch for the executable whose table is at `place`, durably.
-pub(super) fn save(place: &Place, original: &[u8], adopted: &[u8]) -> anyhow::Result<()> {
-    let path = path(place, adopted);
+/// Writes the patch for the executable of `plan`, durably.
+pub(super) fn save(plan: &Plan, original: &[u8], adopted: &[u8]) -> anyhow::Result<()> {
+    let path = path(&plan.place, adopted);
     let write = || {
-        Temporary::write(&path, &patch(original, adopted), true)?.publish()?;
-        sync_folder(place.folder())
+        let tables = Tables::open(&plan.exe, &plan.subject, &plan.place)?;
+        tables.act(|| {
+            let patch = patch(original, adopted);
+            tables.publish(tables.write(&path, &patch, true)?)?;
+            Ok(tables.sync()?)
+        })
     };
-    write().with_context(|| format!("failed to write `{}`", path.display()))
+    write()
+        .map_err(refusal)
+        .with_context(|| format!("failed to write `{}`", path.display()))
 }
 
-/// The original of the executable with the bytes `adopted`.
-pub(super) fn load(place: &Place, adopted: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let path = path(place, adopted);
-    match fs::read(&path) {
+/// The original of the executable at `exe`, which is open as `source`.
+pub(super) fn load(exe: &Path, source: &MappedElf) -> anyhow::Result<Vec<u8>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = Place::of(&exe.canonicalize()?, &source.elf()?.notes())?;
+    let adopted = source.bytes();
+    let path = path(&place, adopted);
+    let owner = source.metadata().uid();
+    // A patch holds no more than the bytes of the original.
+    let max = 2 * adopted.len() as u64 + MAX_MORE;
+    let not_found = || std::io::Error::from(std::io::ErrorKind::NotFound);
+    let patch = crate::place::read(&path, owner, max).and_then(|patch| patch.ok_or_else(not_found));
+    match patch {
         Ok(patch) => apply(&patch, adopted).with_context(|| {
             format!(
                 "`{}` is damaged, so the original cannot be restored",
@@ -150,7 +170,10 @@ pub(super) fn load(place: &Place, adopted: &[u8]) -> anyhow::Result<Vec<u8>> {
             "there is no `{}`: it was linked indirect, or what restores it was removed; take the original from where it came from",
             path.display()
         ),
-        Err(error) => Err(error.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Refused(format!("`{}` does not count: {error}", path.display())).into())
+        }
+        Err(error) => Err(anyhow::Error::new(error).context(format!("`{}`", path.display()))),
     }
 }
 

@@ -178,7 +178,10 @@ impl Origin {
         if notes.reference.is_some() {
             let place = Place::of(exe, &notes)?;
             let table = TableFile::load(&place.path)?.with_context(|| {
-                format!("it has no table (run `indir update {}`)", exe.display())
+                format!(
+                    "it has no table (run `indir update {}`)",
+                    crate::shell::quoted(exe)
+                )
             })?;
             let table = table
                 .table()

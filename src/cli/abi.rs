@@ -1,6 +1,5 @@
 //! `indir abi`: ABI text, comparison, floors.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -125,7 +124,7 @@ pub(super) fn load_for(path: &Path, finder: &Finder, other: &Abi) -> anyhow::Res
 fn warned(path: &Path, loaded: Result<Loaded, LoadError>) -> anyhow::Result<Loaded> {
     let loaded = loaded?;
     for name in &loaded.missing {
-        anstream::eprintln!(
+        crate::say::err!(
             "warning: {}: needs `{}`, which is not found; symbols that neither provides are left \
              out (hint: --lib-dir)",
             path.display(),
@@ -142,9 +141,7 @@ fn dump(args: &Dump) -> anyhow::Result<ExitCode> {
     } else {
         loaded.abi.to_text()
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .context("cannot write to stdout")?;
+    crate::say::data(text.as_bytes());
     Ok(ExitCode::from(exit::DONE))
 }
 
@@ -162,9 +159,7 @@ fn compare(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     } else {
         human(&diff)
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .context("cannot write to stdout")?;
+    crate::say::data(text.as_bytes());
     Ok(ExitCode::from(match diff.class() {
         Class::Equal => exit::DONE,
         Class::Added | Class::Compatible => CHANGED,
@@ -238,7 +233,7 @@ fn floor(args: &FloorArgs) -> anyhow::Result<ExitCode> {
     let builds: Vec<_> = builds?.into_iter().map(|b| b.abi).collect();
     let common = abi::floor::common(&builds)?;
     for name in &common.contradicting {
-        anstream::eprintln!("left out: {name} (the builds contradict each other in it)");
+        crate::say::err!("left out: {name} (the builds contradict each other in it)");
     }
     let output = &args.output;
     crate::stub::replace(output, common.floor.to_text().as_bytes(), 0o644)

@@ -95,14 +95,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         match adopt::adopt_file(exe, target, &shim, &options) {
             Ok(Adopted::Now { headers_moved }) => {
                 if headers_moved {
-                    anstream::eprintln!(
+                    crate::say::err!(
                         "warning: `{}`: its program headers moved, which `strip` and `objcopy` do not expect: strip the original, not the result",
                         exe.display()
                     );
                 }
             }
             Ok(Adopted::Already) => {
-                anstream::eprintln!("`{}` is indirect already", exe.display());
+                crate::say::err!("`{}` is indirect already", exe.display());
             }
             Err(error) => code = code.max(failed(exe, &error)),
         }
@@ -122,7 +122,7 @@ fn undo(exes: &[PathBuf], targets: &[Target]) -> ExitCode {
                 }
             }
             Ok(Undone::NotIndirect) => {
-                anstream::eprintln!(
+                crate::say::err!(
                     "`{}` is not indirect: there is nothing to undo",
                     exe.display()
                 );
@@ -131,7 +131,7 @@ fn undo(exes: &[PathBuf], targets: &[Target]) -> ExitCode {
         }
     }
     for (file, error) in place::forget(&tables) {
-        anstream::eprintln!("indir: failed to remove `{}`: {error}", file.display());
+        crate::say::err!("indir: failed to remove `{}`: {error}", file.display());
         code = exit::FAILED;
     }
     ExitCode::from(code)
@@ -139,7 +139,7 @@ fn undo(exes: &[PathBuf], targets: &[Target]) -> ExitCode {
 
 /// Prints why it failed; returns the exit code for it.
 fn failed(exe: &Path, error: &anyhow::Error) -> u8 {
-    anstream::eprintln!("indir: `{}`: {error:#}", exe.display());
+    crate::say::err!("indir: `{}`: {error:#}", exe.display());
     if error.chain().any(|cause| cause.is::<Refused>()) {
         exit::REFUSED
     } else {

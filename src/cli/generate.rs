@@ -1,7 +1,6 @@
 //! `indir generate`: manual pages and shell completions, from the same source
 //! as `--help`. The bytes are a function of this executable: no date, no paths.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -72,9 +71,9 @@ pub fn run(args: Args, root: clap::Command) -> anyhow::Result<ExitCode> {
                 .with_context(|| {
                     format!("no manual page `{name}`; `indir help` lists the commands")
                 })?;
-            print(&page)?;
+            crate::say::data(&page);
         }
-        What::Completions { shell } => print(&completions(shell, &root))?,
+        What::Completions { shell } => crate::say::data(&completions(shell, &root)),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -96,12 +95,6 @@ pub fn share(root: &clap::Command) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
         files.push((path.into(), completions(shell, root)));
     }
     Ok(files)
-}
-
-fn print(bytes: &[u8]) -> anyhow::Result<()> {
-    std::io::stdout()
-        .write_all(bytes)
-        .context("failed to write to stdout")
 }
 
 fn completions(shell: Shell, root: &clap::Command) -> Vec<u8> {

@@ -63,12 +63,21 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    match run(cli.command) {
+    let code = match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("indir: {error:#}");
+            crate::say::err!("indir: {error:#}");
             crate::exit::code_of(&error)
         }
+    };
+    let cut_short = crate::elf::take_cut_short();
+    for path in &cut_short {
+        crate::say::err!("indir: `{}`: {}", path.display(), crate::place::CHANGED);
+    }
+    if crate::say::is_complete() && cut_short.is_empty() {
+        code
+    } else {
+        ExitCode::from(crate::exit::FAILED)
     }
 }
 

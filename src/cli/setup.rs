@@ -3,15 +3,18 @@
 //! Every file is a function of the executable, so that setting up twice gives
 //! the same bytes. Files are replaced by rename: programs that run keep theirs.
 
-use std::io::Write as _;
+use std::ffi::OsStr;
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use fs_err as fs;
 
 use crate::artefacts;
+use crate::place::{self, Folder, Temporary};
 
 /// Write the shim, the linker plugin and the `ld` for `cc -B` under a prefix.
 #[derive(Debug, clap::Args)]
@@ -75,41 +78,59 @@ pub fn run(args: Args, root: &clap::Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A folder of the prefix, which is made if it is missing: for everybody to read,
+/// whatever the umask, and durably.
+fn folder(path: &Path) -> anyhow::Result<Arc<Folder>> {
+    let failed = || format!("failed to make the folder `{}`", path.display());
+    let mut missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
+    // The parent of a relative path is "".
+    missing.retain(|path| !path.as_os_str().is_empty());
+    for new in missing.into_iter().rev() {
+        match fs::create_dir(new) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            other => other.with_context(failed)?,
+        }
+        let mode = std::fs::Permissions::from_mode(0o755);
+        fs::set_permissions(new, mode).with_context(failed)?;
+        let real = fs::canonicalize(new)?;
+        let parent = real.parent().unwrap_or(Path::new("/"));
+        Folder::open(parent)?.sync().with_context(failed)?;
+    }
+    let real = fs::canonicalize(path)?;
+    Ok(Arc::new(Folder::open(&real).with_context(failed)?))
+}
+
+/// Writes one file or symbolic link into `folder` with `write`, and makes that
+/// durable; what a killed setup left of it goes.
+fn put(
+    path: &Path,
+    write: impl FnOnce(&Arc<Folder>, &OsStr) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let folder = folder(path.parent().unwrap_or(Path::new(".")))?;
+    let name = path.file_name().unwrap_or_default();
+    place::clean_for(&folder, name);
+    write(&folder, name)
+        .and_then(|()| folder.sync())
+        .with_context(|| format!("failed to write `{}`", path.display()))
+}
+
 /// Replaces the file at `path`, durably.
 fn write(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
-    let folder = folder_of(path)?;
-    let failed = || format!("failed to write `{}`", path.display());
-    let mut file = tempfile::Builder::new()
-        .prefix(".indir-")
-        .permissions(std::fs::Permissions::from_mode(mode))
-        .tempfile_in(folder)
-        .with_context(failed)?;
-    file.write_all(content).with_context(failed)?;
-    // The mode given above went through the umask.
-    let permissions = std::fs::Permissions::from_mode(mode);
-    file.as_file()
-        .set_permissions(permissions)
-        .with_context(failed)?;
-    file.as_file().sync_all().with_context(failed)?;
-    file.persist(path).with_context(failed)?;
-    Ok(())
+    put(path, |folder, name| {
+        let mut temporary = Temporary::write(folder, name, content, false)?;
+        let file = temporary.file();
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        temporary.rename(folder, name).map(drop)
+    })
 }
 
 /// Replaces what is at `path` by a symlink to `target`.
 fn link(path: &Path, target: &str) -> anyhow::Result<()> {
-    let folder = folder_of(path)?;
-    let make = |temporary: &Path| std::os::unix::fs::symlink(target, temporary);
-    let made = tempfile::Builder::new()
-        .prefix(".indir-")
-        .make_in(folder, make)
-        .with_context(|| format!("failed to make the symlink `{}`", path.display()))?;
-    made.into_temp_path()
-        .persist(path)
-        .with_context(|| format!("failed to make the symlink `{}`", path.display()))
-}
-
-fn folder_of(path: &Path) -> anyhow::Result<&Path> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
-    Ok(folder)
+    if std::fs::read_link(path).is_ok_and(|there| there == Path::new(target)) {
+        return Ok(());
+    }
+    put(path, |folder, name| {
+        place::replace_link(folder, name, Path::new(target))
+    })
 }

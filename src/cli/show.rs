@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::elf::{Identity, MappedElf};
 use crate::place::{Place, hex};
+use crate::shell::quoted;
 use crate::table::{Inputs, SEPARATOR, TableFile, absolute};
 
 /// `version` of the JSON document.
@@ -38,19 +39,21 @@ pub struct Args {
 /// When there is no readable table.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (path, exe) = table_path(&args.path)?;
-    let Some(file) = TableFile::load(&path)? else {
+    let file = TableFile::load(&path);
+    let file = file.map_err(|error| anyhow::anyhow!("`{}`: {error}", args.path.display()))?;
+    let Some(file) = file else {
         bail!(
             "`{}` has no table at `{}` (run `indir update {}`)",
             args.path.display(),
             path.display(),
-            args.path.display()
+            quoted(&args.path)
         );
     };
     let table = file
         .table()
         .map_err(|error| anyhow::anyhow!(error.message()))?;
     if args.json {
-        anstream::println!("{:#}", to_json(&path, exe.as_deref(), &table));
+        crate::say::json(&to_json(&path, exe.as_deref(), &table));
     } else {
         print(&path, exe.as_deref(), &table);
     }
@@ -143,28 +146,28 @@ fn plan(table: &Table<'_>) -> &'static str {
 
 fn print(path: &Path, exe: Option<&Path>, table: &Table<'_>) {
     let header = table.header();
-    anstream::println!("table       {}", path.display());
-    anstream::println!("version     {}", header.version.get());
-    anstream::println!("plan        {}", plan(table));
-    anstream::println!("executable  {}", hex(table.exe_id()));
-    anstream::println!("digest      {}", hex(&header.digest));
-    anstream::println!("abi         {}", hex(&header.abi_digest));
-    anstream::println!("ld.so       {}", located(table.ldso(), exe));
+    crate::say::out!("table       {}", path.display());
+    crate::say::out!("version     {}", header.version.get());
+    crate::say::out!("plan        {}", plan(table));
+    crate::say::out!("executable  {}", hex(table.exe_id()));
+    crate::say::out!("digest      {}", hex(&header.digest));
+    crate::say::out!("abi         {}", hex(&header.abi_digest));
+    crate::say::out!("ld.so       {}", located(table.ldso(), exe));
     if let Some(binder) = table.binder() {
-        anstream::println!("binder      {}", text(binder));
+        crate::say::out!("binder      {}", text(binder));
     }
     let inputs = Inputs::of(table);
     for folder in &inputs.lib_dirs {
-        anstream::println!("lib-dir     {}", folder.display());
+        crate::say::out!("lib-dir     {}", folder.display());
     }
     for folder in &inputs.plugin_dirs {
-        anstream::println!("plugin-dir  {}", folder.display());
+        crate::say::out!("plugin-dir  {}", folder.display());
     }
     if inputs.scan_plugins {
-        anstream::println!("plugin-dir  (below `lib` of the packages of the closure)");
+        crate::say::out!("plugin-dir  (below `lib` of the packages of the closure)");
     }
     if inputs.plan.is_some() {
-        anstream::println!("asked       {}", plan(table));
+        crate::say::out!("asked       {}", plan(table));
     }
     for (index, folder) in folders(table.search()).iter().enumerate() {
         let note = match (tag(table), index < fixed(table)) {
@@ -172,13 +175,13 @@ fn print(path: &Path, exe: Option<&Path>, table: &Table<'_>) {
             (_, true) => " (before LD_LIBRARY_PATH)",
             _ => "",
         };
-        anstream::println!("search      {folder}{note}");
+        crate::say::out!("search      {folder}{note}");
     }
-    anstream::println!("libraries   {}", table.len());
+    crate::say::out!("libraries   {}", table.len());
     for object in table.objects() {
         let mut notes = flags(object.raw.flags);
         notes.insert(0, "");
-        anstream::println!(
+        crate::say::out!(
             "  {} => {} ({}){}",
             text(object.soname),
             located(object.path, exe),

@@ -121,7 +121,7 @@ fn list(lost: &[Change]) {
     for change in lost {
         let gap = if change.detail.is_empty() { "" } else { ": " };
         let (subject, detail, rule) = (&change.subject, &change.detail, change.rule.code());
-        anstream::eprintln!("  {subject}{gap}{detail} [{rule}]");
+        crate::say::err!("  {subject}{gap}{detail} [{rule}]");
     }
 }
 
@@ -147,13 +147,13 @@ fn tree(args: Args) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let tree = tree.context("cannot read the tree")?;
     for (path, why) in &tree.kept {
-        anstream::eprintln!("warning: {}: kept as it is: {why}", path.display());
+        crate::say::err!("warning: {}: kept as it is: {why}", path.display());
     }
     for (path, why) in &tree.failed {
-        anstream::eprintln!("  {}: {why}", path.display());
+        crate::say::err!("  {}: {why}", path.display());
     }
     for (path, lost) in &tree.refused {
-        anstream::eprintln!("  {} does not satisfy its floor:", path.display());
+        crate::say::err!("  {} does not satisfy its floor:", path.display());
         list(lost);
     }
     if !tree.refused.is_empty() {

@@ -23,8 +23,9 @@ Example, after a glibc upgrade:
   indir update --replace /store/glibc-2.36=/store/glibc-2.41 /srv/programs
 
 Exit codes: 0 done; 1 something failed; 2 wrong usage; 3 refused, because the
-libraries do not satisfy at least one of the binaries. The tables of what failed
-or was refused stay as they were.")]
+libraries do not satisfy at least one of the binaries, or its table is, or would
+be, somebody else's (docs/SECURITY.md). The tables of what failed or was refused
+stay as they were.")]
 pub struct Args {
     /// Executables, or folders of which every indirect executable is meant
     #[arg(required = true, value_name = "PATH")]
@@ -131,7 +132,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let pruned = args.prune.then(|| prune(&args.paths, args.dry_run));
     if args.json {
         let document = to_json(&report, args.dry_run, pruned.as_deref());
-        anstream::println!("{document:#}");
+        crate::say::json(&document);
     }
     if let Some(pruned) = &pruned {
         let would = if args.dry_run {
@@ -139,22 +140,25 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         } else {
             "pruned"
         };
-        anstream::eprintln!("{would} {}", pruned.len());
+        crate::say::err!("{would} {}", pruned.len());
     }
     Ok(summary(&report, args.dry_run))
 }
 
 /// Removes what no executable refers to; returns what is gone, or would be.
 fn prune(paths: &[PathBuf], dry_run: bool) -> Vec<PathBuf> {
-    let mut gone = place::unused(paths);
+    let gone = place::unused(paths);
+    let mut failures = Vec::new();
     if !dry_run {
-        let failures = place::remove(&gone);
+        failures = place::remove(&gone);
         for (path, error) in &failures {
-            anstream::eprintln!("indir: failed to remove `{}`: {error}", path.display());
+            crate::say::err!("indir: failed to remove `{}`: {error}", path.display());
         }
-        gone.retain(|path| failures.iter().all(|(failed, _)| failed != path));
     }
-    gone
+    let paths = gone.into_iter().map(|unused| unused.path);
+    paths
+        .filter(|path| failures.iter().all(|(failed, _)| failed != path))
+        .collect()
 }
 
 /// `folder` as it will stand in tables: absolute, symlinks kept, since a
@@ -183,27 +187,27 @@ fn summary(report: &Report, dry_run: bool) -> ExitCode {
     for entry in &report.entries {
         for unmet in &entry.missing {
             if unmet.misfit.is_some() {
-                anstream::eprintln!("warning: {unmet}");
+                crate::say::err!("warning: {unmet}");
             } else {
-                anstream::eprintln!("warning: the first call stops the program: {unmet}");
+                crate::say::err!("warning: the first call stops the program: {unmet}");
             }
         }
         for why in &entry.warnings {
-            anstream::eprintln!("warning: `{}`: {why}", entry.path.display());
+            crate::say::err!("warning: `{}`: {why}", entry.path.display());
         }
         for plugin in entry.plugins.iter().flatten() {
             for why in &plugin.missing {
                 let path = plugin.path.display();
-                anstream::eprintln!("warning: the plugin `{path}` is not complete: {why}");
+                crate::say::err!("warning: the plugin `{path}` is not complete: {why}");
             }
         }
         if let Outcome::Refused(why) | Outcome::Failed(why) = &entry.outcome {
-            anstream::eprintln!("indir: `{}`: {why}", entry.path.display());
+            crate::say::err!("indir: `{}`: {why}", entry.path.display());
         }
     }
     let counts = report.counts();
     let updated = if dry_run { "would update" } else { "updated" };
-    anstream::eprintln!(
+    crate::say::err!(
         "{updated} {}, current {}, refused {}, failed {}",
         counts.updated,
         counts.current,

@@ -67,7 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let report = if args.running {
         let (report, passed_over) = verify_running().context("`/proc`")?;
         if passed_over > 0 {
-            anstream::eprintln!("passed over {passed_over} processes of other users");
+            crate::say::err!("passed over {passed_over} processes of other users");
         }
         report
     } else if args.pids.is_empty() {
@@ -79,11 +79,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let wrong = report.verified.iter().filter(|v| !v.findings.is_empty());
     let wrong = wrong.count();
     if args.json {
-        anstream::println!("{:#}", to_json(&report, wrong));
+        crate::say::json(&to_json(&report, wrong));
     } else {
         print(&report);
     }
-    anstream::eprintln!("verified {}, wrong {wrong}", report.verified.len());
+    crate::say::err!("verified {}, wrong {wrong}", report.verified.len());
     let mut findings = report.verified.iter().flat_map(|one| &one.findings);
     Ok(ExitCode::from(
         if findings.any(|finding| finding.kind == Kind::Unsatisfied) {
@@ -122,7 +122,7 @@ fn print(report: &Report) {
         let pid = one
             .pid
             .map_or_else(String::new, |pid| format!(" (process {pid})"));
-        anstream::println!(
+        crate::say::out!(
             "{} `{}`: {}, for `{}`{pid}{more}{mend}",
             finding.kind.word(),
             finding.file.display(),
@@ -131,7 +131,7 @@ fn print(report: &Report) {
         );
     }
     for orphan in &report.orphans {
-        anstream::println!(
+        crate::say::out!(
             "orphan `{}`: no executable refers to it; run `indir update --prune` on the folder to remove it",
             orphan.display()
         );

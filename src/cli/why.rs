@@ -77,13 +77,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             "now": to_json(&now),
             "then": then.as_ref().map(to_json),
         });
-        anstream::println!("{document:#}");
+        crate::say::json(&document);
     } else {
         print(&now, then.as_ref().unwrap_or(&now));
     }
     let lacks = |why: &Why| why.wants.iter().any(|w| w.provider.is_none() && !w.weak);
     if now.offers.is_empty() && then.as_ref().is_none_or(|then| then.offers.is_empty()) {
-        anstream::eprintln!(
+        crate::say::err!(
             "indir: nobody in the closure of `{}` provides `{}`",
             args.path.display(),
             args.symbol
@@ -116,12 +116,12 @@ fn print(now: &Why, then: &Why) {
             None => ", then not wanted".to_owned(),
         };
         let file = want.file.display();
-        anstream::println!("{} wanted by {file} => {before}{change}", want.symbol);
+        crate::say::out!("{} wanted by {file} => {before}{change}", want.symbol);
     }
     for want in &then.wants {
         if now.wants.iter().all(|other| key(other) != key(want)) {
             let (file, provider) = (want.file.display(), provider(want));
-            anstream::println!("{} then wanted by {file} => {provider}", want.symbol);
+            crate::say::out!("{} then wanted by {file} => {provider}", want.symbol);
         }
     }
     for offer in &now.offers {
@@ -131,11 +131,11 @@ fn print(now: &Why, then: &Why) {
             ", then not"
         };
         let Offer { file, symbol } = offer;
-        anstream::println!("{symbol} offered by {}{change}", file.display());
+        crate::say::out!("{symbol} offered by {}{change}", file.display());
     }
     for offer in then.offers.iter().filter(|o| !now.offers.contains(o)) {
         let Offer { file, symbol } = offer;
-        anstream::println!("{symbol} then offered by {}", file.display());
+        crate::say::out!("{symbol} then offered by {}", file.display());
     }
 }
 

@@ -1,12 +1,6 @@
 //! An ELF file: header, program headers, and addresses to bytes.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use indir_shim::format::note::Notes;
-use memmap2::Mmap;
 use object::elf::{self, FileType, Machine, ProgramFlags, ProgramType};
 use object::endian::LittleEndian;
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
@@ -14,8 +8,6 @@ use object::read::elf::{FileHeader as _, ProgramHeader as _};
 type Header = elf::FileHeader64<LittleEndian>;
 const LE: LittleEndian = LittleEndian;
 
-/// Largest file that is read, in bytes (a few times the largest known library).
-const MAX_FILE: u64 = 8 << 30;
 /// Most program headers accepted; Linux itself stops at 64 KiB of them.
 const MAX_SEGMENTS: usize = 1024;
 
@@ -243,88 +235,4 @@ fn looks_like_linker_script(data: &[u8]) -> bool {
     [&b"GROUP"[..], b"INPUT", b"OUTPUT_FORMAT", b"GNU ld script"]
         .iter()
         .any(|word| head.windows(word.len()).any(|w| w == *word))
-}
-
-/// Largest file that is read instead of mapped, in bytes. Unmapping interrupts
-/// every processor that runs one of our threads, which costs more than copying
-/// a small file; of a large one only a part is looked at.
-const READ_UP_TO: u64 = 128 * 1024;
-
-/// A file's content, mapped or read.
-#[derive(Clone, Debug)]
-enum Content {
-    Mapped(Arc<Mmap>),
-    Read(Arc<[u8]>),
-}
-
-/// A file whose content is at hand, with its path.
-#[derive(Clone, Debug)]
-pub struct MappedElf {
-    path: PathBuf,
-    content: Content,
-    metadata: std::fs::Metadata,
-}
-
-impl MappedElf {
-    /// Maps the file at `path` read-only.
-    ///
-    /// # Errors
-    /// When it cannot be opened or mapped, is a folder, or is too large.
-    pub fn open(path: impl Into<PathBuf>) -> Result<Self, ElfError> {
-        let path = path.into();
-        let file = File::open(&path)?;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(std::io::Error::from(std::io::ErrorKind::IsADirectory).into());
-        }
-        if metadata.len() == 0 {
-            return Err(ElfError::NotElf);
-        }
-        if metadata.len() > MAX_FILE {
-            return Err(ElfError::Malformed("the file is too large"));
-        }
-        let content = if metadata.len() <= READ_UP_TO {
-            let mut bytes = Vec::with_capacity(metadata.len() as usize);
-            file.take(READ_UP_TO).read_to_end(&mut bytes)?;
-            Content::Read(bytes.into())
-        } else {
-            #[expect(unsafe_code, reason = "memmap2 cannot know who else writes the file")]
-            // SAFETY: as for every linker, a file truncated while it is read
-            // raises SIGBUS; store files are immutable and ours are replaced by
-            // rename.
-            let map = unsafe { Mmap::map(&file)? };
-            Content::Mapped(Arc::new(map))
-        };
-        Ok(Self {
-            path,
-            content,
-            metadata,
-        })
-    }
-
-    /// The path that it was opened by.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        match &self.content {
-            Content::Mapped(map) => map,
-            Content::Read(bytes) => bytes,
-        }
-    }
-
-    /// `stat` of the open file.
-    pub fn metadata(&self) -> &std::fs::Metadata {
-        &self.metadata
-    }
-
-    /// Parses it.
-    ///
-    /// # Errors
-    /// See [`ElfFile::parse`].
-    pub fn elf(&self) -> Result<ElfFile<'_>, ElfError> {
-        ElfFile::parse(self.bytes())
-    }
 }

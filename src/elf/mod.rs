@@ -9,17 +9,22 @@
 //! Sources: gABI chapters 4 and 5; glibc elf/dl-load.c and elf/dl-lookup.c for
 //! how tags without a size (DT_SYMTAB) are bounded.
 
+mod bus;
 mod dynamic;
 mod file;
 mod identity;
+mod mapped;
+mod open;
 mod privileged;
 mod sections;
 mod symbols;
 mod versions;
 
 pub use dynamic::{Dynamic, Search};
-pub use file::{ElfError, ElfFile, MappedElf, Segment};
+pub use file::{ElfError, ElfFile, Segment};
 pub use identity::Identity;
+pub use mapped::{MappedElf, take_cut_short};
+pub use open::{open_regular, read_open, read_regular};
 pub use privileged::is_privileged;
 pub use sections::{ORDINARY_ALIGN, Sections};
 pub use symbols::{Symbol, Symbols};

@@ -6,6 +6,7 @@
 //! why. The wrapper must not print anything of its own on a link that succeeds
 //! or that the real linker itself refuses.
 
+mod child;
 mod first;
 mod options;
 mod output;
@@ -34,7 +35,7 @@ pub fn main(argv: &[OsString]) -> ExitCode {
     match link(argv) {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("indir-ld: {error:#}");
+            crate::say::err!("indir-ld: {error:#}");
             crate::exit::code_of(&error)
         }
     }
@@ -55,7 +56,7 @@ fn link(argv: &[OsString]) -> anyhow::Result<ExitCode> {
         plan::Plan::Untouched => Err(run::replace_as_is(&linker, args)),
         plan::Plan::Changed { args, run_path } => Err(run::replace(&linker, &args, run_path)),
         plan::Plan::Indirect(job) => {
-            let status = run::wait(&linker, &job.args)?;
+            let status = run::wait(&linker, &job.args, &job.output)?;
             if !status.success() {
                 return Ok(run::pass_on(status));
             }

@@ -1,6 +1,4 @@
 //! Running the real linker, with any number of arguments.
-//!
-//! Unsafe code is needed to give a signal its default action back.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -61,14 +59,15 @@ pub(super) fn replace(linker: &Path, args: &[OsString], run_path: bool) -> anyho
     failed(linker, command.exec())
 }
 
-/// Runs the real linker, without LD_RUN_PATH, and waits for it.
+/// Runs the real linker, without LD_RUN_PATH, and waits for it; if it is killed
+/// meanwhile, what it began to write at `output` goes.
 ///
 /// # Errors
 /// When it cannot be started.
-pub(super) fn wait(linker: &Path, args: &[OsString]) -> anyhow::Result<ExitStatus> {
+pub(super) fn wait(linker: &Path, args: &[OsString], output: &Path) -> anyhow::Result<ExitStatus> {
     let (mut command, _file) = command(linker, args)?;
     command.env_remove("LD_RUN_PATH");
-    command.status().map_err(|error| failed(linker, error))
+    super::child::status(&mut command, output).map_err(|error| failed(linker, error))
 }
 
 fn failed(linker: &Path, error: std::io::Error) -> anyhow::Error {
@@ -99,17 +98,9 @@ pub(super) fn pass_on(status: ExitStatus) -> ExitCode {
         // A core file, if any, is the linker's.
         let core = nix::sys::resource::Resource::RLIMIT_CORE;
         let _ = nix::sys::resource::setrlimit(core, 0, 0);
-        restore(signal);
+        super::child::restore(signal);
         let _ = nix::sys::signal::raise(signal);
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     ExitCode::from(code.unwrap_or(crate::exit::FAILED))
-}
-
-/// Gives `signal` its default action back: Rust's runtime catches SIGSEGV and
-/// SIGBUS, and ignores SIGPIPE.
-#[expect(unsafe_code, reason = "nix cannot know what a handler refers to")]
-fn restore(signal: nix::sys::signal::Signal) {
-    // SAFETY: the default action runs no code of ours.
-    let _ = unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) };
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::names::FOLDER;
-use super::temporary::is_abandoned;
-use crate::elf::{ElfFile, MappedElf};
+use super::folder::Folder;
+use super::names::{CHANGED, id_in, is_table_folder};
+use super::temporary::{is_abandoned, is_temporary};
+use crate::elf::{ElfFile, MappedElf, open_regular};
 
 /// Most files of one run.
 const MAX_FILES: usize = 10_000_000;
@@ -45,8 +46,9 @@ pub fn collect(paths: &[PathBuf]) -> Collected {
             }
             continue;
         }
+        let before = collected.failures.len();
         let found = in_folder(&real, &mut collected);
-        if found.is_empty() {
+        if found.is_empty() && collected.failures.len() == before {
             let why = "no indirect executable in this folder".to_owned();
             collected.failures.push((path.clone(), why));
         }
@@ -74,41 +76,83 @@ fn in_folder(folder: &Path, collected: &mut Collected) -> Vec<PathBuf> {
                 continue;
             }
         };
-        if entry.file_type().is_dir() && entry.file_name() == FOLDER {
-            collected.table_folders.push(entry.into_path());
+        if entry.file_type().is_dir() && is_table_folder(entry.file_name()) {
+            let path = entry.into_path();
+            collected.leftovers.extend(abandoned_in(&path));
+            collected.table_folders.push(path);
             continue;
         }
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        if is_abandoned(entry.file_name()) {
-            collected.leftovers.push(entry.into_path());
-        } else {
-            files.push(entry.into_path());
+        if entry.file_type().is_file() {
+            let path = entry.into_path();
+            if is_abandoned_at(&path) {
+                collected.leftovers.push(path);
+            } else {
+                files.push(path);
+            }
         }
     }
-    files
+    let looked_at: Vec<(PathBuf, Result<bool, String>)> = files
         .into_par_iter()
-        .filter(|file| is_indirect(file))
-        .collect()
+        .map(|file| {
+            let is_indirect = is_indirect(&file);
+            (file, is_indirect)
+        })
+        .collect();
+    let mut found = Vec::new();
+    for (file, is_indirect) in looked_at {
+        match is_indirect {
+            Ok(true) => found.push(file),
+            Ok(false) => {}
+            Err(why) => collected.failures.push((file, why)),
+        }
+    }
+    found
+}
+
+/// Whether a killed `indir adopt -o` left the file: its name says so, and nobody
+/// writes it. Outside of our own folders that does not suffice to remove it.
+fn is_abandoned_at(path: &Path) -> bool {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return false;
+    };
+    is_temporary(name)
+        && Folder::open(folder).is_ok_and(|folder| is_abandoned(&folder, name, |_| true))
+}
+
+/// What killed runs left in a folder of tables.
+pub(super) fn abandoned_in(path: &Path) -> Vec<PathBuf> {
+    let Ok(folder) = Folder::open(path) else {
+        return Vec::new();
+    };
+    let mut names = folder.names();
+    names.retain(|name| is_abandoned(&folder, name, |name| id_in(name).is_some()));
+    names.sort();
+    names.iter().map(|name| path.join(name)).collect()
 }
 
 /// Whether the file has an `indir` note, well-formed or not. What cannot be
 /// read is not an executable that anyone could start.
-fn is_indirect(path: &Path) -> bool {
+///
+/// # Errors
+/// When the file was written while it was looked at.
+fn is_indirect(path: &Path) -> Result<bool, String> {
     use std::io::Read as _;
     // Most files of a tree are not ELF: four bytes tell, without a mapping.
     let mut magic = [0; 4];
-    let is_elf = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    let is_elf = open_regular(path).and_then(|(mut file, _)| file.read_exact(&mut magic));
     if is_elf.is_err() || magic != *b"\x7fELF" {
-        return false;
+        return Ok(false);
     }
     let Ok(map) = MappedElf::open(path) else {
-        return false;
+        return Ok(false);
     };
     let notes = map.elf().map(|elf: ElfFile<'_>| {
         let notes = elf.notes();
         elf.interpreter().is_some() && (notes.reference.is_some() || notes.malformed)
     });
-    notes.unwrap_or(false)
+    let is_indirect = notes.unwrap_or(false);
+    match is_indirect || map.is_unchanged() {
+        true => Ok(is_indirect),
+        false => Err(CHANGED.to_owned()),
+    }
 }

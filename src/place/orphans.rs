@@ -5,24 +5,33 @@
 //! is never called an orphan: if a file beside the table folder cannot be read,
 //! nothing in the folder is.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use indir_shim::format::bindings_layout::SUFFIX as BINDINGS;
 use rayon::prelude::*;
 
 use super::collect::collect;
-use super::names::{FOLDER, UNDO_SUFFIX};
+use super::folder::{FileId, Folder};
+use super::names::{MAGIC, id_in, is_table_folder};
+use super::owner::Acting;
 use super::table::Place;
-use crate::elf::MappedElf;
+use crate::elf::{MappedElf, open_regular};
 
-/// Longest id in hexadecimal.
-const LONGEST: usize = 2 * indir_shim::format::layout::ID_LEN;
+/// A file of ours that nobody needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unused {
+    /// Its path.
+    pub path: PathBuf,
+    /// Which file it was when it was looked at.
+    file: FileId,
+}
 
 /// What `folder`, a folder of tables, holds for executables that are not there;
 /// `used` are the tables of those that are known to be elsewhere.
-pub fn orphans(folder: &Path, used: &HashSet<PathBuf>) -> Vec<PathBuf> {
+pub fn orphans(folder: &Path, used: &HashSet<PathBuf>) -> Vec<Unused> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let belongs = |path: &Path| {
         let table = table_of(path);
@@ -31,24 +40,34 @@ pub fn orphans(folder: &Path, used: &HashSet<PathBuf>) -> Vec<PathBuf> {
     let files = entries.map(|entry| entry.path());
     let mut candidates: Vec<PathBuf> = files.filter(|path| !belongs(path)).collect();
     if candidates.is_empty() {
-        return candidates;
+        return Vec::new();
     }
     let Some(used) = folder.parent().and_then(tables_of) else {
         return Vec::new();
     };
     candidates.retain(|path| table_of(path).is_some_and(|table| !used.contains(&table)));
     candidates.sort();
-    candidates
+    let ours = candidates.into_iter().filter_map(|path| {
+        let file = ours_at(&path)?;
+        Some(Unused { path, file })
+    });
+    ours.collect()
 }
 
 /// The table that a file in a table folder is, or belongs to.
 fn table_of(path: &Path) -> Option<PathBuf> {
     let name = path.file_name().and_then(OsStr::to_str)?;
-    let (id, rest) = name.split_at(name.find('.').unwrap_or(name.len()));
-    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    let is_id = !id.is_empty() && id.len() <= LONGEST && id.bytes().all(is_hex);
-    let is_ours = rest.is_empty() || rest == BINDINGS || rest.ends_with(UNDO_SUFFIX);
-    (is_id && is_ours).then(|| path.with_file_name(id))
+    id_in(name).map(|id| path.with_file_name(id))
+}
+
+/// Which file is at `path`, if its content, too, says that it is one of ours.
+fn ours_at(path: &Path) -> Option<FileId> {
+    use std::io::Read as _;
+    let (mut file, metadata) = open_regular(path).ok()?;
+    let mut magic = [0; MAGIC.len()];
+    file.read_exact(&mut magic).ok()?;
+    let not_a_link = std::fs::symlink_metadata(path).is_ok_and(|m| m.ino() == metadata.ino());
+    (magic == MAGIC && not_a_link).then(|| (metadata.dev(), metadata.ino()))
 }
 
 /// The tables of the executables in `folder`; `None` if that cannot be told.
@@ -60,9 +79,9 @@ fn tables_of(folder: &Path) -> Option<HashSet<PathBuf>> {
             continue;
         }
         let path = entry.path();
-        match std::fs::File::open(&path) {
+        match open_regular(&path) {
             Ok(_) => tables.extend(table_at(&path)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(_) => return None,
         }
     }
@@ -79,24 +98,40 @@ fn table_at(exe: &Path) -> Option<PathBuf> {
 /// Removes what is left of tables that lost their executable: each of `tables`
 /// that nobody refers to, with what belongs to it, and folders that are empty
 /// then. Returns what could not be removed.
-pub fn forget(tables: &[PathBuf]) -> Vec<(PathBuf, std::io::Error)> {
+pub fn forget(tables: &[PathBuf]) -> Vec<(PathBuf, io::Error)> {
     let tables: HashSet<&PathBuf> = tables.iter().collect();
-    let folders: BTreeSet<&Path> = tables.iter().filter_map(|table| table.parent()).collect();
+    let folders: HashSet<&Path> = tables.iter().filter_map(|table| table.parent()).collect();
     let mut failures = Vec::new();
     for folder in folders {
         let mut files = orphans(folder, &HashSet::new());
-        files.retain(|file| table_of(file).is_some_and(|table| tables.contains(&table)));
+        files.retain(|file| table_of(&file.path).is_some_and(|table| tables.contains(&table)));
         failures.extend(remove(&files));
-        if folder.ends_with(FOLDER) {
-            // It fails if anything is left in it, as it should.
-            let _ = std::fs::remove_dir(folder);
+        if folder.file_name().is_some_and(is_table_folder) {
+            remove_empty(folder);
         }
     }
     failures
 }
 
+/// Removes a folder of tables with nothing in it.
+fn remove_empty(folder: &Path) {
+    let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+        return;
+    };
+    let Ok(parent) = Folder::open(parent) else {
+        return;
+    };
+    if let Ok(Some(found)) = parent.look(name) {
+        // It fails if anything is left in it, as it should.
+        let _ = as_owner(found.owner.uid, found.owner.gid, || {
+            parent.remove_empty(name);
+            Ok(())
+        });
+    }
+}
+
 /// What the table folders in `paths` hold that no executable refers to.
-pub fn unused(paths: &[PathBuf]) -> Vec<PathBuf> {
+pub fn unused(paths: &[PathBuf]) -> Vec<Unused> {
     let collected = collect(paths);
     let executables = collected.executables.par_iter();
     let used: HashSet<PathBuf> = executables.filter_map(|exe| table_at(exe)).collect();
@@ -106,11 +141,43 @@ pub fn unused(paths: &[PathBuf]) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Removes `files`; returns those that could not be removed.
-pub fn remove(files: &[PathBuf]) -> Vec<(PathBuf, std::io::Error)> {
-    let removed = files.iter().map(|file| (file, std::fs::remove_file(file)));
-    let failed = removed.filter_map(|(file, result)| Some((file.clone(), result.err()?)));
-    failed
-        .filter(|(_, error)| error.kind() != std::io::ErrorKind::NotFound)
-        .collect()
+/// Removes `files`, each as the owner of its folder could and only if it still
+/// is the file that was looked at; returns those that could not be removed.
+pub fn remove(files: &[Unused]) -> Vec<(PathBuf, io::Error)> {
+    let mut folders: BTreeMap<&Path, Vec<&Unused>> = BTreeMap::new();
+    for file in files {
+        let folder = file.path.parent().unwrap_or(Path::new("/"));
+        folders.entry(folder).or_default().push(file);
+    }
+    let mut failures = Vec::new();
+    for (path, files) in folders {
+        let folder = Folder::open(path);
+        for file in files {
+            let result = match &folder {
+                Ok(folder) => remove_in(folder, file),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            };
+            if let Err(error) = result {
+                failures.push((file.path.clone(), error));
+            }
+        }
+    }
+    failures.retain(|(_, error)| error.kind() != io::ErrorKind::NotFound);
+    failures
+}
+
+fn remove_in(folder: &Folder, file: &Unused) -> io::Result<()> {
+    let name = file.path.file_name().unwrap_or_default();
+    let owner = folder.found()?.owner;
+    as_owner(owner.uid, owner.gid, || match folder.look(name)? {
+        Some(found) if found.id == file.file => folder.remove(name),
+        _ => Ok(()),
+    })
+}
+
+/// What root does in a folder of somebody else's, it does as that one could.
+fn as_owner(uid: u32, gid: u32, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let acts = uid != 0 && nix::unistd::geteuid().is_root();
+    let _acting = acts.then(|| Acting::new(uid, gid)).transpose()?;
+    work()
 }

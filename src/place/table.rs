@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indir_shim::format::bindings_layout::SUFFIX;
 use indir_shim::format::note::{self, Notes};
+use indir_shim::trust::is_shared;
 
 use super::names::hex;
 
@@ -42,6 +43,8 @@ pub struct Place {
 impl Place {
     /// The place that `notes` name for the executable at `exe`, whose path
     /// must be absolute and free of symlinks (the shim reads /proc/self/exe).
+    /// Where everybody may make files, a `.indir` of somebody else's is passed
+    /// over, as the shim does (its `interp/find.rs`).
     ///
     /// # Errors
     /// When the notes do not name one.
@@ -58,13 +61,22 @@ impl Place {
         // In "/" the reference's own slash suffices.
         let origin = if origin == b"/" { b"" } else { origin };
         let mut buffer = [0; libc::PATH_MAX as usize];
-        let path = note::expand(reference, origin, id, &mut buffer)
-            .and_then(|len| buffer.get(..len))
-            .ok_or(PlaceError::TooLong)?;
-        Ok(Self {
-            path: PathBuf::from(OsStr::from_bytes(path)),
-            id: id.to_vec(),
-        })
+        let mut expand = |reference: &[u8]| {
+            let len = note::expand(reference, origin, id, &mut buffer);
+            let path = len.and_then(|len| buffer.get(..len));
+            let path = path.map(|path| PathBuf::from(OsStr::from_bytes(path)));
+            path.ok_or(PlaceError::TooLong)
+        };
+        let mut path = expand(reference)?;
+        if reference == note::DEFAULT_REFERENCE.as_bytes() && is_in_shared_folder(exe) {
+            let owner = super::trust::owner_of(exe);
+            if !counts(&path, owner) {
+                let own = format!("$ORIGIN{}{owner}/$ID", note::OWNERS_FOLDER);
+                path = expand(own.as_bytes())?;
+            }
+        }
+        let id = id.to_vec();
+        Ok(Self { path, id })
     }
 
     /// Where the bindings that belong to the table lie.
@@ -78,6 +90,19 @@ impl Place {
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
+}
+
+/// Whether everybody may make files beside the executable.
+fn is_in_shared_folder(exe: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let parent = exe.parent().unwrap_or(Path::new("/"));
+    std::fs::metadata(parent).is_ok_and(|folder| is_shared(folder.mode()))
+}
+
+/// Whether there is a table at `path` that an executable of `owner` obeys.
+fn counts(path: &Path, owner: u32) -> bool {
+    let opened = crate::elf::open_regular(path);
+    opened.is_ok_and(|(_, metadata)| super::trust::check(&metadata, owner).is_ok())
 }
 
 impl std::fmt::Display for Place {

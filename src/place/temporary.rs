@@ -1,115 +1,219 @@
 //! Replacing files whole.
 //!
 //! A reader (above all a program that is starting) sees the old file or the
-//! new one, never anything between: the new bytes go to a temporary in the same
-//! folder, which then takes the file's name. Syncing is the caller's, who may
-//! have a thousand tables to sync at once.
+//! new one, never anything between: the new bytes go to a temporary, which then
+//! takes the file's name. Syncing is the caller's, who may have a thousand
+//! tables to sync at once.
+//!
+//! A temporary has a random name, is readable for its owner alone until it takes
+//! the other one, and is locked (flock) by who writes it. A lock is gone with
+//! the process that held it, whichever PID namespace that was in: so what can be
+//! locked is abandoned. What a name like that stands for in a folder of tables is
+//! ours; nothing else is ever cleaned up.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::io::{self, Write as _};
+use std::sync::Arc;
 
-use fs_err as fs;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
-use super::names::TEMPORARY_SUFFIX;
+use super::folder::{Folder, give};
+use super::names::{TEMPORARY_MARK, TEMPORARY_SUFFIX};
 
-/// New bytes beside the table that they will replace. Dropped before
-/// [`Temporary::publish`], it removes itself.
+/// How often another name is tried; a cleaner may have been quicker.
+const ATTEMPTS: usize = 16;
+
+/// New bytes that have not taken the name of the file that they will replace.
+/// Dropped before [`Temporary::publish`], it removes itself.
 #[derive(Debug)]
 pub struct Temporary {
-    path: Option<PathBuf>,
-    target: PathBuf,
+    folder: Arc<Folder>,
+    name: Option<OsString>,
+    target: OsString,
+    file: File,
 }
 
 impl Temporary {
-    /// Writes `bytes` to a temporary in the folder of `target`, which is made
-    /// if it is missing. With `sync`, the content is on disk on return.
+    /// An empty temporary in `folder` of what will be called `target`.
     ///
     /// # Errors
-    /// When the folder or the file cannot be written.
-    pub fn write(target: &Path, bytes: &[u8], sync: bool) -> std::io::Result<Self> {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let mut name = OsString::from(".");
-        name.push(target.file_name().unwrap_or(OsStr::new("table")));
-        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        name.push(format!(".{}.{count}{TEMPORARY_SUFFIX}", std::process::id()));
-        let path = target.with_file_name(name);
-        let create = || {
-            fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .open(&path)
-        };
-        let mut file = match create() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                fs::create_dir_all(target.parent().unwrap_or(Path::new("/")))?;
-                create()?
+    /// When the file cannot be made.
+    pub fn create(folder: &Arc<Folder>, target: &OsStr) -> io::Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let name = random_name(target);
+            let file = match folder.create(&name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                other => other?,
+            };
+            let temporary = Self {
+                folder: Arc::clone(folder),
+                name: Some(name),
+                target: target.to_owned(),
+                file,
+            };
+            // Where there are no locks nobody can hold one, so that nothing is
+            // ever taken for abandoned.
+            match flock(&temporary.file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) => continue,
+                Ok(()) | Err(_) => {}
             }
-            // A killed process with our number left it.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                fs::remove_file(&path)?;
-                create()?
+            if rustix::fs::fstat(&temporary.file)?.st_nlink == 1 {
+                return Ok(temporary);
             }
-            other => other?,
-        };
-        let temporary = Self {
-            path: Some(path),
-            target: target.to_owned(),
-        };
-        file.write_all(bytes)?;
-        if sync {
-            file.sync_all()?;
         }
-        Ok(temporary)
+        Err(io::Error::other("no name for a temporary was free"))
     }
 
-    /// Gives the bytes the table's name.
+    /// One that holds `bytes`. With `sync`, they are on disk on return.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(
+        folder: &Arc<Folder>,
+        target: &OsStr,
+        bytes: &[u8],
+        sync: bool,
+    ) -> io::Result<Self> {
+        let mut this = Self::create(folder, target)?;
+        this.file.write_all(bytes)?;
+        if sync {
+            this.file.sync_all()?;
+        }
+        Ok(this)
+    }
+
+    /// The open file, to be written.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Gives the bytes group, mode, and the name that they were written for.
     ///
     /// # Errors
     /// When the rename fails; `NotFound` if somebody removed the temporary.
-    pub fn publish(mut self) -> std::io::Result<()> {
-        if let Some(path) = &self.path {
-            fs::rename(path, &self.target)?;
-        }
-        self.path = None;
-        Ok(())
+    pub fn publish(mut self, gid: u32, mode: u32) -> io::Result<()> {
+        give(&self.file, gid, mode)?;
+        let target = std::mem::take(&mut self.target);
+        let folder = Arc::clone(&self.folder);
+        self.rename(&folder, &target).map(drop)
     }
 
-    /// The process that wrote the temporary called `name`, if it is one.
-    pub fn writer(name: &OsStr) -> Option<u32> {
-        let name = name
-            .to_str()?
-            .strip_prefix('.')?
-            .strip_suffix(TEMPORARY_SUFFIX)?;
-        let mut parts = name.rsplit('.');
-        parts.next()?.parse::<u32>().ok()?;
-        parts.next()?.parse().ok()
+    /// Takes the name `name` in `folder`, with the mode that it has; gives the
+    /// open file back.
+    ///
+    /// # Errors
+    /// When the rename fails.
+    pub fn rename(mut self, folder: &Folder, name: &OsStr) -> io::Result<File> {
+        if let Some(own) = &self.name {
+            self.folder.rename(own, folder, name)?;
+        }
+        self.name = None;
+        self.file.try_clone()
     }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        if let Some(name) = &self.name {
             // Nothing better can be done: the next run removes it.
-            let _ = fs::remove_file(path);
+            let _ = self.folder.remove(name);
         }
     }
 }
 
-/// Makes renames in `folder` durable.
-///
-/// # Errors
-/// When it cannot be opened or synced.
-pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    fs::File::open(folder)?.sync_all()
+/// `.TARGET.indir-RANDOM.tmp`
+fn random_name(target: &OsStr) -> OsString {
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    let mut name = OsString::from(".");
+    name.push(target);
+    name.push(format!("{TEMPORARY_MARK}{random:016x}{TEMPORARY_SUFFIX}"));
+    name
 }
 
-/// Whether `name` is that of a temporary whose writer is gone. In another PID
-/// namespace a living writer may look dead: it then writes its table anew.
-pub fn is_abandoned(name: &OsStr) -> bool {
-    let Some(writer) = Temporary::writer(name) else {
+/// What the temporary called `name` was to replace, if that is a name of ours.
+fn target_of(name: &OsStr) -> Option<&str> {
+    let name = name.to_str()?.strip_prefix('.')?;
+    let name = name.strip_suffix(TEMPORARY_SUFFIX)?;
+    let (target, random) = name.rsplit_once(TEMPORARY_MARK)?;
+    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    (random.len() == 16 && random.bytes().all(is_hex)).then_some(target)
+}
+
+/// Whether a temporary of ours could have this name.
+pub(super) fn is_temporary(name: &OsStr) -> bool {
+    target_of(name).is_some()
+}
+
+/// Whether `name` in `folder` is a temporary for one of the names that `is_ours`
+/// knows, and whoever wrote it is gone.
+pub(super) fn is_abandoned(folder: &Folder, name: &OsStr, is_ours: impl Fn(&str) -> bool) -> bool {
+    if !target_of(name).is_some_and(is_ours) {
         return false;
-    };
-    writer != std::process::id() && !Path::new(&format!("/proc/{writer}")).exists()
+    }
+    let is_regular = |file: &File| file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let file = folder.open_file(name).ok().filter(is_regular);
+    file.is_some_and(|file| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok())
+}
+
+/// Removes what killed runs left in `folder` of temporaries for the name
+/// `target`, which only we write there.
+pub fn clean_for(folder: &Folder, target: &OsStr) {
+    clean(folder, |name| OsStr::new(name) == target);
+}
+
+/// Removes what killed runs left in `folder` of temporaries for names that
+/// `is_ours` knows.
+pub(super) fn clean(folder: &Folder, is_ours: impl Fn(&str) -> bool) {
+    for name in folder.names() {
+        if is_abandoned(folder, &name, &is_ours) {
+            // Whoever cannot remove it could not use the folder either.
+            let _ = folder.remove(&name);
+        }
+    }
+}
+
+/// Puts a symbolic link to `target` in the place of `name` in `folder`.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn replace_link(folder: &Folder, name: &OsStr, target: &std::path::Path) -> io::Result<()> {
+    for _ in 0..ATTEMPTS {
+        let temporary = random_name(name);
+        match folder.link(&temporary, target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(()) => {
+                let renamed = folder.rename(&temporary, folder, name);
+                if renamed.is_err() {
+                    let _ = folder.remove(&temporary);
+                }
+                return renamed;
+            }
+        }
+    }
+    Err(io::Error::other("no name for a temporary was free"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_others_are_not_ours() {
+        let name = random_name(OsStr::new("abc.bind"));
+        assert_eq!(target_of(&name), Some("abc.bind"));
+        for name in [
+            ".thesis.2024.1.tmp",
+            ".x.tmp",
+            ".abc.indir-0123.tmp",
+            "abc.indir-0123456789abcdef.tmp",
+            ".abc.indir-0123456789ABCDEF.tmp",
+            ".abc.indir-0123456789abcdef",
+        ] {
+            assert_eq!(target_of(OsStr::new(name)), None, "{name}");
+        }
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use indir_shim::format::layout::MAX_TABLE;
 use indir_shim::format::table::{Table, TableError};
+
+use crate::{elf, place};
 
 /// Why a table could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,9 @@ pub enum LoadError {
     /// The file could not be read.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// It does not count (docs/loader-contract.md, "Whose table counts").
+    #[error("the table `{}` does not count: {}", .0.display(), .1)]
+    Foreign(PathBuf, String),
     /// Its bytes are not a table.
     #[error("`{}`: {}", .0.display(), .1.message())]
     Table(PathBuf, TableError),
@@ -33,20 +37,39 @@ impl TableFile {
         Ok(Self { bytes })
     }
 
-    /// Reads the table at `path`; `None` if there is none.
+    /// Reads the table at `path`, whoever may have written it; `None` if there is
+    /// none.
     ///
     /// # Errors
     /// When it cannot be read or is not a table.
     pub fn load(path: &Path) -> Result<Option<Self>, LoadError> {
-        use std::io::Read as _;
-        let file = match fs::File::open(path) {
-            Ok(file) => file,
+        Self::load_if(path, |_| Ok(()))
+    }
+
+    /// The same, of an executable that belongs to `owner`.
+    ///
+    /// # Errors
+    /// Also when it does not count for that executable.
+    pub fn load_for(path: &Path, owner: u32) -> Result<Option<Self>, LoadError> {
+        Self::load_if(path, |metadata| place::check(metadata, owner))
+    }
+
+    fn load_if(
+        path: &Path,
+        check: impl FnOnce(&std::fs::Metadata) -> Result<(), String>,
+    ) -> Result<Option<Self>, LoadError> {
+        let (file, metadata) = match elf::open_regular(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+            other => other?,
         };
-        let mut bytes = Vec::new();
-        // One byte more than any reader accepts: `parse` then refuses it.
-        file.take(MAX_TABLE as u64 + 1).read_to_end(&mut bytes)?;
+        check(&metadata).map_err(|why| LoadError::Foreign(path.to_owned(), why))?;
+        let bytes = elf::read_open(file, &metadata, MAX_TABLE as u64);
+        let bytes = match bytes {
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                return Err(LoadError::Table(path.to_owned(), TableError::TooLarge));
+            }
+            other => other?,
+        };
         match Self::new(bytes) {
             Ok(table) => Ok(Some(table)),
             Err(error) => Err(LoadError::Table(path.to_owned(), error)),

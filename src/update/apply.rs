@@ -5,22 +5,22 @@
 //! on disk before it takes the table's name. Syncing each of a thousand files
 //! would wait for the disk a thousand times; `syncfs` waits once.
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use fs_err as fs;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rayon::prelude::*;
 
 use super::plan::{Plan, State};
-use crate::place::{Temporary, is_abandoned, sync_folder};
+use crate::place::{Folder, Tables, Temporary, WriteError};
 
 /// Fewest files for which syncing the whole file system is quicker.
 const SYNCFS_FROM: usize = 16;
 /// How often a table is written again whose temporary somebody removed.
 const ATTEMPTS: usize = 3;
+/// Descriptors that are open for one plan: folders, temporaries.
+const DESCRIPTORS: u64 = 4;
 
 /// How much to promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,59 +33,105 @@ pub enum Mode {
 
 /// Writes the tables of all plans that are not current. The result has the
 /// index and the outcome of every plan that was to be written.
-pub fn apply(plans: &[Plan], mode: Mode) -> Vec<(usize, io::Result<()>)> {
-    let work: Vec<usize> = plans
+pub fn apply(plans: &[Plan], mode: Mode) -> Vec<(usize, Result<(), WriteError>)> {
+    let plans: Vec<(usize, &Plan)> = plans
         .iter()
         .enumerate()
         .filter(|(_, plan)| plan.state != State::Current)
-        .map(|(index, _)| index)
         .collect();
-    let each = mode == Mode::Durable && work.len() < SYNCFS_FROM;
+    // A temporary stays open, and so locked, until it has its name.
+    let batches = plans.chunks(most_at_once());
+    batches.flat_map(|batch| apply_batch(batch, mode)).collect()
+}
+
+/// Removes what killed runs left where nothing is to be written.
+pub(super) fn clean_current(plans: &[Plan]) {
+    let mut seen = HashSet::new();
+    let current = plans.iter().filter(|plan| plan.state == State::Current);
+    let once = current.filter(|plan| seen.insert(plan.place.folder()));
+    let once: Vec<&Plan> = once.collect();
+    once.into_par_iter()
+        .for_each(|plan| Tables::clean_at(&plan.exe, &plan.subject, &plan.place));
+}
+
+/// How many plans the limit on descriptors allows, which is raised for it.
+fn most_at_once() -> usize {
+    const OTHERS: u64 = 64;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((256, 256));
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((soft, hard));
+    let most = soft.saturating_sub(OTHERS) / DESCRIPTORS;
+    usize::try_from(most).unwrap_or(usize::MAX).max(1)
+}
+
+fn apply_batch(batch: &[(usize, &Plan)], mode: Mode) -> Vec<(usize, Result<(), WriteError>)> {
+    let each = mode == Mode::Durable && batch.len() < SYNCFS_FROM;
     let all = mode == Mode::Durable && !each;
-    let written: Vec<(usize, io::Result<Written>)> = work
-        .into_par_iter()
-        .filter_map(|index| Some((index, plans.get(index)?)))
-        .map(|(index, plan)| (index, Written::new(plan, each)))
+    let opened: Vec<Result<Tables, WriteError>> = batch
+        .par_iter()
+        .map(|(_, plan)| Tables::open(&plan.exe, &plan.subject, &plan.place))
         .collect();
-    let folders: BTreeSet<&Path> = written
-        .iter()
-        .filter_map(|(index, _)| plans.get(*index))
-        .map(|plan| plan.place.folder())
+    clean(&opened);
+    let written: Vec<_> = batch
+        .par_iter()
+        .zip(opened)
+        .map(|((_, plan), tables)| {
+            let tables = tables?;
+            let written = Written::new(&tables, plan, each)?;
+            Ok((tables, written))
+        })
         .collect();
+    let folders = distinct(&written);
     let synced = if all {
         sync_file_systems(&folders)
     } else {
         Ok(())
     };
-    let results: Vec<(usize, io::Result<()>)> = written
-        .into_par_iter()
-        .map(|(index, temporary)| {
-            let result = match (&synced, plans.get(index)) {
-                (Err(error), _) => Err(io::Error::new(error.kind(), error.to_string())),
-                (Ok(()), Some(plan)) => publish(plan, temporary, mode),
-                (Ok(()), None) => Ok(()),
-            };
-            (index, result)
+    let results: Vec<Result<Tables, WriteError>> = batch
+        .par_iter()
+        .zip(written)
+        .map(|((_, plan), written)| {
+            let (tables, written) = written?;
+            again(&synced)?;
+            publish(&tables, plan, written, mode)?;
+            Ok(tables)
         })
         .collect();
     let finished = if all {
         sync_file_systems(&folders)
-    } else if each {
-        folders
-            .par_iter()
-            .try_for_each(|folder| sync_with_parent(folder))
     } else {
         Ok(())
     };
-    match finished {
-        Ok(()) => results,
-        Err(error) => results
-            .into_iter()
-            .map(|(index, result)| {
-                let failed = || Err(io::Error::new(error.kind(), error.to_string()));
-                (index, result.and_then(|()| failed()))
-            })
-            .collect(),
+    let results = batch.iter().zip(results).map(|((index, _), tables)| {
+        let result = tables.and_then(|tables| {
+            again(&finished)?;
+            if each {
+                tables.sync()?;
+            }
+            Ok(())
+        });
+        (*index, result)
+    });
+    results.collect()
+}
+
+/// Removes what killed runs left, once in each folder.
+fn clean(opened: &[Result<Tables, WriteError>]) {
+    let mut seen = HashSet::new();
+    let tables = opened.iter().flatten();
+    let once = tables.filter(|tables| tables.folder().id().is_ok_and(|id| seen.insert(id)));
+    let once: Vec<&Tables> = once.collect();
+    once.into_par_iter().for_each(|tables| {
+        // Whoever cannot use the folder is told so when a table is written.
+        let _ = tables.clean();
+    });
+}
+
+/// The same error for another plan.
+fn again(result: &io::Result<()>) -> Result<(), WriteError> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(error) => Err(io::Error::new(error.kind(), error.to_string()).into()),
     }
 }
 
@@ -96,84 +142,65 @@ struct Written {
 }
 
 impl Written {
-    fn new(plan: &Plan, sync: bool) -> io::Result<Self> {
-        let bindings = plan.bindings.as_ref();
-        let bindings = bindings.map(|bytes| Temporary::write(&plan.place.bindings(), bytes, sync));
-        Ok(Self {
-            bindings: bindings.transpose()?,
-            table: Temporary::write(&plan.place.path, &plan.bytes, sync)?,
+    fn new(tables: &Tables, plan: &Plan, sync: bool) -> Result<Self, WriteError> {
+        tables.act(|| {
+            let bindings = plan.bindings.as_ref();
+            let bindings = bindings.map(|bytes| tables.write(&plan.place.bindings(), bytes, sync));
+            Ok(Self {
+                bindings: bindings.transpose()?,
+                table: tables.write(&plan.place.path, &plan.bytes, sync)?,
+            })
         })
     }
 
     /// Bindings that do not belong to the table that is there are not used, so
     /// that the two names need not change at the same moment.
-    fn publish(self, plan: &Plan) -> io::Result<()> {
-        let bound = self.bindings.is_some();
-        if let Some(bindings) = self.bindings {
-            bindings.publish()?;
-        }
-        self.table.publish()?;
-        // Without a table there were no bindings that anybody would use.
-        if !bound && plan.state != State::New {
-            match fs::remove_file(plan.place.bindings()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+    fn publish(self, tables: &Tables, plan: &Plan) -> Result<(), WriteError> {
+        tables.act(|| {
+            let bound = self.bindings.is_some();
+            if let Some(bindings) = self.bindings {
+                tables.publish(bindings)?;
             }
-        }
-        Ok(())
+            tables.publish(self.table)?;
+            // Without a table there were no bindings that anybody would use.
+            if !bound && plan.state != State::New {
+                tables.remove(&plan.place.bindings())?;
+            }
+            Ok(())
+        })
     }
 }
 
-/// Renames; a temporary that a cleaner took for abandoned is written again.
-fn publish(plan: &Plan, temporary: io::Result<Written>, mode: Mode) -> io::Result<()> {
-    let mut temporary = temporary;
+/// Renames; a temporary that somebody has removed is written again.
+fn publish(
+    tables: &Tables,
+    plan: &Plan,
+    mut written: Written,
+    mode: Mode,
+) -> Result<(), WriteError> {
     for _ in 1..ATTEMPTS {
-        match temporary?.publish(plan) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        match written.publish(tables, plan) {
+            Err(WriteError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
-        temporary = Written::new(plan, mode == Mode::Durable);
+        written = Written::new(tables, plan, mode == Mode::Durable)?;
     }
-    temporary?.publish(plan)
+    written.publish(tables, plan)
 }
 
-/// Flushes each file system that one of `folders` is on.
-fn sync_file_systems(folders: &BTreeSet<&Path>) -> io::Result<()> {
-    let mut devices = BTreeSet::new();
-    for folder in folders {
-        // A folder that could not even be made has its own error elsewhere.
-        let Ok(file) = fs::File::open(folder) else {
-            continue;
-        };
-        if devices.insert(file.metadata()?.dev()) {
-            nix::unistd::syncfs(file.file().as_fd())?;
+/// A folder on each file system that was written to.
+fn distinct(written: &[Result<(Tables, Written), WriteError>]) -> Vec<Arc<Folder>> {
+    let mut folders: HashMap<u64, Arc<Folder>> = HashMap::new();
+    for (tables, _) in written.iter().flatten() {
+        let folder = tables.folder();
+        if let Ok((device, _)) = folder.id() {
+            folders.entry(device).or_insert_with(|| Arc::clone(folder));
         }
     }
-    Ok(())
+    folders.into_values().collect()
 }
 
-/// Makes renames in `folder` durable, and `folder` itself if it is new.
-fn sync_with_parent(folder: &Path) -> io::Result<()> {
-    if !folder.is_dir() {
-        return Ok(());
-    }
-    sync_folder(folder)?;
-    folder.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Removes what killed runs left in the folders of `plans`, and `leftovers`.
-pub(super) fn clean(plans: &[Plan], leftovers: &[PathBuf]) {
-    let folders: BTreeSet<&Path> = plans.iter().map(|plan| plan.place.folder()).collect();
-    let in_folders = folders
-        .into_iter()
-        .filter_map(|folder| std::fs::read_dir(folder).ok());
-    let abandoned = in_folders
-        .flatten()
-        .flatten()
-        .filter(|entry| is_abandoned(&entry.file_name()))
-        .map(|entry| entry.path());
-    for path in abandoned.chain(leftovers.iter().cloned()) {
-        // Whoever cannot remove it could not use the folder either.
-        let _ = std::fs::remove_file(path);
-    }
+/// Flushes the file system of each of `folders`.
+fn sync_file_systems(folders: &[Arc<Folder>]) -> io::Result<()> {
+    folders.iter().try_for_each(|f| f.sync_file_system())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::bindings::ClosureBindingsError;
 use crate::exit::Refused;
-use crate::place::PlaceError;
+use crate::place::{PlaceError, WriteError};
 use crate::resolve::ResolveError;
 use crate::resolve::files::library::LibraryError;
 use crate::resolve::unmet::Unmet;
@@ -27,6 +27,15 @@ pub enum PlanError {
         "its table cannot be read, so its folders are not known: {0} (give them again with `--lib-dir`)"
     )]
     Load(#[source] LoadError),
+    /// The table that is there is somebody else's.
+    #[error("{0}; run `{1}` if you know what it is")]
+    Foreign(LoadError, String),
+    /// Its table may not be where its note says.
+    #[error(transparent)]
+    Refused(WriteError),
+    /// A file was written while it was read.
+    #[error("`{}`: {}", .0.display(), crate::place::CHANGED)]
+    Changed(PathBuf),
     /// A folder cannot be searched.
     #[error(transparent)]
     Inputs(#[from] InputsError),
@@ -74,9 +83,17 @@ fn lines(all: &[String]) -> String {
 
 impl PlanError {
     /// Whether this is a refusal (exit code 3): the files are there and sound,
-    /// but the libraries do not satisfy the binaries.
+    /// but the libraries do not satisfy the binaries, or somebody else has decided
+    /// what is there.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Unmet(_) | Self::Unfit(_) | Self::Plugins(_))
+        matches!(
+            self,
+            Self::Unmet(_)
+                | Self::Unfit(_)
+                | Self::Plugins(_)
+                | Self::Foreign(..)
+                | Self::Refused(_)
+        )
     }
 
     /// As an error of one command, with the exit code that belongs to it.

@@ -1,6 +1,7 @@
 //! The table that an executable should have, computed from files alone.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indir_shim::format::layout::{
     OBJECT_FIXED, OBJECT_GLIBC, OBJECT_LDSO, OBJECT_SEARCH, SEARCH_OWN,
@@ -15,7 +16,7 @@ use super::options::{Kind, Options};
 use super::plugins::{self, Plugin};
 use super::tolerate;
 use crate::elf::is_privileged;
-use crate::place::Place;
+use crate::place::{Place, Subject};
 use crate::resolve::files::library::LibraryError;
 use crate::resolve::unmet::Unmet;
 use crate::resolve::{Closure, Library, Node, Resolver, Store};
@@ -37,6 +38,8 @@ pub enum State {
 pub struct Plan {
     /// The executable, absolute and free of symlinks.
     pub exe: PathBuf,
+    /// The file that was read as that.
+    pub subject: Subject,
     /// Where its table lies.
     pub place: Place,
     /// The table.
@@ -45,8 +48,8 @@ pub struct Plan {
     pub bindings: Option<Vec<u8>>,
     /// What has to be done.
     pub state: State,
-    /// Number of libraries in its closure.
-    pub libraries: usize,
+    /// The libraries of its closure.
+    pub libraries: Vec<Arc<Library>>,
     /// Functions that nobody provides, which the program may never call, and
     /// copies that were too small before.
     pub tolerated: Vec<Unmet>,
@@ -78,18 +81,37 @@ impl<'a> Planner<'a> {
     pub fn plan(&self, exe: &Path) -> Result<Plan, PlanError> {
         let exe = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
         let library = Library::open(&exe)?;
-        let place = place(&exe, &library)?;
-        let old = TableFile::load(&place.path);
+        let subject = Subject::of(library.map().metadata());
+        self.plan_as(exe, &library, subject)
+    }
+
+    /// The plan for the executable `library`, which is, or will be, at `exe`.
+    ///
+    /// # Errors
+    /// See [`Planner::plan`].
+    pub fn plan_as(
+        &self,
+        exe: PathBuf,
+        library: &Library,
+        subject: Subject,
+    ) -> Result<Plan, PlanError> {
+        let place = place(&exe, library)?;
+        crate::place::check_place(&exe, &subject, &place).map_err(PlanError::Refused)?;
+        let old = TableFile::load_for(&place.path, subject.owner.uid);
+        if let Err(foreign @ LoadError::Foreign(..)) = old {
+            let mend = crate::place::mend(&place.path, subject.owner.uid);
+            return Err(PlanError::Foreign(foreign, mend));
+        }
         let mut inputs = self.inputs(&old)?;
         let closure = Resolver::new(self.store, &inputs.lib_dirs)
             .with_origin_dirs(&inputs.origin_dirs)
-            .resolve(&exe, &library)?;
-        let tolerated = tolerate::check(self.store, (&exe, &library), &closure, &inputs, &old)?;
-        let mut warnings = tolerate::unfit(self.store, (&exe, &library), &closure, &inputs)?;
+            .resolve(&exe, library)?;
+        let tolerated = tolerate::check(self.store, (&exe, library), &closure, &inputs, &old)?;
+        let mut warnings = tolerate::unfit(self.store, (&exe, library), &closure, &inputs)?;
         let plugins = plugins::Question {
             store: self.store,
             exe: &exe,
-            library: &library,
+            library,
             inputs: &inputs,
             closure: &closure,
             old: old.as_ref().ok().and_then(Option::as_ref),
@@ -100,13 +122,13 @@ impl<'a> Planner<'a> {
         inputs.set_lacking(lacking.map(Plugin::hash));
         let added = plugins.as_ref().map_or(&[][..], |found| &found.folders);
         let search = folders::of_table(&inputs, &closure, added);
-        let mut spec = self.spec((&exe, &library), &place, &inputs, &closure, &search)?;
+        let mut spec = self.spec((&exe, library), &place, &inputs, &closure, &search)?;
         let kind = match inputs.plan {
             Some(Chosen::Direct) => Kind::Direct,
             Some(Chosen::Bound) => Kind::Bound,
             None => self.options.asked.unwrap_or(self.options.kind),
         };
-        let bound = bound::Candidate::new(kind, &library, &closure)?;
+        let bound = bound::Candidate::new(kind, library, &closure)?;
         spec.binder = bound.as_ref().map(|bound| bound.binder.clone());
         let bytes = spec.to_bytes()?;
         let mut state = match old {
@@ -131,13 +153,17 @@ impl<'a> Planner<'a> {
                 bindings = Some(bound.encode(&bytes)?);
             }
         }
+        if !library.map().is_unchanged() {
+            return Err(PlanError::Changed(exe));
+        }
         Ok(Plan {
             exe,
+            subject,
             place,
             bytes,
             bindings,
             state,
-            libraries: closure.nodes.len(),
+            libraries: closure.nodes.into_iter().map(|node| node.library).collect(),
             tolerated,
             warnings,
             plugins: plugins.map(|found| found.plugins),
@@ -162,10 +188,17 @@ impl<'a> Planner<'a> {
                 .unwrap_or_default(),
             (None, Ok(None)) => Inputs::default(),
             (None, Err(LoadError::Io(error))) => {
-                return Err(PlanError::Load(std::io::Error::from(error.kind()).into()));
+                let again = std::io::Error::new(error.kind(), error.to_string());
+                return Err(PlanError::Load(again.into()));
             }
             (None, Err(LoadError::Table(path, error))) => {
                 return Err(PlanError::Load(LoadError::Table(path.clone(), *error)));
+            }
+            (None, Err(LoadError::Foreign(path, why))) => {
+                return Err(PlanError::Load(LoadError::Foreign(
+                    path.clone(),
+                    why.clone(),
+                )));
             }
         };
         if let Some(folders) = &self.options.plugin_dirs {

@@ -1,5 +1,6 @@
 //! One run of `indir update`: everything but the command line and printing.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,7 +11,7 @@ use super::error::PlanError;
 use super::options::Options;
 use super::plan::{Plan, Planner, State};
 use super::plugins::Plugin;
-use crate::place::collect;
+use crate::place::{WriteError, collect};
 use crate::resolve::Store;
 use crate::resolve::unmet::Unmet;
 
@@ -21,7 +22,7 @@ pub enum Outcome {
     Updated,
     /// Its table was as it should be.
     Current,
-    /// The libraries do not satisfy it; its table stays.
+    /// The libraries do not satisfy it, or its table must not be written; it stays.
     Refused(String),
     /// Something else went wrong; its table stays.
     Failed(String),
@@ -47,6 +48,20 @@ pub struct Entry {
     pub outcome: Outcome,
 }
 
+impl Entry {
+    fn new(path: PathBuf, outcome: Outcome) -> Self {
+        Self {
+            path,
+            table: None,
+            libraries: None,
+            missing: Vec::new(),
+            warnings: Vec::new(),
+            plugins: None,
+            outcome,
+        }
+    }
+}
+
 /// What a run did, in the order of its paths.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -61,7 +76,8 @@ pub struct Counts {
     pub updated: usize,
     /// Tables that were as they should be.
     pub current: usize,
-    /// Executables that the libraries do not satisfy.
+    /// Executables that the libraries do not satisfy, or whose table is, or would
+    /// be, somebody else's.
     pub refused: usize,
     /// Other failures.
     pub failed: usize,
@@ -107,35 +123,21 @@ pub fn run(
         })
         .collect();
 
+    let planned = without_changed(planned);
+
     let mut report = Report::default();
     for (path, why) in collected.failures {
-        report.entries.push(Entry {
-            path,
-            table: None,
-            libraries: None,
-            missing: Vec::new(),
-            warnings: Vec::new(),
-            plugins: None,
-            outcome: Outcome::Failed(why),
-        });
+        report.entries.push(Entry::new(path, Outcome::Failed(why)));
     }
     let mut plans = Vec::with_capacity(planned.len());
     // Where the entry of each plan is.
     let mut entry_of = Vec::with_capacity(planned.len());
     for (exe, planned) in collected.executables.into_iter().zip(planned) {
-        let mut entry = Entry {
-            path: exe,
-            table: None,
-            libraries: None,
-            missing: Vec::new(),
-            warnings: Vec::new(),
-            plugins: None,
-            outcome: Outcome::Current,
-        };
+        let mut entry = Entry::new(exe, Outcome::Current);
         match planned {
             Ok(plan) => {
                 entry.table = Some(plan.place.path.clone());
-                entry.libraries = Some(plan.libraries);
+                entry.libraries = Some(plan.libraries.len());
                 entry.missing.clone_from(&plan.tolerated);
                 entry.warnings.clone_from(&plan.warnings);
                 entry.plugins.clone_from(&plan.plugins);
@@ -153,19 +155,51 @@ pub fn run(
     if dry_run {
         return report;
     }
-    apply::clean(&plans, &collected.leftovers);
+    apply::clean_current(&plans);
     for (index, result) in apply::apply(&plans, Mode::Durable) {
         let entry = entry_of
             .get(index)
             .and_then(|&at| report.entries.get_mut(at));
-        if let (Some(entry), Err(error)) = (entry, result) {
-            let table = entry.table.as_deref().unwrap_or(Path::new(""));
-            entry.outcome = Outcome::Failed(write_failure(table, &error));
-        }
+        let (Some(entry), Err(error)) = (entry, result) else {
+            continue;
+        };
+        let table = entry.table.as_deref().unwrap_or(Path::new(""));
+        entry.outcome = match error {
+            WriteError::Refused(why) => {
+                Outcome::Refused(format!("its table is not written: {why}"))
+            }
+            WriteError::Io(error) => Outcome::Failed(format!(
+                "failed to write its table `{}`: {error}",
+                table.display()
+            )),
+        };
     }
     report
 }
 
-fn write_failure(table: &Path, error: &std::io::Error) -> String {
-    format!("failed to write its table `{}`: {error}", table.display())
+/// A library that was written while it was read fails those who need it.
+fn without_changed(planned: Vec<Result<Plan, PlanError>>) -> Vec<Result<Plan, PlanError>> {
+    let mut seen = HashSet::new();
+    let libraries = planned.iter().flatten().flat_map(|plan| &plan.libraries);
+    let libraries: Vec<_> = libraries
+        .filter(|library| seen.insert(library.file_id))
+        .collect();
+    let changed = libraries
+        .into_par_iter()
+        .filter(|library| !library.map().is_unchanged());
+    let changed: HashSet<_> = changed.map(|library| library.file_id).collect();
+    if changed.is_empty() {
+        return planned;
+    }
+    let check = |plan: Plan| {
+        let mut libraries = plan.libraries.iter();
+        match libraries.find(|library| changed.contains(&library.file_id)) {
+            Some(library) => Err(PlanError::Changed(library.map().path().to_owned())),
+            None => Ok(plan),
+        }
+    };
+    planned
+        .into_iter()
+        .map(|plan| plan.and_then(check))
+        .collect()
 }

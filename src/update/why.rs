@@ -96,7 +96,8 @@ fn inputs(exe: &Path, library: &Library) -> Result<Inputs, PlanError> {
     let Ok(place) = Place::of(exe, &elf.notes()) else {
         return Ok(Inputs::default());
     };
-    let file = TableFile::load(&place.path).map_err(PlanError::Load)?;
+    let owner = crate::place::owner_of(exe);
+    let file = TableFile::load_for(&place.path, owner).map_err(PlanError::Load)?;
     let table = file.as_ref().and_then(|file| file.table().ok());
     Ok(table.map(|table| Inputs::of(&table)).unwrap_or_default())
 }

@@ -5,6 +5,7 @@ use std::io::ErrorKind::PermissionDenied;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use crate::elf::read_regular;
 use crate::place::Place;
 use crate::resolve::{Library, Store};
 
@@ -27,7 +28,7 @@ impl Known {
             Ok(known) => known,
             Err(poisoned) => poisoned.into_inner(),
         };
-        let look = || match std::fs::read(path) {
+        let look = || match read_regular(path, 1 << 20) {
             Ok(bytes) if bytes == ours => State::Same,
             Ok(_) => State::Other,
             Err(error) if error.kind() == PermissionDenied => State::Unreadable,

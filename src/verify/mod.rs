@@ -19,6 +19,7 @@ mod table;
 mod trust;
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -29,7 +30,7 @@ pub use finding::{Finding, Kind};
 pub use report::{Report, Verified};
 pub use running::{verify_processes, verify_running};
 
-use crate::place::{Place, collect, orphans};
+use crate::place::{self, CHANGED, Place, collect, orphans};
 use crate::resolve::Store;
 use crate::resolve::files::library::{Library, LibraryError};
 use crate::table::{LoadError, TableFile};
@@ -67,7 +68,8 @@ pub fn verify(paths: &[PathBuf], deep: bool, progress: &(dyn Fn(usize, usize) + 
         .filter_map(|one| one.table.clone())
         .collect();
     let folders = collected.table_folders.par_iter();
-    let mut left: Vec<PathBuf> = folders.flat_map_iter(|f| orphans(f, &used)).collect();
+    let left = folders.flat_map_iter(|f| orphans(f, &used));
+    let mut left: Vec<PathBuf> = left.map(|unused| unused.path).collect();
     left.extend(collected.leftovers);
     Report {
         verified,
@@ -81,6 +83,7 @@ fn verify_one(store: &Store, known: &Known, exe: PathBuf, deep: bool) -> Verifie
         all: Vec::new(),
     };
     let mut place = None;
+    let mut unchanged = None;
     match look(&exe) {
         Ok((library, at)) => {
             let context = Context {
@@ -92,9 +95,15 @@ fn verify_one(store: &Store, known: &Known, exe: PathBuf, deep: bool) -> Verifie
                 deep,
             };
             context.check(&mut findings);
+            unchanged = Some(library.map().is_unchanged());
             place = Some(at.path);
         }
         Err(why) => findings.push(Kind::of_useless(&exe), &exe, why, None),
+    }
+    if let Some(false) = unchanged {
+        // What was found says nothing of the file as it will be.
+        findings.all.clear();
+        findings.push(Kind::Unusable, &exe, CHANGED, None);
     }
     let findings = findings.all;
     Verified {
@@ -119,9 +128,15 @@ impl Context<'_> {
             return;
         }
         let path = &self.place.path;
-        let file = match TableFile::load(path) {
+        let owner = self.library.map().metadata().uid();
+        let file = match TableFile::load_for(path, owner) {
             Ok(Some(file)) => file,
             Ok(None) => return findings.update(Kind::Missing, path, "there is no table"),
+            Err(LoadError::Foreign(path, why)) => {
+                let why = format!("the table does not count: {why}");
+                let mend = place::mend(&path, owner);
+                return findings.push(Kind::Unsafe, &path, why, Some(mend));
+            }
             Err(LoadError::Table(path, error)) => {
                 return findings.update(Kind::Broken, &path, error.message());
             }

@@ -92,12 +92,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => {}
     }
     if args.json {
-        anstream::println!("{:#}", report.to_json());
+        crate::say::json(&report.to_json());
     } else {
         report.print();
     }
     for (kind, why) in &ways.missing {
-        anstream::eprintln!("warning: no {} plan: {why}", kind.name());
+        crate::say::err!("warning: no {} plan: {why}", kind.name());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -54,14 +54,14 @@ impl Report<'_> {
     pub(super) fn print(&self) {
         let bold = Style::new().bold();
         let command = format!("{} {}", self.exe.display(), self.args.join(" "));
-        anstream::println!(
+        crate::say::out!(
             "{bold}{}{bold:#}: {} runs of each way, by turns{}",
             command.trim_end(),
             self.runs,
             self.cache()
         );
         for until in BOTH {
-            anstream::println!(
+            crate::say::out!(
                 "\n{bold}{:42}{bold:#}{:>10}{:>18}{:>18}{:>9}",
                 heading(until),
                 "median ms",
@@ -74,7 +74,7 @@ impl Report<'_> {
                     continue;
                 };
                 let range = |low: f64, high: f64| format!("{low:.2} - {high:.2}");
-                anstream::println!(
+                crate::say::out!(
                     "  {:40}{:>10.3}{:>18}{:>18}{:>9}",
                     way.kind.name(),
                     s.median,
@@ -87,7 +87,7 @@ impl Report<'_> {
                 print_ratio(comparison);
             }
         }
-        anstream::println!(
+        crate::say::out!(
             "\n{bold}{:42}{bold:#}{:>10}{:>18}{:>18}",
             "the whole run",
             "syscalls",
@@ -96,7 +96,7 @@ impl Report<'_> {
         );
         for way in &self.measured {
             let count = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
-            anstream::println!(
+            crate::say::out!(
                 "  {:40}{:>10}{:>18}{:>18}",
                 way.kind.name(),
                 way.counts.system_calls,
@@ -203,7 +203,7 @@ fn print_ratio(comparison: &Comparison) {
         "slower" => Style::new().fg_color(Some(AnsiColor::Red.into())),
         _ => Style::new(),
     };
-    anstream::println!(
+    crate::say::out!(
         "  {:42}{bold}{:>8.3}{bold:#}{:>18}  {colour}{verdict}{colour:#}",
         format!("{} / {}", comparison.way.name(), comparison.over.name()),
         ratio.value,

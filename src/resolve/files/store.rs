@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::ldcache::{self, LdCache};
 use super::library::{Library, LibraryError};
-use crate::elf::ElfError;
+use crate::elf::{ElfError, open_regular};
 use crate::resolve::addresses::open::Open;
 
 /// Folders that ld.so searches last (Debian's multiarch glibc; `/lib64` and
@@ -201,7 +201,7 @@ impl Store {
                 use std::io::Read as _;
                 let mut magic = [0; 4];
                 let read =
-                    std::fs::File::open(entry.path()).and_then(|mut f| f.read_exact(&mut magic));
+                    open_regular(entry.path()).and_then(|(mut f, _)| f.read_exact(&mut magic));
                 read.is_ok() && magic == *b"\x7fELF"
             };
             if !entry.file_type().is_file() || !is_elf() {

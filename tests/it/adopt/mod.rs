@@ -3,6 +3,7 @@
 mod basic;
 mod decisions;
 mod edits;
+mod killed;
 mod layout;
 mod libraries;
 mod programs;

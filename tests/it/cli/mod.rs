@@ -2,3 +2,5 @@
 
 mod bench;
 mod generate;
+mod irregular;
+mod output;

@@ -1,6 +1,7 @@
 //! `indir-ld`: links of every compiler over every linker, and `indir setup`.
 
 mod args;
+mod killed;
 mod linkers;
 mod output;
 mod plugin;

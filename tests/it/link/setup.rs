@@ -110,3 +110,39 @@ fn a_prefix_that_cannot_be_written_is_one_line() {
         .err_is_one_line()
         .err_has(file.to_str().unwrap());
 }
+
+#[test]
+fn the_umask_of_root_takes_nothing_away() {
+    let dir = Scratch::new();
+    let listed = ["022", "077", "000"].map(|umask| {
+        let prefix = dir.join(format!("parent-{umask}/prefix"));
+        let mut command = Command::new("bash");
+        let script = format!("umask {umask}; exec \"$@\"");
+        command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_indir")]);
+        run(command.args(["setup", "--prefix"]).arg(&prefix)).success();
+        listing(prefix.parent().unwrap())
+    });
+    assert!(listed[0] == listed[1] && listed[0] == listed[2]);
+    assert!(
+        listed[0]
+            .values()
+            .all(|(mode, _)| mode & 0o022 == 0 || mode & 0o170_000 == 0o120_000)
+    );
+}
+
+#[test]
+fn a_setup_that_was_killed_leaves_nothing_after_the_next() {
+    let dir = Scratch::new();
+    let prefix = dir.join("prefix");
+    setup(&prefix);
+    let before = listing(&prefix);
+    let left = prefix.join("lib/indir/.ld-indir-x86-64.so.1.indir-0123456789abcdef.tmp");
+    let foreign = prefix.join("lib/indir/.other.indir-0123456789abcdef.tmp");
+    for file in [&left, &foreign] {
+        std::fs::write(file, "half").unwrap();
+    }
+    setup(&prefix);
+    assert!(!left.exists() && foreign.exists());
+    std::fs::remove_file(&foreign).unwrap();
+    assert_eq!(listing(&prefix), before);
+}

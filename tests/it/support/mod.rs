@@ -11,6 +11,7 @@ pub(crate) mod program;
 pub(crate) mod sandbox;
 pub(crate) mod subject;
 pub(crate) mod traced;
+pub(crate) mod users;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

@@ -19,7 +19,7 @@ const HOST: &[&[&str]] = &[
     &["resolve::addresses"],
     &["place"],
     &["elf"],
-    &["exit", "artefacts", "shell"],
+    &["exit", "artefacts", "say", "shell"],
 ];
 
 /// The rooms of `shim/src/`; the empty name stands for what is in no other.

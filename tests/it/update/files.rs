@@ -351,14 +351,65 @@ fn temporaries_of_a_dead_process_are_removed_and_those_of_a_living_one_are_not()
     update(&[text(&root)]).exits(0);
     let table = in_table_folders(&root).remove(0);
     let name = table.file_name().unwrap().to_str().unwrap().to_owned();
-    // PID_MAX_LIMIT is 4,194,304.
-    let dead = table.with_file_name(format!(".{name}.4194305.0.tmp"));
-    let living = table.with_file_name(format!(".{name}.{}.0.tmp", std::process::id()));
+    let dead = table.with_file_name(format!(".{name}.indir-0123456789abcdef.tmp"));
+    let living = table.with_file_name(format!(".{name}.bind.indir-fedcba9876543210.tmp"));
     for file in [&dead, &living] {
         std::fs::write(file, "half a table").unwrap();
     }
-    update(&[text(&root)]).exits(0);
+    let open = std::fs::File::open(&living).unwrap();
+    open.lock().unwrap();
+    run(indir().arg("verify").arg(&root))
+        .exits(0)
+        .out_has(&format!("orphan `{}`", text(&dead)));
+    let lib = another_glibc(&tree, "glibc");
+    update(&[text(&root), "--lib-dir", text(&lib), "--dry-run"]).exits(0);
+    assert!(dead.exists() && living.exists());
+    update(&[text(&root), "--lib-dir", text(&lib)]).exits(0);
     assert!(!dead.exists() && living.exists());
+    drop(open);
+    update(&[text(&root), "--lib-dir", text(&tree.path().join("lib"))]).exits(1);
+    update(&[text(&root), "--plan", "bound"]).exits(0);
+    assert!(!living.exists());
+}
+
+#[test]
+fn no_file_of_others_is_removed() {
+    let tree = Scratch::new();
+    let root = copies(&tree, 1);
+    update(&[text(&root)]).exits(0);
+    let table = in_table_folders(&root).remove(0);
+    let name = table.file_name().unwrap().to_str().unwrap().to_owned();
+    let tables = table.parent().unwrap();
+    let foreign = [
+        root.join("docs/.thesis.2024.1.tmp"),
+        root.join(".db.999999.7.tmp"),
+        root.join("docs/.x.tmp"),
+        // The name is ours, the folder is not.
+        root.join(format!("docs/.{name}.indir-0123456789abcdef.tmp")),
+        tables.join(format!(".{name}.4194305.0.tmp")),
+        tables.join(".thesis.indir-0123456789abcdef.tmp"),
+        // An id, but no table.
+        tables.join("cafe"),
+        tables.join("cafe.bind"),
+        tables.join("readme"),
+    ];
+    for file in &foreign {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "precious").unwrap();
+    }
+    let lib = another_glibc(&tree, "glibc");
+    for args in [
+        &["--dry-run"][..],
+        &[],
+        &["--lib-dir", text(&lib)],
+        &["--prune"],
+        &["--plan", "bound", "--prune"],
+    ] {
+        update(&[&[text(&root)], args].concat()).exits(0);
+        for file in &foreign {
+            assert!(file.exists(), "{args:?}: {}", file.display());
+        }
+    }
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! `indir update`: tables, what they say, and what is refused.
 
+mod changed;
 mod concurrent;
 mod copy;
+mod faults;
 mod files;
 mod fit;
+mod foreign;
 mod own_path;
 pub(crate) mod plugins;
 mod refuse;

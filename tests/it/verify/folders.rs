@@ -20,7 +20,7 @@ fn orphans_are_listed_and_pruned() {
         format!("{id}.0123456789abcdef.undo"),
     ];
     for name in &orphans {
-        std::fs::write(tables.join(name), "of nobody").unwrap();
+        std::fs::write(tables.join(name), "INDIR, of nobody").unwrap();
     }
     // Not ours: left alone.
     std::fs::write(tables.join("notes.txt"), "of somebody").unwrap();
@@ -53,7 +53,7 @@ fn orphans_are_listed_and_pruned() {
     // An executable that cannot be read may be whose table it is.
     let hidden = folder.join("hidden");
     std::fs::copy(&tree.program, &hidden).unwrap();
-    std::fs::write(tables.join(id), "of nobody").unwrap();
+    std::fs::write(tables.join(id), "INDIR, of nobody").unwrap();
     mode(&hidden, 0o711);
     mode(&folder, 0o777);
     mode(&tables, 0o777);

@@ -120,7 +120,9 @@ fn what_a_setuid_program_must_not_trust_is_found() {
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap()
     };
     mode(&tree.table(), 0o666);
-    tree.verify().exits(0);
+    tree.verify()
+        .exits(1)
+        .out_has("others than its owner may write it");
     mode(&tree.program, 0o4755);
     let ran = tree.verify();
     ran.exits(1)

@@ -1,0 +1,89 @@
+//! What is printed: data to standard output, everything else to standard error.
+//!
+//! A message that nobody can read, because the disk is full or the terminal gone,
+//! changes nothing of what is done. Data that cannot be written is a failure, told
+//! at the end; who closes a pipe (`| head`) has read enough, and is told nothing.
+//! Names in messages are untrusted: control characters are shown, not sent.
+
+use std::fmt::{Arguments, Display};
+use std::io::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
+
+use indir_shim::quote;
+
+/// A line of data for people.
+macro_rules! out {
+    ($($arg:tt)*) => { $crate::say::line(format_args!($($arg)*)) };
+}
+/// A message.
+macro_rules! err {
+    ($($arg:tt)*) => { $crate::say::message(format_args!($($arg)*)) };
+}
+pub(crate) use {err, out};
+
+/// Why data could not be written; what follows is dropped.
+static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// See [`out`].
+pub fn line(text: Arguments<'_>) {
+    data(shown(&format!("{text}\n")).as_bytes());
+}
+
+/// See [`err`].
+pub fn message(text: Arguments<'_>) {
+    let text = shown(&format!("{text}\n"));
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// One JSON document, which has its own way to write control characters.
+pub fn json(document: &impl Display) {
+    data(format!("{document:#}\n").as_bytes());
+}
+
+/// Bytes of data as they are.
+pub fn data(bytes: &[u8]) {
+    let mut failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+    if failure.is_none() {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        *failure = written.err();
+    }
+}
+
+/// Whether all data was written, but for what a reader did not want any more;
+/// tells why not.
+pub fn is_complete() -> bool {
+    let mut failure = FAILURE.lock().unwrap_or_else(PoisonError::into_inner);
+    match failure.take() {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            message(format_args!(
+                "indir: failed to write to standard output: {error}"
+            ));
+            false
+        }
+        _ => true,
+    }
+}
+
+/// `text` with all control characters but the ends of lines in octal.
+fn shown(text: &str) -> String {
+    let lines = text.split('\n').map(|line| {
+        let mut out = Vec::with_capacity(line.len());
+        quote::shown(line.as_bytes(), |part| out.extend_from_slice(part));
+        String::from_utf8_lossy(&out).into_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_obey_nothing() {
+        assert_eq!(
+            shown("a\u{1b}]0;title\u{7}\n  b\u{9b}2J\n"),
+            "a\\033]0;title\\007\n  b\\302\\2332J\n"
+        );
+    }
+}

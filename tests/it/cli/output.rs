@@ -1,0 +1,145 @@
+//! Messages that cannot be written, pipes that are closed, and names that a shell
+//! or a terminal would obey.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::program::indirect;
+use crate::support::{Scratch, indir, prefix, run, shim, system_lib};
+
+const TRIVIAL: &str = "int main(void) { return 0; }";
+
+fn program(tree: &Scratch) -> PathBuf {
+    let exe = indirect(&tree.join("prog.c"), TRIVIAL, &[]);
+    run(indir().arg("update").arg(&exe)).success();
+    exe
+}
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-c", script, "bash", env!("CARGO_BIN_EXE_indir")]);
+    command
+}
+
+#[test]
+fn what_cannot_be_said_changes_nothing_of_what_is_done() {
+    let tree = Scratch::new();
+    let exe = program(&tree);
+    let exe = exe.to_str().unwrap();
+    let libc = system_lib().join("libc.so.6");
+    let libc = libc.to_str().unwrap();
+    let shim = shim();
+    for (args, prints) in [
+        (&["update", exe, "--plan", "bound"][..], false),
+        (&["update", exe, "--json"], true),
+        (&["update", exe, "--lib-dir", "/nowhere"], false),
+        (&["verify", exe], false),
+        (&["verify", exe, "--json"], true),
+        (&["show", exe], true),
+        (&["show", exe, "--json"], true),
+        (&["why", exe, "puts"], true),
+        (&["abi", "dump", libc], true),
+        (&["generate", "man"], true),
+        (&["generate", "completions", "bash"], true),
+        (&["--help"], false),
+        (
+            &[
+                "adopt",
+                "--in-place",
+                "--indir-shim",
+                shim.to_str().unwrap(),
+                exe,
+            ],
+            false,
+        ),
+    ] {
+        let ordinary = run(shell("exec \"$@\" >/dev/null 2>/dev/null").args(args));
+        for (how, fails) in [
+            ("exec \"$@\" >/dev/null 2>/dev/full", false),
+            ("exec \"$@\" >/dev/full", prints),
+            ("exec \"$@\" >&- 2>&-", false),
+            ("exec \"$@\" >&- 2>/dev/full", false),
+        ] {
+            let ran = run(shell(how).args(args));
+            let code = if fails { Some(1) } else { ordinary.code() };
+            assert_eq!(ran.code(), code, "{how}: {args:?}: {ran}");
+            assert!(!ran.stderr().contains("panicked"), "{how}: {ran}");
+            if fails {
+                ran.err_has("failed to write to standard output: No space left on device");
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_has_read_enough_is_told_nothing() {
+    let tree = Scratch::new();
+    let exe = program(&tree);
+    let libc = system_lib().join("libc.so.6");
+    for args in [
+        &["abi", "dump", libc.to_str().unwrap()][..],
+        &["show", exe.to_str().unwrap()],
+        &["generate", "completions", "bash"],
+    ] {
+        let mut child = indir()
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+    }
+}
+
+/// The command that a message gives, run in a shell with the prefix on PATH.
+fn follow(advice: &str, folder: &Path) {
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", prefix().join("bin").display());
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", advice])
+        .current_dir(folder)
+        .env("PATH", path);
+    run(&mut command).success();
+}
+
+fn advice(said: &str) -> String {
+    let (_, command) = said.split_once("run `").expect(said);
+    command.trim_end().strip_suffix('`').expect(said).to_owned()
+}
+
+#[test]
+fn advice_is_one_command_whatever_the_name() {
+    let tree = Scratch::new();
+    for name in [
+        "my dir; touch pwned; #",
+        "it's $HOME",
+        "e\u{1b}]0;title\u{7}",
+        "a\nb",
+    ] {
+        let folder = tree.dir(name);
+        let exe = indirect(&folder.join("prog.c"), TRIVIAL, &[]);
+        let ran = run(indir().arg("verify").arg(&exe));
+        ran.exits(1);
+        let said = ran.stdout() + &ran.stderr();
+        assert!(
+            !said.contains('\u{1b}') && !said.contains('\u{7}'),
+            "{said:?}"
+        );
+        follow(&advice(&ran.stdout()), tree.path());
+        run(indir().arg("verify").arg(&exe)).success();
+        assert!(!tree.join("pwned").exists());
+        std::fs::remove_dir_all(folder.join(".indir")).unwrap();
+        let ran = run(indir().arg("show").arg(&exe));
+        assert!(!ran.stderr().contains('\u{1b}'), "{ran}");
+        let said = ran.stderr();
+        let (_, command) = said.split_once("(run `").expect(&said);
+        follow(
+            command.trim_end().strip_suffix("`)").expect(&said),
+            tree.path(),
+        );
+        run(&mut Command::new(&exe)).success();
+    }
+}
