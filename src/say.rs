@@ -24,12 +24,12 @@ pub(crate) use {err, out};
 /// Why data could not be written; what follows is dropped.
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// See [`out`].
+/// A line of data on standard output.
 pub fn line(text: Arguments<'_>) {
     data(shown(&format!("{text}\n")).as_bytes());
 }
 
-/// See [`err`].
+/// A line on standard error; one that cannot be written is dropped.
 pub fn message(text: Arguments<'_>) {
     let text = shown(&format!("{text}\n"));
     let _ = io::stderr().lock().write_all(text.as_bytes());

@@ -56,9 +56,9 @@ impl Temporary {
             };
             // Where there are no locks nobody can hold one, so that nothing is
             // ever taken for abandoned.
-            match flock(&temporary.file, FlockOperation::NonBlockingLockExclusive) {
-                Err(Errno::WOULDBLOCK) => continue,
-                Ok(()) | Err(_) => {}
+            let lock = FlockOperation::NonBlockingLockExclusive;
+            if flock(&temporary.file, lock) == Err(Errno::WOULDBLOCK) {
+                continue;
             }
             if rustix::fs::fstat(&temporary.file)?.st_nlink == 1 {
                 return Ok(temporary);

@@ -199,7 +199,7 @@ unsafe fn mapped(phdrs: &[Phdr], base: usize, start: u64, len: u64) -> Option<&'
 /// A page is mapped at its load address, and can be read.
 pub(crate) unsafe fn mapped_phdrs(link_map: &LinkMap) -> Option<&[Phdr]> {
     let at = link_map.addr;
-    if at == 0 || at % PAGE != 0 {
+    if at == 0 || !at.is_multiple_of(PAGE) {
         return None;
     }
     // SAFETY: the caller's promise; a page is larger than an ELF header.

@@ -59,7 +59,7 @@ fn corpus(dir: &Scratch) -> Vec<PathBuf> {
     // Few pages, and relocations of the DT_RELR kind.
     for (name, args) in [
         ("packed", &["-fuse-ld=bfd", "-Wl,-z,noseparate-code"][..]),
-        ("relr", &["-fuse-ld=lld", "-Wl,--pack-dyn-relocs=relr"]),
+        ("relr", &["-fuse-ld=bfd", "-Wl,-z,pack-relative-relocs"]),
         ("rpath", &["-fuse-ld=lld", "-Wl,-rpath,/nowhere/at/all"]),
         (
             "runtime",

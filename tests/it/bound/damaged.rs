@@ -79,7 +79,17 @@ fn what_is_no_regular_file_is_left_alone_reported_and_replaced() {
         let kind = std::fs::symlink_metadata(&bound.bindings).unwrap();
         assert!(!kind.file_type().is_file() && !kind.file_type().is_socket());
         bound.starts_direct();
-        bound.is_reported_and_mended("unreadable");
+        let file = bound.bindings.display();
+        run(indir().arg("verify").arg(&bound.exe))
+            .exits(1)
+            .out_has(&format!("unreadable `{file}`: "));
+        // It is not ours: an update leaves it where it is, and says so.
+        run(indir().arg("update").arg(&bound.exe))
+            .exits(3)
+            .err_has(&format!("`{file}` is not a regular file"));
+        std::fs::remove_file(&bound.bindings).unwrap();
+        run(indir().arg("update").arg(&bound.exe)).success();
+        bound.starts_bound();
     }
 }
 

@@ -35,8 +35,7 @@ fn large_programs_leave_next_to_nothing_to_look_up_under_any_glibc() {
             };
             let command = |direct: bool| {
                 let mut command = Command::new(&exe);
-                command.arg(version).env("LD_BIND_NOW", "1");
-                command.env("INDIR_DEBUG", "1");
+                command.arg(version).env("INDIR_DEBUG", "1");
                 if direct {
                     command.env("INDIR_DISABLE_BINDINGS", "1");
                 }

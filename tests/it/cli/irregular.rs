@@ -136,7 +136,8 @@ fn libraries_tables_and_bindings() {
         &[],
     );
     zoo.update().exits(0);
-    let make: [(&str, &dyn Fn(&Path)); 4] = [
+    type Make<'a> = &'a dyn Fn(&Path);
+    let make: [(&str, Make<'_>); 4] = [
         ("FIFO", &|path| fifo(path)),
         ("device", &|path| device(path, 5)),
         ("socket", &|path| drop(UnixListener::bind(path).unwrap())),
