@@ -138,7 +138,8 @@ impl Counts {
     }
 }
 
-/// Files that differ from `good` somewhere in `places`, the same in every run.
+/// Files that differ from `good` somewhere in `places`, which are sorted; the same
+/// in every run.
 fn mutations(good: &[u8], places: &[usize]) -> impl Iterator<Item = Vec<u8>> {
     let count = std::env::var("INDIR_MUTATIONS").map_or(300, |n| n.parse().expect("a number"));
     let good = good.to_vec();
@@ -155,7 +156,9 @@ fn mutations(good: &[u8], places: &[usize]) -> impl Iterator<Item = Vec<u8>> {
             let mut bytes = good.clone();
             for _ in 0..=random(3) {
                 let at = places[random(places.len())];
-                let end = (at + 1 + random(16)).min(bytes.len());
+                // Nothing behind the places that are meant.
+            let meant = |at: &usize| places.binary_search(at).is_ok();
+            let end = at + (at..at + 1 + random(16)).take_while(meant).count();
                 match random(8) {
                     0..3 => bytes[at] ^= 1 << random(8),
                     3 => bytes[at] = random(256) as u8,
@@ -234,7 +237,9 @@ fn notes() {
     let good = std::fs::read(&subject.exe).unwrap();
     let elf = goblin::elf::Elf::parse(&good).unwrap();
     let notes = elf.program_headers.iter().filter(|p| p.p_type == pt::NOTE);
-    let places: Vec<usize> = notes.flat_map(|p| p.file_range()).collect();
+    let mut places: Vec<usize> = notes.flat_map(|p| p.file_range()).collect();
+    places.sort_unstable();
+    places.dedup();
     assert!(places.len() > 40);
     let mut counts = Counts::default();
     for bytes in mutations(&good, &places) {
