@@ -157,8 +157,8 @@ fn mutations(good: &[u8], places: &[usize]) -> impl Iterator<Item = Vec<u8>> {
             for _ in 0..=random(3) {
                 let at = places[random(places.len())];
                 // Nothing behind the places that are meant.
-            let meant = |at: &usize| places.binary_search(at).is_ok();
-            let end = at + (at..at + 1 + random(16)).take_while(meant).count();
+                let meant = |at: &usize| places.binary_search(at).is_ok();
+                let end = at + (at..at + 1 + random(16)).take_while(meant).count();
                 match random(8) {
                     0..3 => bytes[at] ^= 1 << random(8),
                     3 => bytes[at] = random(256) as u8,

@@ -37,7 +37,9 @@ fn large_programs_leave_next_to_nothing_to_look_up_under_any_glibc() {
                 let mut command = Command::new(&exe);
                 command.arg(version).env("INDIR_DEBUG", "1");
                 if direct {
+                    // Everything that it looks up, first calls included.
                     command.env("INDIR_DISABLE_BINDINGS", "1");
+                    command.env("LD_BIND_NOW", "1");
                 }
                 command
             };
