@@ -4,8 +4,6 @@
 //! - *runpath*: the ordinary loader and one RUNPATH folder a library, glibc's
 //!   among them, as in a Nix-like store (ld.so tries the folders in order);
 //! - *direct*: the shim and a table without bindings, for the same files;
-//! - *no table*: the shim and the interpreter that the link asked for, where the
-//!   ordinary loader finds the libraries in ld.so.cache;
 //! - *before*: as *direct*, by another installation of indir, whose prefix
 //!   `INDIR_BENCH_BEFORE` names.
 //!
@@ -73,8 +71,6 @@ fn main() {
         }
         if cached || count == 0 {
             ways.insert(0, ("cache", ordinary));
-            let without = indirect(store, "without", &prefix, &source, needed);
-            ways.push(("no table", without));
         }
         report(&format!("{} libs", count + 1), &ways, runs);
     }

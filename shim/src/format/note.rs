@@ -5,7 +5,7 @@
 //! further references. A zero id means "use the GNU build-id". A reference is an
 //! absolute path or begins with `$ORIGIN`, and may contain `$ID`, which stands
 //! for the id in lower-case hexadecimal. The interpreter is an absolute path, or
-//! empty where there is none (any more: `indir seal`). Empty strings after it
+//! empty where there is none. Empty strings after it
 //! are room for more.
 //! Layout of a note: gABI, "Note Section".
 
