@@ -1,39 +1,14 @@
-//! Where a table may be, whose counts, and the start of a program without any.
+//! Whose tables count, and what a start says and needs besides.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::unistd::{Gid, Uid, chown};
-
 use crate::support::program::{indirect, table_of, update};
+use crate::support::users::{Ground, NOBODY, give, set_mode as mode};
 use crate::support::{Ran, Scratch, cc, need, run};
 
-const NOBODY: u32 = 65534;
 const SHOW: &str = "#include <stdio.h>\nconst char *shade(void);\n\
                     int main(void) { puts(shade()); return 0; }\n";
-
-fn mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-}
-
-fn give(path: &Path, uid: u32) {
-    chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid))).unwrap();
-}
-
-/// A folder that every user can reach.
-fn ground() -> tempfile::TempDir {
-    assert!(
-        Uid::effective().is_root(),
-        "this test has to be root to become another user"
-    );
-    let ground = tempfile::Builder::new()
-        .prefix("indir-")
-        .tempdir_in("/var/tmp")
-        .unwrap();
-    mode(ground.path(), 0o755);
-    ground
-}
 
 fn as_user(uid: u32, exe: &Path) -> Ran {
     let mut command = Command::new(need("setpriv", "util-linux"));
@@ -84,7 +59,7 @@ impl Forged {
 
 #[test]
 fn a_table_counts_by_its_owner_and_its_mode() {
-    let ground = ground();
+    let ground = Ground::new();
     let program = Forged::new(ground.path());
     let (exe, table) = (&program.exe, &program.table);
     run(&mut Command::new(exe)).success().prints("good\n");
@@ -125,7 +100,7 @@ fn a_table_counts_by_its_owner_and_its_mode() {
 
 #[test]
 fn what_others_plant_in_a_shared_folder_neither_steers_nor_blocks() {
-    let ground = ground();
+    let ground = Ground::new();
     let program = Forged::new(ground.path());
     let bin = program.exe.parent().unwrap();
     let folder = program.table.parent().unwrap();
