@@ -33,6 +33,16 @@ pub struct Args {
     /// runs of white space.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["tree", "floor"])]
     include: Option<PathBuf>,
+    /// With --include: keep comments, or lines of them, that have this text, beside those
+    /// that tools are known to read.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        requires = "include",
+        conflicts_with_all = ["libraries", "tree"],
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    keep_comments: Vec<String>,
     /// With --tree: floors, each named like its library or soname plus `.abi`.
     #[arg(long, value_name = "D", requires = "tree")]
     floor_dir: Option<PathBuf>,
@@ -58,8 +68,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return tree(args);
     }
     if let Some(folder) = &args.include {
-        stub::include::write(folder, &args.output)
+        let left_out = stub::include::write(folder, &args.output, &args.keep_comments)
             .with_context(|| format!("cannot write the headers of {}", folder.display()))?;
+        warn_left_out(&left_out);
         return Ok(ExitCode::from(crate::exit::DONE));
     }
     let finder = args.search.finder();
@@ -125,6 +136,13 @@ fn list(lost: &[Change]) {
     }
 }
 
+/// Names what is in a folder and for no compiler and no linker.
+fn warn_left_out(list: &[(PathBuf, String)]) {
+    for (path, why) in list {
+        crate::say::err!("warning: {}: left out: {why}", path.display());
+    }
+}
+
 fn tree(args: Args) -> anyhow::Result<ExitCode> {
     // What the tree itself holds comes before the system's libraries.
     let mut finder = args.search.finder();
@@ -146,6 +164,7 @@ fn tree(args: Args) -> anyhow::Result<ExitCode> {
     });
     bar.finish_and_clear();
     let tree = tree.context("cannot read the tree")?;
+    warn_left_out(&tree.left_out);
     for (path, why) in &tree.kept {
         crate::say::err!("warning: {}: kept as it is: {why}", path.display());
     }

@@ -1,5 +1,5 @@
 //! Headers without what no compiler takes from them: comments, blank lines and
-//! runs of white space.
+//! runs of white space. Of comments, `comments` says which tools do read.
 //!
 //! What is compared between two builds of a package must not change with the wording
 //! of a comment. So this follows the translation phases of C and C++ as far as
@@ -7,6 +7,8 @@
 //! tokens (`#x` shows it), what is on one line (directives end there, and `__LINE__`
 //! makes names of it), and every literal stay. Where a file could be read in two ways
 //! it is left as it is. This module must not touch files.
+
+use super::comments::{Form, Place, kept};
 
 /// File name extensions of headers; a header of C++ may have none.
 const EXTENSIONS: &[&str] = &[
@@ -25,8 +27,9 @@ pub fn is_header(name: &str) -> bool {
 }
 
 /// The header `data` without comments and superfluous white space, or `None` if that
-/// cannot be done without a doubt: the file is to be taken as it is.
-pub fn normalise(data: &[u8]) -> Option<Vec<u8>> {
+/// cannot be done without a doubt: the file is to be taken as it is. Comments that tools
+/// read stay, and those that have one of the texts in `wanted`.
+pub fn normalise(data: &[u8], wanted: &[String]) -> Option<Vec<u8>> {
     let lone_return = |(at, &byte): (usize, &u8)| byte == b'\r' && data.get(at + 1) != Some(&b'\n');
     // A byte order mark, and the trigraph of a backslash, which some modes splice at.
     if data.starts_with(b"\xef\xbb\xbf")
@@ -40,9 +43,14 @@ pub fn normalise(data: &[u8]) -> Option<Vec<u8>> {
         data,
         at: 0,
         out: Vec::with_capacity(data.len() / 2),
+        wanted,
         fresh: true,
+        start: true,
+        head: true,
+        guarded: false,
         space: false,
         line: Line::Text,
+        of_version: false,
         header_name: false,
     };
     lexer.run()?;
@@ -55,6 +63,8 @@ enum Line {
     Text,
     /// After `#`, whose directive is not yet known.
     Hash,
+    /// After `define`, whose macro is not yet known.
+    Define,
     /// Any directive.
     Directive,
 }
@@ -63,11 +73,21 @@ struct Lexer<'a> {
     data: &'a [u8],
     at: usize,
     out: Vec<u8>,
+    /// Texts of comments that a user wants to keep.
+    wanted: &'a [String],
     /// Nothing of the current line has been written.
     fresh: bool,
+    /// No token of the current line has been written.
+    start: bool,
+    /// No token of any line has been written but those of directives, and no macro has
+    /// been defined but the one that guards the file.
+    head: bool,
+    guarded: bool,
     /// White space comes before the next token.
     space: bool,
     line: Line,
+    /// The line defines a macro whose name has VERSION.
+    of_version: bool,
     /// A header name may come next, in which quotes and slashes mean nothing.
     header_name: bool,
 }
@@ -85,15 +105,7 @@ impl Lexer<'_> {
                     self.space = true;
                 }
                 b'/' if self.second(next) == Some(b'*') => self.block_comment()?,
-                b'/' if self.second(next) == Some(b'/') => {
-                    self.space = true;
-                    while let Some((byte, next)) = self.byte(self.at) {
-                        if byte == b'\n' {
-                            break;
-                        }
-                        self.at = next;
-                    }
-                }
+                b'/' if self.second(next) == Some(b'/') => self.line_comment(),
                 _ => self.token(byte, next)?,
             }
         }
@@ -136,8 +148,10 @@ impl Lexer<'_> {
             self.out.push(b'\n');
         }
         self.fresh = true;
+        self.start = true;
         self.space = false;
         self.line = Line::Text;
+        self.of_version = false;
         self.header_name = false;
         Some(())
     }
@@ -145,22 +159,117 @@ impl Lexer<'_> {
     /// A comment is a space; in text also the end of a line, if it goes over one.
     fn block_comment(&mut self) -> Option<()> {
         let mut at = self.byte(self.byte(self.at)?.1)?.1;
-        let mut lines = false;
+        let mut content = Vec::new();
         loop {
             let (byte, next) = self.byte(at)?;
             at = next;
-            lines |= byte == b'\n';
             if byte == b'*' && self.second(at) == Some(b'/') {
                 self.at = self.byte(at)?.1;
                 break;
             }
+            content.push(byte);
         }
+        self.comment(&content, Form::Block)?;
+        let lines = content.contains(&b'\n');
         if lines && self.line == Line::Text {
             self.end_line()?;
         } else {
             self.space = true;
         }
         Some(())
+    }
+
+    /// To the end of the line, which is not part of it.
+    fn line_comment(&mut self) {
+        let mut content = Vec::new();
+        while let Some((byte, next)) = self.byte(self.at) {
+            if byte == b'\n' {
+                break;
+            }
+            content.push(byte);
+            self.at = next;
+        }
+        // Of one line, so that none is ended.
+        let _ = self.comment(content.get(2..).unwrap_or_default(), Form::Line);
+        self.space = true;
+    }
+
+    /// Writes what stays of a comment, behind which `at` is: each line of it on one of
+    /// its own, in text, and with white space around it.
+    fn comment(&mut self, content: &[u8], form: Form) -> Option<()> {
+        if matches!(self.line, Line::Hash | Line::Define) {
+            return Some(());
+        }
+        let place = Place {
+            head: self.head,
+            of_version: self.of_version,
+            before_label: &|| self.is_before_label(),
+            wanted: self.wanted,
+        };
+        for (at, line) in kept(content, form, &place) {
+            if at > 0 && self.line == Line::Text {
+                self.end_line()?;
+            }
+            self.space = true;
+            self.separate();
+            let (open, close): (&[u8], &[u8]) = match form {
+                Form::Block => (b"/*", b"*/"),
+                Form::Line => (b"//", b""),
+            };
+            self.out.extend_from_slice(open);
+            self.out.extend_from_slice(&line);
+            self.out.extend_from_slice(close);
+        }
+        Some(())
+    }
+
+    /// Whether `case`, `default` or a label comes next.
+    fn is_before_label(&self) -> bool {
+        let mut at = self.at;
+        let mut word = Vec::new();
+        while let Some((byte, next)) = self.byte(at) {
+            if is_word(byte) {
+                word.push(byte);
+            } else if !word.is_empty() {
+                break;
+            } else if byte == b'/' && self.second(next) == Some(b'*') {
+                let Some(end) = self.end_of_block(next) else {
+                    return false;
+                };
+                at = end;
+                continue;
+            } else if byte == b'/' && self.second(next) == Some(b'/') {
+                while let Some((byte, next)) = self.byte(at)
+                    && byte != b'\n'
+                {
+                    at = next;
+                }
+                continue;
+            } else if !is_blank(byte) && byte != b'\n' {
+                return false;
+            }
+            at = next;
+        }
+        while let Some((byte, next)) = self.byte(at)
+            && (is_blank(byte) || byte == b'\n')
+        {
+            at = next;
+        }
+        let colon = |at: Option<(u8, usize)>| at.filter(|next| next.0 == b':');
+        let label = colon(self.byte(at)).is_some_and(|(_, next)| colon(self.byte(next)).is_none());
+        word == b"case" || word == b"default" || (label && !word.is_empty())
+    }
+
+    /// Behind the block comment whose `*` is at `at`.
+    fn end_of_block(&self, at: usize) -> Option<usize> {
+        let mut at = self.byte(at)?.1;
+        loop {
+            let (byte, next) = self.byte(at)?;
+            at = next;
+            if byte == b'*' && self.second(at) == Some(b'/') {
+                return Some(self.byte(at)?.1);
+            }
+        }
     }
 
     /// Writes what separates the next token from the last.
@@ -175,7 +284,7 @@ impl Lexer<'_> {
 
     fn token(&mut self, byte: u8, next: usize) -> Option<()> {
         let digraph = byte == b'%' && self.second(next) == Some(b':');
-        if self.fresh && (byte == b'#' || digraph) {
+        if std::mem::take(&mut self.start) && (byte == b'#' || digraph) {
             self.separate();
             self.push(byte, next);
             if digraph {
@@ -185,6 +294,7 @@ impl Lexer<'_> {
             self.line = Line::Hash;
             return Some(());
         }
+        self.head &= self.line != Line::Text;
         self.separate();
         let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
         let header_name = std::mem::take(&mut self.header_name);
@@ -200,7 +310,7 @@ impl Lexer<'_> {
                 self.push(byte, next);
             }
         }
-        if self.line == Line::Hash {
+        if matches!(self.line, Line::Hash | Line::Define) {
             self.line = Line::Directive;
         }
         Some(())
@@ -230,11 +340,21 @@ impl Lexer<'_> {
                     b"__has_include" | b"__has_include_next" | b"__has_embed"
                 )
             }
-            Line::Text => false,
+            Line::Text | Line::Define => false,
         };
-        if self.line == Line::Hash {
-            self.line = Line::Directive;
+        let defines = self.line == Line::Hash && word == b"define";
+        if defines {
+            self.head &= !std::mem::replace(&mut self.guarded, true);
         }
+        if self.line == Line::Define {
+            let word = word.to_ascii_uppercase();
+            self.of_version = word.windows(7).any(|part| part == b"VERSION");
+        }
+        self.line = match self.line {
+            Line::Hash if defines => Line::Define,
+            Line::Hash | Line::Define => Line::Directive,
+            line => line,
+        };
         if raw && self.second(self.at) == Some(b'"') {
             self.raw_string()?;
         }
@@ -325,102 +445,5 @@ fn is_blank(byte: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[track_caller]
-    fn gives(from: &str, to: &str) {
-        let got = normalise(from.as_bytes()).expect("a header that is understood");
-        assert_eq!(String::from_utf8_lossy(&got), to);
-        assert_eq!(normalise(&got).as_deref(), Some(&*got), "twice is once");
-    }
-
-    #[test]
-    fn comments_and_blank_lines_go() {
-        gives(
-            "/* a */\n\n  int  x ; // b\n\tint/**/y;\n",
-            "int x ;\nint y;\n",
-        );
-        gives("int a; /* one\ntwo */ int b;", "int a;\nint b;\n");
-        gives("int a; // on \\\n and on\nint b;\r\n", "int a;\nint b;\n");
-        gives("#if 1 /* one\ntwo */ && 2\n", "#if 1 && 2\n");
-    }
-
-    #[test]
-    fn what_white_space_tells_stays() {
-        gives("#  define  F(x)  #x\n", "#define F(x) #x\n");
-        gives(
-            "#define G (x)\n#define H/**/(x)\n",
-            "#define G (x)\n#define H (x)\n",
-        );
-        gives(
-            "#define L a \\\n  b\nA(1)\nA(2)\n",
-            "#define L a b\nA(1)\nA(2)\n",
-        );
-        gives("a+b; a + b;\n", "a+b; a + b;\n");
-    }
-
-    #[test]
-    fn literals_stay() {
-        gives(
-            "char *s = \"/*  no  */ // \\\" \";",
-            "char *s = \"/*  no  */ // \\\" \";\n",
-        );
-        gives("int c = '\"'; // x\n", "int c = '\"';\n");
-        gives(
-            "auto r = R\"x( /* \\\n  )y\" )x\";  // c\n",
-            "auto r = R\"x( /* \\\n  )y\" )x\";\n",
-        );
-        gives("long n = 1'000'000; // '\n", "long n = 1'000'000;\n");
-        gives("double d = 1.e+5;  /* . */", "double d = 1.e+5;\n");
-        gives(
-            "#error  don't /* go\nint x;\n",
-            "#error don't /* go\nint x;\n",
-        );
-    }
-
-    #[test]
-    fn names_of_headers_stay() {
-        gives("#include <a//b.h> // c\n", "#include <a//b.h>\n");
-        gives("# include \"a\\\"  /* c */\n", "#include \"a\\\"\n");
-        gives(
-            "#if __has_include ( <x/*y> ) // z\n",
-            "#if __has_include ( <x/*y> )\n",
-        );
-        gives("x < y // z\n", "x < y\n");
-    }
-
-    #[test]
-    fn what_is_not_understood_is_left_alone() {
-        for text in [
-            "int x; /* no end",
-            "??/\n",
-            "a\rb",
-            "R\"x(",
-            "\u{feff}int x;",
-            "\0",
-            "\\",
-            "#define A b \\ /* c */\nint x;\n",
-            "#define A b \\ // c\nint x;\n",
-        ] {
-            assert_eq!(normalise(text.as_bytes()), None, "{text:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn twice_is_once(text in "[a-bR0'\"/*\\\\ \n#<>().%:]{0,40}") {
-            if let Some(once) = normalise(text.as_bytes()) {
-                let again = normalise(&once);
-                prop_assert_eq!(again.as_deref(), Some(&*once), "{:?}", text);
-            }
-        }
-
-        #[test]
-        fn any_bytes_do(bytes: Vec<u8>) {
-            let _ = normalise(&bytes);
-        }
-    }
-}
+#[path = "headers_tests.rs"]
+mod tests;

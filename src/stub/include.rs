@@ -1,30 +1,48 @@
 //! A folder of headers, normalised: `indir stub --include`.
 //!
 //! Beside stubs, headers are what dependents are compiled against; see `headers` for
-//! what is left out of them. Files of other kinds are copied.
+//! what is left out of them. Files of other kinds are copied. What nobody can include,
+//! because it leads nowhere, is no file or cannot be read, stays out and is named.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use super::headers;
+use super::{headers, special};
 
 /// Deepest folder below the one that is read.
 const MAX_DEPTH: usize = 64;
 /// Most symlinks to folders elsewhere, one below the other.
 const MAX_LINKS: usize = 8;
 
-/// Writes the headers of `folder` as the folder `output`, which must not be there yet.
+/// Writes the headers of `folder` as the folder `output`, which must not be there yet,
+/// with the comments that have one of the texts in `wanted`. Returns what stays out, and
+/// why.
 ///
 /// # Errors
-/// When something cannot be read or written, with the file's path.
-pub fn write(folder: &Path, output: &Path) -> io::Result<()> {
-    tree(folder, output, 0)
+/// When a folder cannot be read or something cannot be written, with the path.
+pub fn write(
+    folder: &Path,
+    output: &Path,
+    wanted: &[String],
+) -> io::Result<Vec<(PathBuf, String)>> {
+    let mut left_out = Vec::new();
+    tree(folder, output, 0, wanted, &mut left_out)?;
+    Ok(left_out)
 }
 
-fn tree(folder: &Path, output: &Path, links: usize) -> io::Result<()> {
+fn tree(
+    folder: &Path,
+    output: &Path,
+    links: usize,
+    wanted: &[String],
+    left_out: &mut Vec<(PathBuf, String)>,
+) -> io::Result<()> {
     let root = fs::canonicalize(folder).map_err(|error| at(folder, error))?;
+    if !root.is_dir() {
+        return Err(at(folder, io::ErrorKind::NotADirectory.into()));
+    }
     if output.symlink_metadata().is_ok() {
         return Err(at(output, io::ErrorKind::AlreadyExists.into()));
     }
@@ -39,40 +57,78 @@ fn tree(folder: &Path, output: &Path, links: usize) -> io::Result<()> {
         } else {
             output.join(relative)
         };
-        one(&root, entry.path(), entry.file_type(), &to, links)
-            .map_err(|error| at(entry.path(), error))?;
+        let found = one(&root, &entry, &to).map_err(|error| at(entry.path(), error))?;
+        match found {
+            Found::Done => {}
+            Found::Data(data) => {
+                file(entry.path(), &data, &to, wanted).map_err(|error| at(entry.path(), error))?;
+            }
+            Found::Folder(real) => {
+                if links == MAX_LINKS || root.starts_with(&real) {
+                    let circle = io::Error::other("symlinks to folders in a circle");
+                    return Err(at(entry.path(), circle));
+                }
+                tree(&real, &to, links + 1, wanted, left_out)?;
+            }
+            Found::Nothing(why) => left_out.push((entry.path().to_path_buf(), why)),
+        }
     }
     Ok(())
 }
 
-fn one(root: &Path, from: &Path, kind: fs::FileType, to: &Path, links: usize) -> io::Result<()> {
+/// What is to be done about an entry.
+enum Found {
+    /// Nothing more.
+    Done,
+    /// A file with this content.
+    Data(Vec<u8>),
+    /// A folder elsewhere.
+    Folder(PathBuf),
+    /// Nothing that could be included, and why.
+    Nothing(String),
+}
+
+fn one(root: &Path, entry: &walkdir::DirEntry, to: &Path) -> io::Result<Found> {
+    let (from, kind) = (entry.path(), entry.file_type());
     if kind.is_dir() {
         fs::create_dir_all(to)?;
-        return fs::set_permissions(to, fs::Permissions::from_mode(0o755));
+        fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
+        return Ok(Found::Done);
     }
     if kind.is_symlink() {
         let target = fs::read_link(from)?;
-        let real = fs::canonicalize(from)?;
+        let (real, metadata) = match fs::canonicalize(from).and_then(|r| Ok((r, from.metadata()?)))
+        {
+            Ok(found) => found,
+            Err(error) => return Ok(Found::Nothing(special::dangling(&target, &error))),
+        };
+        if let Some(what) = special::name(metadata.file_type()) {
+            return Ok(Found::Nothing(format!("leads to {what}")));
+        }
         if target.is_relative() && real.starts_with(root) {
-            return symlink(target, to);
+            symlink(target, to)?;
+            return Ok(Found::Done);
         }
         // It leads elsewhere, which is not part of the result.
-        if real.is_dir() {
-            if links == MAX_LINKS || root.starts_with(&real) {
-                return Err(io::Error::other("symlinks to folders in a circle"));
-            }
-            return tree(&real, to, links + 1);
+        if metadata.is_dir() {
+            return Ok(Found::Folder(real));
         }
-    } else if !kind.is_file() {
-        return Ok(());
+    } else if let Some(what) = special::name(kind) {
+        return Ok(Found::Nothing(format!("is {what}")));
     }
-    let data = fs::read(from)?;
+    Ok(match fs::read(from) {
+        Ok(data) => Found::Data(data),
+        Err(error) => Found::Nothing(special::unreadable(&error)),
+    })
+}
+
+fn file(from: &Path, data: &[u8], to: &Path, wanted: &[String]) -> io::Result<()> {
     let name = from.file_name().unwrap_or_default().to_string_lossy();
     let normalised = match headers::is_header(&name) {
-        true => headers::normalise(&data),
+        true => headers::normalise(data, wanted),
         false => None,
     };
-    fs::write(to, normalised.as_deref().unwrap_or(&data))?;
+    fs::write(to, normalised.as_deref().unwrap_or(data))?;
     fs::set_permissions(to, fs::Permissions::from_mode(0o644))
 }
 

@@ -6,6 +6,7 @@
 //! `tree` and `include` read files.
 
 pub mod archive;
+mod comments;
 mod file;
 mod harness;
 pub mod headers;
@@ -14,6 +15,7 @@ pub mod include;
 mod layout;
 pub mod objects;
 pub mod script;
+mod special;
 mod symbols;
 mod tables;
 pub mod tree;

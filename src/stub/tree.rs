@@ -6,9 +6,10 @@
 //! shared libraries. Everything else stays out: static archives that duplicate
 //! a shared library, subfolders (plugins), text and data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -17,9 +18,12 @@ use rayon::prelude::*;
 
 use crate::abi::diff::Change;
 use crate::abi::{self, Finder, floor};
-use crate::elf::{ElfFile, MappedElf};
+use crate::elf::{ElfError, ElfFile, MappedElf};
 
-use super::{archive, objects, script};
+use super::{archive, objects, script, special};
+
+/// Longest chain of symlinks, as in Linux (`MAXSYMLINKS`).
+const MAX_STEPS: usize = 40;
 
 /// What to make a tree of.
 #[derive(Debug)]
@@ -54,6 +58,8 @@ pub struct Tree {
     pub kept: Vec<(PathBuf, String)>,
     /// Files that look like something to link with and cannot be used.
     pub failed: Vec<(PathBuf, String)>,
+    /// What is no file that can be read, and so for no linker either.
+    pub left_out: Vec<(PathBuf, String)>,
 }
 
 /// What is in a folder under one name.
@@ -88,13 +94,14 @@ impl Tree {
                     sources.insert(name.clone(), (path.clone(), source));
                 }
                 Ok(None) => {}
-                Err(why) => tree.failed.push((path.clone(), why)),
+                Err(Unusable::Failed(why)) => tree.failed.push((path.clone(), why)),
+                Err(Unusable::LeftOut(why)) => tree.left_out.push((path.clone(), why)),
             }
         }
         if !options.archives {
             drop_duplicates(&mut sources);
         }
-        drop_dangling(&mut sources);
+        drop_dangling(&mut sources, &mut tree.left_out);
         let total = sources.len() as u64;
         let done = std::sync::atomic::AtomicU64::new(0);
         let made: Vec<(OsString, PathBuf, Made)> = sources
@@ -160,30 +167,46 @@ impl Tree {
     }
 }
 
+/// Why there is nothing to make of a file.
+enum Unusable {
+    /// It is broken, and what links with it would be as well.
+    Failed(String),
+    /// It is not there for any linker.
+    LeftOut(String),
+}
+
 /// What is at `path`; `None` for what nobody links with.
-fn classify(path: &Path, all: &BTreeMap<OsString, PathBuf>) -> Result<Option<Source>, String> {
-    let metadata = path.symlink_metadata().map_err(|e| e.to_string())?;
+fn classify(path: &Path, all: &BTreeMap<OsString, PathBuf>) -> Result<Option<Source>, Unusable> {
+    let unreadable = |error: &io::Error| Unusable::LeftOut(special::unreadable(error));
+    let metadata = path.symlink_metadata().map_err(|e| unreadable(&e))?;
     if metadata.is_symlink() {
-        let target = fs::read_link(path).map_err(|e| e.to_string())?;
+        let target = fs::read_link(path).map_err(|e| unreadable(&e))?;
         let name = target.file_name().unwrap_or_default().to_owned();
         if Some(name.as_os_str()) != path.file_name() && all.contains_key(&name) {
             return Ok(Some(Source::Link(name)));
         }
         // It leads out of the folders: the file itself, or nothing.
         match path.metadata() {
-            Ok(metadata) if metadata.is_file() => {}
-            _ => return Ok(None),
+            Ok(found) if found.is_file() => {}
+            Ok(found) => {
+                let what = special::name(found.file_type());
+                return what.map_or(Ok(None), |what| {
+                    Err(Unusable::LeftOut(format!("leads to {what}")))
+                });
+            }
+            Err(error) => return Err(Unusable::LeftOut(special::dangling(&target, &error))),
         }
+    } else if let Some(what) = special::name(metadata.file_type()) {
+        return Err(Unusable::LeftOut(format!("is {what}")));
     } else if !metadata.is_file() {
         return Ok(None);
     }
     let linkable = is_library_name(path) || has_extension(path, &["a", "o"]);
-    let Ok(file) = MappedElf::open(path) else {
-        return if linkable && metadata.len() > 0 {
-            Err("cannot be read".into())
-        } else {
-            Ok(None)
-        };
+    let file = match MappedElf::open(path) {
+        Ok(file) => file,
+        Err(ElfError::Io(error)) => return Err(unreadable(&error)),
+        Err(_) if !linkable || metadata.len() == 0 => return Ok(None),
+        Err(error) => return Err(Unusable::Failed(error.to_string())),
     };
     let data = file.bytes();
     if objects::is_relocatable(data) {
@@ -197,12 +220,14 @@ fn classify(path: &Path, all: &BTreeMap<OsString, PathBuf>) -> Result<Option<Sou
         Ok(elf) if is_library(&elf) => return Ok(Some(Source::Library)),
         Ok(_) => return Ok(None),
         Err(_) if !linkable || data.starts_with(b"#!") => return Ok(None),
-        Err(error) if data.starts_with(&elf::ELFMAG) => return Err(error.to_string()),
+        Err(error) if data.starts_with(&elf::ELFMAG) => {
+            return Err(Unusable::Failed(error.to_string()));
+        }
         Err(_) => {}
     }
     script::rewrite(data)
         .map(|s| Some(Source::Script(s)))
-        .map_err(|e| e.to_string())
+        .map_err(|e| Unusable::Failed(e.to_string()))
 }
 
 fn has_extension(path: &Path, wanted: &[&str]) -> bool {
@@ -251,21 +276,40 @@ fn drop_duplicates(sources: &mut BTreeMap<OsString, (PathBuf, Source)>) {
     }
 }
 
-/// Leaves out symlinks whose target is not in the tree, however many steps.
-fn drop_dangling(sources: &mut BTreeMap<OsString, (PathBuf, Source)>) {
-    loop {
-        let dangling: Vec<OsString> = sources
-            .iter()
-            .filter(
-                |(_, (_, source))| matches!(source, Source::Link(to) if !sources.contains_key(to)),
-            )
-            .map(|(name, _)| name.clone())
-            .collect();
-        if dangling.is_empty() {
-            return;
-        }
-        for name in dangling {
-            sources.remove(&name);
+/// Leaves out symlinks whose target is not in the tree, however many steps; those that
+/// lead to what is left out, or in a circle, are named.
+fn drop_dangling(
+    sources: &mut BTreeMap<OsString, (PathBuf, Source)>,
+    left_out: &mut Vec<(PathBuf, String)>,
+) {
+    let missing: BTreeSet<OsString> = left_out
+        .iter()
+        .filter_map(|(path, _)| path.file_name().map(OsStr::to_owned))
+        .collect();
+    let mut dangling: Vec<(OsString, Option<String>)> = Vec::new();
+    for (name, (_, source)) in sources.iter() {
+        let Source::Link(first) = source else {
+            continue;
+        };
+        let mut target = first;
+        let mut steps = 0;
+        let end = loop {
+            match sources.get(target) {
+                Some((_, Source::Link(next))) if steps < MAX_STEPS => target = next,
+                Some((_, Source::Link(_))) => break Some("leads in a circle"),
+                Some(_) => break None,
+                None => break Some("is not there"),
+            }
+            steps += 1;
+        };
+        let Some(end) = end else { continue };
+        let named = steps == MAX_STEPS || missing.contains(target);
+        let why = format!("a symlink to `{}`, which {end}", first.display());
+        dangling.push((name.clone(), named.then_some(why)));
+    }
+    for (name, why) in dangling {
+        if let (Some((path, _)), Some(why)) = (sources.remove(&name), why) {
+            left_out.push((path, why));
         }
     }
 }

@@ -48,6 +48,10 @@ packages_for() {
         echo libcurl4 libx11-6 libglib2.0-0 libllvm14
         # libraries with private interfaces
         echo libdbus-1-3 libgnutls30 libkrb5support0 libnettle8
+        # programs that use some of them
+        echo dbus-bin dbus-daemon apt dpkg
+        # headers whose versions CMake finds
+        echo libbz2-dev libexpat1-dev liblzma-dev libpng-dev zlib1g-dev
         # the package set of nix/debian: Nix, and what unpacks and builds sources
         echo nix-bin tar bzip2 xz-utils patch pkg-config openssh-client cmake
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt

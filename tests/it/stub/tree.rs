@@ -404,3 +404,92 @@ fn awkward_folders() {
         .err_has("libodd.so: a linker script with `SECTIONS`");
     assert!(!out.join("libodd.so").exists());
 }
+
+/// What is no file for any linker does not keep the others from being made.
+#[test]
+fn what_nobody_can_link_with_is_named_and_left_out() {
+    let scratch = Scratch::new();
+    let folder = scratch.dir("lib");
+    let source = scratch.file("x.c", "int x(void) { return 1; }\n");
+    let library = folder.join("libx.so.1");
+    crate::support::cc([
+        "-shared".as_ref(),
+        "-fPIC".as_ref(),
+        "-Wl,-soname,libx.so.1".as_ref(),
+        source.as_os_str(),
+        "-o".as_ref(),
+        library.as_os_str(),
+    ]);
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
+    link("libx.so.1", "libx.so");
+    link("/nowhere/libgone.so.1", "libgone.so");
+    link("libgone.so", "libgone2.so");
+    link("libself.so", "libself.so");
+    link("libround2.so", "libround1.so");
+    link("libround1.so", "libround2.so");
+    link("libround1.so", "libround3.so");
+    link("/dev/null", "libnull.so");
+    link("libfifo.so.1", "libfifo.so");
+    link("lib", "folder");
+    run(Command::new("mkfifo").arg(folder.join("libfifo.so.1"))).success();
+    let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+    std::fs::copy(&library, folder.join("libsecret.so")).unwrap();
+    std::fs::set_permissions(
+        folder.join("libsecret.so"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o000),
+    )
+    .unwrap();
+    scratch.file("lib/empty.a", "");
+
+    let out = scratch.join("out");
+    // root reads everything, unless it may not.
+    let mut command = Command::new(need("setpriv", "util-linux"));
+    let ran = run(command
+        .args([
+            "--bounding-set=-all",
+            "--inh-caps=-all",
+            "--ambient-caps=-all",
+        ])
+        .arg(env!("CARGO_BIN_EXE_indir"))
+        .args(["stub", "--tree"])
+        .arg(&folder)
+        .arg("-o")
+        .arg(&out));
+    let mut warnings = vec![
+        "folder: left out: a symlink to `lib`, which is not there",
+        "libfifo.so.1: left out: is a FIFO",
+        "libfifo.so: left out: a symlink to `libfifo.so.1`, which is not there",
+        "libgone.so: left out: a symlink to `/nowhere/libgone.so.1`, which is not there",
+        "libgone2.so: left out: a symlink to `libgone.so`, which is not there",
+        "libnull.so: left out: leads to a device",
+        "libround1.so: left out: a symlink to `libround2.so`, which leads in a circle",
+        "libround2.so: left out: a symlink to `libround1.so`, which leads in a circle",
+        "libround3.so: left out: a symlink to `libround1.so`, which leads in a circle",
+        "libsecret.so: left out: cannot be read: Permission denied (os error 13)",
+        "libself.so: left out: a symlink to `libself.so`, which leads nowhere: \
+         Too many levels of symbolic links (os error 40)",
+        "socket: left out: is a socket",
+    ];
+    let said = ran.success().stderr();
+    let prefix = format!("warning: {}/", folder.display());
+    let mut said: Vec<&str> = said
+        .lines()
+        .map(|line| line.strip_prefix(&prefix).unwrap_or(line))
+        .collect();
+    said.sort_unstable();
+    warnings.sort_unstable();
+    assert_eq!(said, warnings);
+    let found = contents(&out);
+    let names: Vec<&str> = found.keys().map(String::as_str).collect();
+    assert_eq!(names, ["libx.so", "libx.so.1"]);
+    // What is broken, and would break a link, still is an error.
+    scratch.file("lib/libbad.so", "\x7fELF\x02\x01");
+    run(indir()
+        .args(["stub", "--tree"])
+        .arg(&folder)
+        .arg("-o")
+        .arg(&out))
+    .exits(1)
+    .err_has("libbad.so: ")
+    .err_has("1 files cannot be used");
+}
