@@ -44,7 +44,7 @@ pub struct Common {
     /// The floor.
     pub floor: Abi,
     /// Symbols that no floor could hold.
-    pub contradicting: Vec<String>,
+    pub contradicting: Vec<Key>,
 }
 
 /// The greatest common floor of `builds`: every one of them satisfies it, and
@@ -138,7 +138,7 @@ fn undefined(builds: &[Abi]) -> Result<BTreeMap<Name, Undefined>, FloorError> {
 /// Adds the versions of `name` that every build has. The default is one that
 /// is the default somewhere; if builds disagree, the one of the latest version
 /// in the order of their names, which no order of builds changes.
-fn merge_name(name: &[u8], builds: &[Abi], floor: &mut Abi, contradicting: &mut BTreeSet<String>) {
+fn merge_name(name: &[u8], builds: &[Abi], floor: &mut Abi, contradicting: &mut BTreeSet<Key>) {
     let of = |build: &Abi, version: &Option<Name>| -> Option<(bool, Symbol)> {
         let mut found: Vec<_> = build
             .definitions(name)
@@ -170,7 +170,7 @@ fn merge_name(name: &[u8], builds: &[Abi], floor: &mut Abi, contradicting: &mut 
                     version,
                     default,
                 };
-                contradicting.insert(key.display());
+                contradicting.insert(key);
             }
         }
     }
@@ -278,7 +278,7 @@ fn join_aliases(builds: &[Abi], floor: &mut Abi) {
 
 /// Leaves out what some build still does not satisfy: names that are aliases
 /// in one build and not in another. Each round takes symbols away, so it ends.
-fn drop_contradictions(builds: &[Abi], floor: &mut Abi, contradicting: &mut BTreeSet<String>) {
+fn drop_contradictions(builds: &[Abi], floor: &mut Abi, contradicting: &mut BTreeSet<Key>) {
     loop {
         let bad: BTreeSet<String> = builds
             .iter()
@@ -294,7 +294,7 @@ fn drop_contradictions(builds: &[Abi], floor: &mut Abi, contradicting: &mut BTre
             .collect();
         for key in doomed {
             remove(floor, &key);
-            contradicting.insert(key.display());
+            contradicting.insert(key);
         }
         if floor.symbols.len() == before {
             return;
@@ -303,7 +303,7 @@ fn drop_contradictions(builds: &[Abi], floor: &mut Abi, contradicting: &mut BTre
 }
 
 /// Removes a symbol; the aliases that it led get a new leader.
-fn remove(abi: &mut Abi, key: &Key) {
+pub(super) fn remove(abi: &mut Abi, key: &Key) {
     abi.symbols.remove(key);
     let orphans: Vec<Key> = abi
         .symbols

@@ -17,6 +17,7 @@ pub mod private;
 pub mod read;
 pub mod rules;
 pub mod text;
+pub mod used;
 
 pub use closure::Finder;
 pub use digest::Digest;

@@ -1,13 +1,18 @@
 //! `indir abi`: ABI text, comparison, floors.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::abi::diff::{Class, Diff, diff};
+use crate::abi::floor::Common;
+use crate::abi::used::{Lacking, Used};
 use crate::abi::{self, Abi, Finder, LoadError, Loaded, Pattern, Private};
-use crate::exit;
+use crate::exit::{self, Refused};
+use crate::resolve::Store;
+use crate::update::{self, Subject};
 
 /// Read, compare and intersect the ABIs of libraries.
 #[derive(Debug, clap::Args)]
@@ -29,9 +34,16 @@ enum Command {
     /// The exit code is a bit set: 0 equal, 4 changed, 8 incompatible (so 12), 1 error.
     #[command(after_help = "Example: indir abi diff old/libexpat.so.1 new/libexpat.so.1")]
     Diff(DiffArgs),
-    /// Compute the greatest floor that several builds of a library satisfy.
+    /// Compute the greatest floor that several builds of a library satisfy, or, with
+    /// --used-by, the smallest with which some programs run.
     #[command(
-        after_help = "Example: indir abi floor 2.36/libc.so.6 2.41/libc.so.6 -o libc.so.6.abi"
+        override_usage = "indir abi floor [OPTIONS] <LIB>... -o <F.abi> [--used-by <PROGRAM>...]",
+        after_help = "\
+Examples:
+  indir abi floor 2.36/libc.so.6 2.41/libc.so.6 -o libc.so.6.abi
+  indir abi floor libdbus-1.so.3 -o libdbus-1.so.3.abi --used-by /usr/bin/dbus-daemon
+
+With --used-by, exit code 3 says that a build lacks what a program binds to."
     )]
     Floor(FloorArgs),
 }
@@ -71,6 +83,13 @@ struct FloorArgs {
     /// The ABI text to write.
     #[arg(short, long, value_name = "F.abi")]
     output: PathBuf,
+    /// Keep only what these programs, libraries or plugins bind to, private or not; their
+    /// libraries are looked for as at a start, in --lib-dir first.
+    #[arg(long, value_name = "PROGRAM", num_args = 1..)]
+    used_by: Vec<PathBuf>,
+    /// With --used-by: keep what is public whether it is used or not.
+    #[arg(long, requires = "used_by")]
+    keep_public: bool,
     #[command(flatten)]
     search: Search,
 }
@@ -229,14 +248,98 @@ fn human(diff: &Diff) -> String {
 
 fn floor(args: &FloorArgs) -> anyhow::Result<ExitCode> {
     let finder = args.search.finder();
-    let builds: Result<Vec<_>, _> = args.files.iter().map(|f| load(f, &finder)).collect();
+    let only_used = !args.used_by.is_empty();
+    let load = |path: &PathBuf| {
+        // Which of the private symbols are used is not known yet.
+        warned(path, abi::load_with(path, &finder, &|_, _| only_used))
+    };
+    let builds: Result<Vec<_>, _> = args.files.iter().map(load).collect();
     let builds: Vec<_> = builds?.into_iter().map(|b| b.abi).collect();
-    let common = abi::floor::common(&builds)?;
-    for name in &common.contradicting {
+    let mut common = abi::floor::common(&builds)?;
+    if only_used {
+        cut(args, &finder.private, &builds, &mut common)?;
+    }
+    for key in &common.contradicting {
+        let name = key.display();
         crate::say::err!("left out: {name} (the builds contradict each other in it)");
     }
     let output = &args.output;
     crate::stub::replace(output, common.floor.to_text().as_bytes(), 0o644)
         .with_context(|| format!("cannot write {}", output.display()))?;
     Ok(ExitCode::from(exit::DONE))
+}
+
+/// Takes from the floor what the programs do not use.
+fn cut(
+    args: &FloorArgs,
+    private: &Private,
+    builds: &[Abi],
+    common: &mut Common,
+) -> anyhow::Result<()> {
+    let name = match (&common.floor.soname, args.files.first()) {
+        (Some(soname), _) => soname.clone(),
+        (None, first) => {
+            let name = first.and_then(|file| file.file_name());
+            name.unwrap_or_default().as_bytes().to_vec()
+        }
+    };
+    let shown = String::from_utf8_lossy(&name).into_owned();
+    let lib_dirs = args
+        .search
+        .folders
+        .iter()
+        .map(|f| super::update::absolute(f));
+    let lib_dirs = lib_dirs.collect::<anyhow::Result<Vec<_>>>()?;
+    let options = update::Options {
+        lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
+        ..update::Options::default()
+    };
+    let store = Store::default();
+    let mut used = Used::new(&name, builds, private);
+    let mut strangers = Vec::new();
+    for program in &args.used_by {
+        let subject = Subject::of(&store, program, &options)
+            .with_context(|| format!("`{}`", program.display()))?;
+        let client = (&*subject.path, &subject.library);
+        if !used.add(client, &subject.closure, &subject.scope) {
+            strangers.push(program.display().to_string());
+        }
+    }
+    if used.is_empty() && !args.keep_public {
+        bail!("no file of --used-by binds to anything of `{shown}`; nothing is written");
+    }
+    if !strangers.is_empty() {
+        /// Most that are named.
+        const MOST: usize = 5;
+        let (count, all) = (strangers.len(), args.used_by.len());
+        let mut names: Vec<String> = strangers.into_iter().take(MOST).collect();
+        if count > MOST {
+            names.push("…".to_owned());
+        }
+        let names = names.join(", ");
+        crate::say::err!(
+            "warning: {count} of the {all} files of --used-by bind to nothing of `{shown}`: {names}"
+        );
+    }
+    let cut = used.cut(common, args.keep_public);
+    let why = |lacking: &Lacking| match lacking.build.and_then(|at| args.files.get(at)) {
+        Some(file) => format!("not in {}", file.display()),
+        None => "the builds contradict each other in it".to_owned(),
+    };
+    for lacking in &cut.weak {
+        let (what, user, why) = (&lacking.what, lacking.user.display(), why(lacking));
+        crate::say::err!("left out: {what} ({why}; {user} does without it)");
+    }
+    for lacking in &cut.lacking {
+        let (what, user, why) = (&lacking.what, lacking.user.display(), why(lacking));
+        crate::say::err!("  {what}, needed by {user}: {why}");
+    }
+    match cut.lacking.len() {
+        0 => Ok(()),
+        count => Err(Refused(format!(
+            "no floor of `{shown}` has {count} of the symbols that are bound to, listed above; \
+             nothing is written"
+        ))
+        .into()),
+    }
 }

@@ -26,6 +26,7 @@ pub use options::{Kind, Options};
 pub use plan::{Plan, Planner, State};
 pub use plugins::Plugin;
 pub use run::{Counts, Entry, Outcome, Report, run};
+pub use why::Subject;
 pub use why::{Offer, Want, Why, why};
 
 use crate::resolve::Store;

@@ -10,7 +10,7 @@ use crate::elf::VERSYM_HIDDEN;
 use crate::place::Place;
 use crate::resolve::addresses::lookup::{Resolution, Scope};
 use crate::resolve::files::library::LibraryError;
-use crate::resolve::{Library, Resolver, Store};
+use crate::resolve::{Closure, Library, Resolver, Store};
 use crate::table::{Inputs, TableFile};
 
 /// A definition of the symbol.
@@ -56,38 +56,74 @@ pub fn why(
     version: Option<&str>,
     options: &Options,
 ) -> Result<Why, PlanError> {
-    let exe = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
-    let library = Library::open(&exe)?;
-    let store = Store::default();
-    let mut inputs = match &options.lib_dirs {
-        Some(lib_dirs) => Inputs {
-            lib_dirs: Inputs::new(lib_dirs.iter().cloned())?.lib_dirs,
-            ..inputs(&exe, &library).unwrap_or_default()
-        },
-        None => inputs(&exe, &library)?,
-    };
-    inputs.replace(&options.replacements);
-    let closure = Resolver::new(&store, &inputs.lib_dirs)
-        .with_origin_dirs(&inputs.origin_dirs)
-        .resolve(&exe, &library)?;
-    let mut paths = vec![exe];
+    let Subject {
+        path,
+        closure,
+        scope,
+        ..
+    } = Subject::of(&Store::default(), exe, options)?;
+    let mut paths = vec![path];
     paths.extend(closure.nodes.iter().map(|node| node.path.clone()));
-    let libraries = closure.nodes.iter().map(|node| &*node.library);
-    let objects = std::iter::once(&library).chain(libraries).zip(&paths);
-    let objects = objects
-        .map(|(object, path)| {
-            object
-                .loaded()
-                .map_err(|why| PlanError::Object(path.clone(), why))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let scope = Scope::new(objects);
     let mut why = Why::default();
     for (index, path) in paths.iter().enumerate() {
         wants(&scope, index, path, &paths, (name, version), &mut why);
         offers(&scope, index, path, (name, version), &mut why);
     }
     Ok(why)
+}
+
+/// An executable with everything that ld.so would look symbols up in.
+#[derive(Debug)]
+pub struct Subject {
+    /// Its path, absolute and free of symlinks.
+    pub path: PathBuf,
+    /// The file.
+    pub library: Library,
+    /// Its libraries.
+    pub closure: Closure,
+    /// It and its libraries, in order.
+    pub scope: Scope,
+}
+
+impl Subject {
+    /// The executable, library or plugin at `exe` with the folders of its table if it
+    /// has one, or with others if `options` say so.
+    ///
+    /// # Errors
+    /// When the closure cannot be found.
+    pub fn of(store: &Store, exe: &Path, options: &Options) -> Result<Self, PlanError> {
+        let path = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
+        let library = Library::open(&path)?;
+        let mut inputs = match &options.lib_dirs {
+            Some(lib_dirs) => Inputs {
+                lib_dirs: Inputs::new(lib_dirs.iter().cloned())?.lib_dirs,
+                ..inputs(&path, &library).unwrap_or_default()
+            },
+            None => inputs(&path, &library)?,
+        };
+        inputs.replace(&options.replacements);
+        let closure = Resolver::new(store, &inputs.lib_dirs)
+            .with_origin_dirs(&inputs.origin_dirs)
+            .resolve(&path, &library)?;
+        let nodes = closure
+            .nodes
+            .iter()
+            .map(|node| (&*node.library, &node.path));
+        let objects = std::iter::once((&library, &path)).chain(nodes);
+        let objects = objects
+            .map(|(object, path)| {
+                object
+                    .loaded()
+                    .map_err(|why| PlanError::Object(path.clone(), why))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            path,
+            library,
+            closure,
+            scope: Scope::new(objects),
+        })
+    }
 }
 
 /// The folders of the executable's table; none if it is not indirect.

@@ -59,7 +59,7 @@ pub(in crate::resolve) fn open_references(
 }
 
 /// The symbols that `object` has copies of.
-pub(in crate::resolve) fn copied(object: &LoadedObject) -> Vec<u32> {
+pub fn copied(object: &LoadedObject) -> Vec<u32> {
     let copies = object
         .relocations()
         .filter(|r| x86_64::class(r.kind) == Class::Copy);

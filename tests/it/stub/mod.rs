@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod basics;
+mod bindings;
 mod copies;
 mod economy;
 mod facts;
@@ -15,3 +16,4 @@ mod replaced;
 mod rules;
 mod text;
 mod tree;
+mod used;
