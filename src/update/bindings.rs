@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::resolve::addresses::bindings::{Bindings, bind};
+use crate::resolve::addresses::class::Class;
 use crate::resolve::addresses::lookup::Scope;
 use crate::resolve::addresses::object::LoadedObject;
 use crate::resolve::{Closure, Library};
@@ -66,6 +67,16 @@ impl ClosureScope {
     /// The objects, the executable first.
     pub fn objects(&self) -> &[Arc<LoadedObject>] {
         self.scope.objects()
+    }
+
+    /// Whether the binder, which refers to ld.so's `_r_debug`, is given that one. It is
+    /// not where the program has a copy of it, which is empty at that time, or another
+    /// object of that name.
+    pub fn gives_the_list(&self) -> bool {
+        let found = self
+            .scope
+            .find(b"_r_debug", Some(b"GLIBC_2.2.5"), Class::Data);
+        found.is_some_and(|found| Some(found.object) == self.ldso)
     }
 
     /// Symbols that ld.so looks up before the program begins: all symbolic

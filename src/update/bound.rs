@@ -58,6 +58,9 @@ impl Candidate {
             };
         }
         let scope = ClosureScope::new(exe, closure)?;
+        if !scope.gives_the_list() {
+            return Ok(None);
+        }
         if kind == Kind::Auto && scope.lookups_at_start() < BOUND_FROM {
             return Ok(None);
         }

@@ -258,6 +258,35 @@ fn a_program_with_an_auditor_of_its_own_stays_direct() {
     }
 }
 
+/// `_r_debug` is where the binder finds the objects: a copy of ld.so's is empty until
+/// the program itself is relocated, and the program may mean something else by it.
+#[test]
+fn a_program_with_an_r_debug_of_its_own_stays_direct() {
+    let dir = Scratch::new();
+    let cases = [
+        (
+            "own",
+            "#include <stdio.h>\nstruct { int version; void *map; } _r_debug = { 1, (void *)0x10 };\n\
+             int main(void) { puts(\"x\"); return 0; }",
+            &["-rdynamic"][..],
+        ),
+        (
+            "copy",
+            "#include <stdio.h>\n#include <link.h>\n\
+             int main(void) { puts(_r_debug.r_map != 0 ? \"x\" : \"empty\"); return 0; }",
+            &["-no-pie", "-fno-pie"][..],
+        ),
+    ];
+    for (name, source, args) in cases {
+        let exe = indirect(&dir.join(&format!("{name}.c")), source, args);
+        update(&exe, &["--plan", "bound"]);
+        let ran = run(Command::new(&exe).env("INDIR_DEBUG", "1"));
+        ran.success().prints("x\n");
+        assert!(ran.stderr().contains("plan direct"), "{name}: {ran}");
+        run(indir().arg("verify").arg(&exe)).success();
+    }
+}
+
 #[test]
 fn ldd_lists_the_program_s_libraries_only() {
     let bound = bound(&[]);
