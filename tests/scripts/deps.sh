@@ -3,7 +3,7 @@
 # not installed yet; asks apt nothing when none is missing. Removes nothing: what
 # is there may be somebody's.
 #
-# usage: deps.sh build|lint|test|demo|nix…
+# usage: deps.sh build|lint|test|demo|glibc|nix…
 #
 # Rust itself is not among them: cargo has to be there (Rust 1.90 or later,
 # which is newer than Debian 12's own).
@@ -63,16 +63,22 @@ packages_for() {
         # to unpack the sources
         echo xz-utils
         ;;
+    glibc) # what compiles glibc and its tests
+        echo gcc g++ make binutils bison gawk gettext perl python3
+        # some of the tests debug a program
+        echo gdb python3-pexpect
+        echo ca-certificates gpgv debian-archive-keyring xz-utils
+        ;;
     nix) # the whole package set of nix/debian
         echo nix-bin gcc g++ make patchelf patch pkg-config tar bzip2 xz-utils
         echo autoconf automake libtool perl tcl python3 jq util-linux
         echo ca-certificates gpgv debian-archive-keyring
         ;;
-    *) die "unknown purpose $1: one of build, lint, test, demo, nix" ;;
+    *) die "unknown purpose $1: one of build, lint, test, demo, glibc, nix" ;;
     esac
 }
 
-[ $# -gt 0 ] || die "no purpose given: one of build, lint, test, demo, nix"
+[ $# -gt 0 ] || die "no purpose given: one of build, lint, test, demo, glibc, nix"
 missing=''
 for purpose in "$@"; do
     # By itself, or the shell would go on after an unknown purpose.
