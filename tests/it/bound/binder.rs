@@ -278,7 +278,7 @@ fn a_program_with_an_r_debug_of_its_own_stays_direct() {
         ),
     ];
     for (name, source, args) in cases {
-        let exe = indirect(&dir.join(&format!("{name}.c")), source, args);
+        let exe = indirect(&dir.join(format!("{name}.c")), source, args);
         update(&exe, &["--plan", "bound"]);
         let ran = run(Command::new(&exe).env("INDIR_DEBUG", "1"));
         ran.success().prints("x\n");
