@@ -32,7 +32,7 @@ lint: ## formatting, clippy, documentation, shell scripts; any warning fails
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
-	shellcheck -x tests/scripts/*.sh .ci/run nix/*.sh nix/debian/*.sh
+	shellcheck -x tests/scripts/*.sh .ci/run nix/*.sh nix/debian/*.sh share/initramfs-tools/indir share/dracut/99indir/module-setup.sh
 
 nix-demo: ## what upgrades of a Nix package set build, download and store (SET=slice for few packages)
 	tests/scripts/deps.sh build nix

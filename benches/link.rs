@@ -1,8 +1,7 @@
 //! What the linker wrapper adds to a small link (C, dynamic, one object):
 //!
 //! - *plain*: the real linker;
-//! - *wrapped*: `indir-ld`, which checks the output and writes a first table;
-//! - *no table*: likewise with `INDIR_LINK_TABLE=0`;
+//! - *wrapped*: `indir-ld`, which checks the output;
 //! - *own id*: with `--build-id=none`, so that the wrapper hashes the output.
 //!
 //! They run in turn, so that whatever else the machine does hits all alike.
@@ -90,25 +89,20 @@ fn arguments(folder: &Path, output: &str, more: &[&str]) -> Vec<OsString> {
 fn report(linker: &str, prefix: &Path, folder: &Path, runs: usize) -> f64 {
     let real = tool(&format!("ld.{linker}"));
     let wrapper = prefix.join(format!("libexec/indir/ld.{linker}"));
-    let environment = |table: &str| -> Vec<(String, String)> {
-        let path = std::env::var("PATH").unwrap_or_default();
-        vec![
-            ("PATH".into(), path),
-            ("INDIR_LINK_TABLE".into(), table.into()),
-        ]
+    let environment = || -> Vec<(String, String)> {
+        vec![("PATH".into(), std::env::var("PATH").unwrap_or_default())]
     };
     let ways = [
-        ("plain", &real, "1", &["--build-id=sha1"][..]),
-        ("wrapped", &wrapper, "1", &["--build-id=sha1"]),
-        ("no table", &wrapper, "0", &["--build-id=sha1"]),
-        ("own id", &wrapper, "0", &["--build-id=none"]),
+        ("plain", &real, &["--build-id=sha1"][..]),
+        ("wrapped", &wrapper, &["--build-id=sha1"]),
+        ("own id", &wrapper, &["--build-id=none"]),
     ];
     let programs: Vec<Program> = ways
         .iter()
-        .map(|(way, program, table, more)| {
+        .map(|(way, program, more)| {
             let output = format!("{linker}-{}", way.replace(' ', "-"));
             let args = arguments(folder, &output, more);
-            Program::new(program, args, environment(table)).expect("no NUL")
+            Program::new(program, args, environment()).expect("no NUL")
         })
         .collect();
     let milliseconds = |run: &Run| (run.wall.as_secs_f64() * 1e3, run.cpu.as_secs_f64() * 1e3);

@@ -6,18 +6,20 @@
 if [ -z "${dontIndir-}" ]; then
     # The linker of nix/bintools.nix looks at it.
     export NIX_INDIR=1
-    # An -rpath to a stub would be wrong for good. indir-ld drops what packages add.
+    # An -rpath to a stub would be wrong for good. Sealing takes out what packages add.
     for name in NIX_DONT_SET_RPATH NIX_NO_SELF_RPATH NIX_SET_BUILD_ID; do
         export "$name=1" "$name${suffixSalt:+_$suffixSalt}=1"
     done
     # Needs of stubs are other stubs. What is run during the build runs on the frozen
-    # reference: indir-ld notes these folders in the tables that it writes at link
-    # time and in nothing else.
+    # reference, until it is sealed.
     for indirFolder in ${indirStubDirs-}; do
         NIX_LDFLAGS="${NIX_LDFLAGS-} -rpath-link $indirFolder"
     done
     for indirFolder in ${indirReference-}; do
         NIX_LDFLAGS="${NIX_LDFLAGS-} -rpath $indirFolder"
+        if [ -e "$indirFolder/ld-linux-x86-64.so.2" ]; then
+            export NIX_DYNAMIC_LINKER=$indirFolder/ld-linux-x86-64.so.2
+        fi
     done
     export NIX_LDFLAGS
     postFixupHooks+=(indirKeepTree indirCheckOutputs)
@@ -76,6 +78,7 @@ indirCheckOutputs() {
     for name in $(getAllOutputNames); do
         output=${!name}
         if [ ! -d "$output" ] || [ "$name" = buildtree ]; then continue; fi
+        @indir@/bin/indir seal --libraries "$output"
         indirForget "$output"
         while IFS= read -rd '' file; do
             if LC_ALL=C readelf -lW "$file" 2>/dev/null |

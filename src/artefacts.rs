@@ -6,11 +6,18 @@
 #[path = "../linker-plugin/src/object.rs"]
 mod object;
 
-pub use object::note_object;
+pub use object::{Content, ROOM, note_object};
 
-/// The object whose note has the default reference.
+/// The interpreter of the x86-64 psABI, where distributions have glibc's ld.so.
+pub const ORDINARY_INTERPRETER: &str = "/lib64/ld-linux-x86-64.so.2";
+
+/// The object whose note has the default reference and that interpreter.
 pub fn default_note_object() -> Vec<u8> {
-    note_object(indir_shim::format::note::DEFAULT_REFERENCE.as_bytes())
+    note_object(Content {
+        reference: indir_shim::format::note::DEFAULT_REFERENCE.as_bytes(),
+        interpreter: ORDINARY_INTERPRETER.as_bytes(),
+        stack: true,
+    })
 }
 
 /// The plugin for GNU ld and gold.
@@ -25,6 +32,12 @@ pub const BINDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libindir-bin
 /// What makes gdb see libraries that are loaded with dlopen.
 pub const GDB_SCRIPT: &[u8] = include_bytes!("../shim/gdb.py");
 
+/// What completes an initramfs of initramfs-tools.
+pub const INITRAMFS_HOOK: &[u8] = include_bytes!("../share/initramfs-tools/indir");
+
+/// What completes an initramfs of dracut.
+pub const DRACUT_MODULE: &[u8] = include_bytes!("../share/dracut/99indir/module-setup.sh");
+
 #[cfg(test)]
 mod tests {
     use indir_shim::format::note::{Notes, SECTION};
@@ -32,7 +45,11 @@ mod tests {
     #[test]
     fn the_object_holds_the_note_as_the_shim_reads_it() {
         for reference in ["$ORIGIN/.indir/$ID", "/a", "/ab", "/abc", "/abcd"] {
-            let bytes = super::note_object(reference.as_bytes());
+            let bytes = super::note_object(super::Content {
+                reference: reference.as_bytes(),
+                interpreter: b"/x/ld.so",
+                stack: true,
+            });
             let elf = goblin::elf::Elf::parse(&bytes).unwrap();
             assert_eq!(elf.header.e_type, goblin::elf::header::ET_REL);
             let section = |name: &str| {
@@ -50,6 +67,8 @@ mod tests {
             let mut notes = Notes::default();
             notes.scan(&bytes[note.file_range().unwrap()], 4);
             assert_eq!(notes.reference, Some(reference.as_bytes()));
+            assert_eq!(notes.interpreter, Some(c"/x/ld.so"));
+            assert_eq!(notes.places().count(), 0);
             assert_eq!((notes.own_id, notes.malformed), (None, false));
         }
     }

@@ -13,6 +13,7 @@ pub mod link;
 pub mod place;
 pub mod resolve;
 pub mod say;
+pub mod seal;
 pub mod shell;
 pub mod table;
 pub mod update;

@@ -1,8 +1,10 @@
 //! A plugin for GNU ld and gold that gives an executable the `indir` note.
 //!
-//! `ld -plugin libindir-ld-plugin.so [-plugin-opt table=REF] …`. Once all
-//! inputs are known it adds one more, an object with the note (`object.rs`);
-//! the interpreter is still named with `-dynamic-linker`. lld never loads
+//! `ld -plugin libindir-ld-plugin.so [-plugin-opt table=REF]
+//! [-plugin-opt interpreter=PATH] …`. Once all inputs are known it adds one more,
+//! an object with the note (`object.rs`); the shim is still named with
+//! `-dynamic-linker`, and `interpreter=` says who starts the program while there is
+//! no table. lld never loads
 //! plugins, mold only for LTO, so the wrapper `indir-ld` does not depend on it.
 //!
 //! Built without dependencies. Nothing may panic here: the linker is C++ or C.
@@ -30,11 +32,14 @@ const MAX_ELEMENTS: usize = 256;
 const MAX_REFERENCE: usize = 3072;
 /// The reference unless `-plugin-opt table=` says otherwise.
 const DEFAULT_REFERENCE: &[u8] = b"$ORIGIN/.indir/$ID";
+/// The interpreter unless `-plugin-opt interpreter=` says otherwise.
+const DEFAULT_INTERPRETER: &[u8] = b"/lib64/ld-linux-x86-64.so.2";
 
 /// What the linker offered and the user asked for.
 struct State {
     executable: bool,
     reference: Vec<u8>,
+    interpreter: Vec<u8>,
     add_input_file: Option<AddInputFile>,
     message: Option<Message>,
     temporary: Option<PathBuf>,
@@ -43,6 +48,7 @@ struct State {
 static STATE: Mutex<State> = Mutex::new(State {
     executable: false,
     reference: Vec::new(),
+    interpreter: Vec::new(),
     add_input_file: None,
     message: None,
     temporary: None,
@@ -65,6 +71,7 @@ pub unsafe extern "C" fn onload(vector: *const Element) -> c_int {
     let mut unknown = None;
     let mut state = state();
     state.reference = DEFAULT_REFERENCE.to_vec();
+    state.interpreter = DEFAULT_INTERPRETER.to_vec();
     for at in 0..MAX_ELEMENTS {
         // SAFETY: the loop ends at LDPT_NULL, and the caller promises that each
         // element up to there can be read and holds what its tag says.
@@ -80,9 +87,12 @@ pub unsafe extern "C" fn onload(vector: *const Element) -> c_int {
                 }
                 LDPT_OPTION if !element.value.string.is_null() => {
                     let option = CStr::from_ptr(element.value.string).to_bytes();
-                    match option.strip_prefix(b"table=") {
-                        Some(reference) => state.reference = reference.to_vec(),
-                        None => unknown = Some(option.to_vec()),
+                    if let Some(reference) = option.strip_prefix(b"table=") {
+                        state.reference = reference.to_vec();
+                    } else if let Some(path) = option.strip_prefix(b"interpreter=") {
+                        state.interpreter = path.to_vec();
+                    } else {
+                        unknown = Some(option.to_vec());
                     }
                 }
                 LDPT_REGISTER_ALL_SYMBOLS_READ_HOOK => register_read = element.value.register,
@@ -95,13 +105,18 @@ pub unsafe extern "C" fn onload(vector: *const Element) -> c_int {
     }
     let wrong = if let Some(option) = unknown {
         Some(format!(
-            "unknown option `{}`; the only one is `table=REF`",
+            "unknown option `{}`; there are `table=REF` and `interpreter=PATH`",
             String::from_utf8_lossy(&option)
         ))
     } else if !is_reference(&state.reference) {
         Some(format!(
             "table=`{}` neither is an absolute path nor begins with $ORIGIN/",
             String::from_utf8_lossy(&state.reference)
+        ))
+    } else if !is_absolute(&state.interpreter) {
+        Some(format!(
+            "interpreter=`{}` is not an absolute path",
+            String::from_utf8_lossy(&state.interpreter)
         ))
     } else {
         None
@@ -125,6 +140,10 @@ fn is_reference(reference: &[u8]) -> bool {
     known && reference.len() <= MAX_REFERENCE
 }
 
+fn is_absolute(path: &[u8]) -> bool {
+    path.starts_with(b"/") && path.len() < MAX_REFERENCE
+}
+
 #[expect(unsafe_code, reason = "calls the linker")]
 fn register(register: Register, hook: api::Hook) -> c_int {
     // SAFETY: a function that the linker gave us for this very purpose.
@@ -133,11 +152,12 @@ fn register(register: Register, hook: api::Hook) -> c_int {
 
 /// Adds the note's object to the link.
 extern "C" fn all_symbols_read() -> c_int {
-    let (executable, reference, add, message) = {
+    let (executable, reference, interpreter, add, message) = {
         let state = state();
         (
             state.executable,
             state.reference.clone(),
+            state.interpreter.clone(),
             state.add_input_file,
             state.message,
         )
@@ -148,7 +168,12 @@ extern "C" fn all_symbols_read() -> c_int {
     let Some(add) = add else {
         return fail(message, "the linker takes no further input from plugins");
     };
-    match temporary(&object::note_object(&reference)) {
+    let content = object::Content {
+        reference: &reference,
+        interpreter: &interpreter,
+        stack: true,
+    };
+    match temporary(&object::note_object(content)) {
         Ok((path, name)) => {
             state().temporary = Some(path);
             add_input(add, &name)

@@ -7,7 +7,8 @@
 //!
 //! Besides the note the object has
 //! - `.note.GNU-stack`, empty and without SHF_EXECINSTR: linkers take an object
-//!   without it as one that wants an executable stack;
+//!   without it as one that wants an executable stack. Where no object of a link
+//!   has one, GNU ld and gold leave PT_GNU_STACK out, and ours must not have one either;
 //! - `.note.gnu.property` with every x86 feature bit: a linker keeps IBT and
 //!   SHSTK only if *all* inputs have them, and an object without code stands
 //!   in nobody's way. The two "used" properties are there with the value 0
@@ -23,14 +24,27 @@ const SHDR_LEN: usize = 64;
 
 /// Zero bytes that the note begins with: "the id is the build-id".
 const ID_LEN: usize = 20;
+/// Zero bytes that it ends with: room for further places of tables.
+pub const ROOM: usize = 192;
 const NAMES: &[u8] = b"\0.note.indir\0.note.gnu.property\0.note.GNU-stack\0.shstrtab\0";
 
 /// Name, type, flags, content, alignment.
 type Section<'a> = (&'static [u8], u32, u64, &'a [u8], u64);
 
-/// The relocatable object, for x86-64, whose note names the table `reference`.
-pub fn note_object(reference: &[u8]) -> Vec<u8> {
-    let note = note(b"indir\0", 1, &own_note(reference));
+/// What the note says, and what else an object with it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    /// Where the table is.
+    pub reference: &'a [u8],
+    /// The interpreter that the link asked for.
+    pub interpreter: &'a [u8],
+    /// Whether there is a `.note.GNU-stack`.
+    pub stack: bool,
+}
+
+/// The relocatable object, for x86-64, with the note that says `content`.
+pub fn note_object(content: Content<'_>) -> Vec<u8> {
+    let note = note(b"indir\0", 1, &own_note(&content));
     let property = note_property();
     let sections: [Section<'_>; 4] = [
         (b".note.indir\0", SHT_NOTE, SHF_ALLOC, &note, 4),
@@ -38,10 +52,12 @@ pub fn note_object(reference: &[u8]) -> Vec<u8> {
         (b".note.GNU-stack\0", SHT_PROGBITS, 0, &[], 1),
         (b".shstrtab\0", SHT_STRTAB, 0, NAMES, 1),
     ];
+    let wanted = |section: &&Section<'_>| content.stack || section.0 != b".note.GNU-stack\0";
+    let sections: Vec<Section<'_>> = sections.iter().filter(wanted).copied().collect();
 
     let mut data = vec![0; EHDR_LEN];
     let mut headers = vec![0; SHDR_LEN];
-    for (name, kind, flags, bytes, align) in sections {
+    for &(name, kind, flags, bytes, align) in &sections {
         pad(&mut data, align as usize);
         headers.extend_from_slice(&name_offset(name).to_le_bytes());
         headers.extend_from_slice(&kind.to_le_bytes());
@@ -63,10 +79,13 @@ pub fn note_object(reference: &[u8]) -> Vec<u8> {
     data
 }
 
-fn own_note(reference: &[u8]) -> Vec<u8> {
+fn own_note(content: &Content<'_>) -> Vec<u8> {
     let mut desc = vec![0; ID_LEN];
-    desc.extend_from_slice(reference);
-    desc.push(0);
+    for text in [content.reference, content.interpreter] {
+        desc.extend_from_slice(text);
+        desc.push(0);
+    }
+    desc.resize(desc.len() + ROOM, 0);
     desc
 }
 

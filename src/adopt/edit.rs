@@ -27,6 +27,7 @@ use super::error::AdoptError;
 use super::layout::{ALIGN, EHDR, PHDR, half, word, write_headers};
 use super::sections::SectionTable;
 use super::spare::{self, Spare};
+use crate::artefacts::ROOM;
 use crate::elf::ElfFile;
 
 /// Shortest build-id that is taken for unique, in bytes (MD5's length).
@@ -51,11 +52,12 @@ pub enum Edited {
     Already,
 }
 
-/// The executable `data` with `shim` as its interpreter and an `indir` note.
+/// The executable `data` with `shim` as its interpreter and an `indir` note, which
+/// names the interpreter that it had and `places`, further references to tables.
 ///
 /// # Errors
 /// See [`AdoptError`].
-pub fn adopt(data: &[u8], shim: &[u8]) -> Result<Edited, AdoptError> {
+pub fn adopt(data: &[u8], shim: &[u8], places: &[Vec<u8>]) -> Result<Edited, AdoptError> {
     let file = ElfFile::parse(data)?;
     let notes = file.notes();
     if notes.reference.is_some() && file.interpreter().is_some() {
@@ -66,10 +68,18 @@ pub fn adopt(data: &[u8], shim: &[u8]) -> Result<Edited, AdoptError> {
         let digest = Sha256::digest(data);
         id.copy_from_slice(digest.get(..ID_LEN).unwrap_or(&[0; ID_LEN]));
     }
+    // Files without one are refused below.
+    let interpreter = file.interpreter().unwrap_or(b"/");
+    if !interpreter.starts_with(b"/") || interpreter.len() >= note::MAX_REFERENCE {
+        return Err(AdoptError::Layout("its interpreter has no absolute path"));
+    }
+    let strings = strings(interpreter, places);
+    let bare = own_note(&id, &strings);
+    let roomy = own_note(&id, &[&*strings, &[0; ROOM]].concat());
     let Appended {
         bytes,
         headers_moved,
-    } = edit(&file, shim, Some(own_note(&id)))?;
+    } = edit(&file, shim, &[&roomy, &bare])?;
     Ok(Edited::Changed {
         bytes,
         headers_moved,
@@ -81,13 +91,20 @@ pub fn adopt(data: &[u8], shim: &[u8]) -> Result<Edited, AdoptError> {
 /// # Errors
 /// See [`AdoptError`].
 pub fn with_interpreter(data: &[u8], interpreter: &[u8]) -> Result<Vec<u8>, AdoptError> {
-    Ok(edit(&ElfFile::parse(data)?, interpreter, None)?.bytes)
+    Ok(edit(&ElfFile::parse(data)?, interpreter, &[])?.bytes)
+}
+
+/// The strings of the note.
+fn strings(interpreter: &[u8], places: &[Vec<u8>]) -> Vec<u8> {
+    let all = [note::DEFAULT_REFERENCE.as_bytes(), interpreter].into_iter();
+    let all = all.chain(places.iter().map(Vec::as_slice));
+    all.flat_map(|text| text.iter().copied().chain([0]))
+        .collect()
 }
 
 /// The note, as `linker-plugin/src/object.rs` encodes it for linkers.
-fn own_note(id: &[u8; ID_LEN]) -> Vec<u8> {
-    let reference = note::DEFAULT_REFERENCE.as_bytes();
-    let desc_len = ID_LEN + reference.len() + 1;
+fn own_note(id: &[u8; ID_LEN], strings: &[u8]) -> Vec<u8> {
+    let desc_len = ID_LEN + strings.len();
     let mut out = Vec::new();
     for word in [note::OWNER.len() as u32, desc_len as u32, note::TYPE] {
         out.extend_from_slice(&word.to_le_bytes());
@@ -95,13 +112,14 @@ fn own_note(id: &[u8; ID_LEN]) -> Vec<u8> {
     out.extend_from_slice(note::OWNER);
     pad(&mut out, 4);
     out.extend_from_slice(id);
-    out.extend_from_slice(reference);
-    out.push(0);
+    out.extend_from_slice(strings);
     pad(&mut out, 4);
     out
 }
 
-fn edit(file: &ElfFile<'_>, interp: &[u8], note: Option<Vec<u8>>) -> Result<Appended, AdoptError> {
+/// With `interp` as the interpreter and the first of `notes` that needs no room of its
+/// own, or the first.
+fn edit(file: &ElfFile<'_>, interp: &[u8], notes: &[&[u8]]) -> Result<Appended, AdoptError> {
     if file.machine() != elf::EM_X86_64 {
         return Err(AdoptError::Machine);
     }
@@ -133,39 +151,47 @@ fn edit(file: &ElfFile<'_>, interp: &[u8], note: Option<Vec<u8>>) -> Result<Appe
         bytes: into_spare(file, sections, block, spare),
         headers_moved: false,
     };
-    let notes = || file.segments().iter().filter(|s| s.kind == elf::PT_NOTE);
-    let host = note.as_ref().and_then(|_| host(file));
-    let own_header = note.is_some() && host.is_none();
-
-    let mut lean = None;
-    if let Some(note) = &note {
-        let build = || -> Result<Block, AdoptError> {
-            let mut block = Block::default();
-            block.interpreter_in_front(&old_interp, interp);
-            block.note(file, host, note)?;
-            notes().try_for_each(|segment| block.keep(file, segment))?;
-            Ok(block)
-        };
-        let from = headers.0 + headers.1;
-        if !own_header
-            && let Some(block) = in_front(file, sections, build()?, phoff, from)
-            && let Some(spare) = spare(&block)
-        {
-            return Ok(in_spare(&block, spare));
-        }
-        lean = Some(build()?);
-    }
-
-    let mut block = Block::default();
-    block.interpreter(&old_interp, interp);
-    if let Some(note) = &note {
+    let old_notes = || file.segments().iter().filter(|s| s.kind == elf::PT_NOTE);
+    let host = notes.first().and_then(|_| host(file));
+    let own_header = !notes.is_empty() && host.is_none();
+    // The interpreter stays in front.
+    let build_lean = |note: &[u8]| -> Result<Block, AdoptError> {
+        let mut block = Block::default();
+        block.interpreter_in_front(&old_interp, interp);
         block.note(file, host, note)?;
+        old_notes().try_for_each(|segment| block.keep(file, segment))?;
+        Ok(block)
+    };
+    let build = |note: Option<&[u8]>| -> Result<Block, AdoptError> {
+        let mut block = Block::default();
+        block.interpreter(&old_interp, interp);
+        if let Some(note) = note {
+            block.note(file, host, note)?;
+        }
+        Ok(block)
+    };
+    if !own_header {
+        let from = headers.0 + headers.1;
+        for note in notes {
+            if let Some(block) = in_front(file, sections, build_lean(note)?, phoff, from)
+                && let Some(spare) = spare(&block)
+            {
+                return Ok(in_spare(&block, spare));
+            }
+        }
+        let each = notes.iter().map(|&note| Some(note));
+        for note in each.chain(notes.is_empty().then_some(None)) {
+            let block = build(note)?;
+            if let Some(spare) = spare(&block) {
+                return Ok(in_spare(&block, spare));
+            }
+        }
     }
-    if !own_header && let Some(spare) = spare(&block) {
-        return Ok(in_spare(&block, spare));
-    }
+    let note = notes.first().copied();
+    let lean = note.map(build_lean).transpose()?;
+    let mut block = build(note)?;
     // All notes make room for the headers.
-    notes().try_for_each(|segment| block.keep(file, segment))?;
+    old_notes().try_for_each(|segment| block.keep(file, segment))?;
     append(file, sections, &block, lean, phoff)
 }
 

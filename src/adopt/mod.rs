@@ -5,8 +5,9 @@
 //! some; `sections` keeps section headers true for strip, objcopy and patchelf;
 //! `undo` turns the bytes back; `save` replaces files and keeps what belongs to
 //! them. The program's own code and data are never touched: its
-//! RPATH stays in the file (the shim leaves it out of what ld.so sees) and is
-//! an input of every update. Nothing here prints.
+//! run path stays in the file (with a table, the shim leaves it out of what ld.so
+//! sees) and is an input of every update; its interpreter stays in the note, for
+//! starts without a table. Nothing here prints.
 
 mod append;
 mod block;
@@ -25,11 +26,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 pub use edit::{Edited, adopt, with_interpreter};
 pub use error::AdoptError;
+pub(crate) use save::{Replacement, refusal};
 
 use crate::elf::{ElfFile, MappedElf};
-use crate::place::{Place, PlaceError};
+use crate::place::{self, Place, PlaceError};
 use crate::resolve::{Library, Store};
-use crate::update::{Mode, Options, Plan, PlanError, Planner, apply};
+use crate::update::{Options, Plan, PlanError, Planner, apply};
 
 /// Where the shim is, from the folder of the real path of our executable.
 const SHIM: &str = "../lib/indir/ld-indir-x86-64.so.1";
@@ -88,7 +90,8 @@ pub fn own_shim() -> anyhow::Result<PathBuf> {
 }
 
 /// Makes the executable at `exe` indirect, with a table that is made as
-/// `options` say, and puts it where `target` says.
+/// `options` say, and puts it where `target` says. `places` are further references to
+/// tables for its note; without a table anywhere it starts as it did before.
 ///
 /// The table is written before the executable takes its name, so that there is
 /// no moment at which it does not start, and nothing is changed on failure.
@@ -101,15 +104,21 @@ pub fn adopt_file(
     exe: &Path,
     target: &Target,
     shim: &Path,
+    places: &[Vec<u8>],
     options: &Options,
 ) -> anyhow::Result<Adopted> {
     let source = open(exe)?;
     refuse::unsuitable(&source)?;
-    let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes()) {
+    let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes(), places) {
         Ok(Edited::Changed {
             bytes,
             headers_moved,
         }) => (bytes, Adopted::Now { headers_moved }),
+        Ok(Edited::Already) if !places.is_empty() => {
+            let mut bytes = source.bytes().to_vec();
+            place::add_places(&mut bytes, places)?;
+            (bytes, Adopted::Already)
+        }
         Ok(Edited::Already) if *target == Target::InPlace => {
             let store = Store::default();
             let plan = Planner::new(&store, options).plan(exe);
@@ -217,7 +226,7 @@ fn place_of(exe: &Path, bytes: &[u8]) -> anyhow::Result<Place> {
 /// When `exe` cannot be read or made indirect, or `out` cannot be written.
 pub fn adopted_copy(exe: &Path, out: &Path, shim: &Path) -> anyhow::Result<Adopted> {
     let source = open(exe)?;
-    let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes())? {
+    let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes(), &[])? {
         Edited::Changed {
             bytes,
             headers_moved,
@@ -255,7 +264,7 @@ fn open(exe: &Path) -> anyhow::Result<MappedElf> {
 
 /// Writes the table of a plan.
 fn write_table(plan: &Plan) -> anyhow::Result<()> {
-    for (_, result) in apply(std::slice::from_ref(plan), Mode::Durable) {
+    for (_, result) in apply(std::slice::from_ref(plan)) {
         result.map_err(save::refusal).with_context(|| {
             format!("failed to write its table `{}`", plan.place.path.display())
         })?;

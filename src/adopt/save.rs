@@ -62,6 +62,11 @@ impl Replacement {
         Self::in_place(path, source, bytes, Some(place))
     }
 
+    /// The same for a file whose other names, if it has any, the caller replaces.
+    pub(crate) fn of_names(path: &Path, source: &MappedElf, bytes: &[u8]) -> anyhow::Result<Self> {
+        Self::in_place(path, source, bytes, None)
+    }
+
     fn in_place(
         path: &Path,
         source: &MappedElf,
@@ -239,7 +244,7 @@ impl Drop for Replacement {
 }
 
 /// As an error of the command: what somebody else's rights forbid is a refusal.
-pub(super) fn refusal(error: WriteError) -> anyhow::Error {
+pub(crate) fn refusal(error: WriteError) -> anyhow::Error {
     match error {
         WriteError::Refused(why) => Refused(why).into(),
         WriteError::Io(error) => error.into(),

@@ -176,13 +176,17 @@ impl Origin {
         };
         let notes = elf.notes();
         if notes.reference.is_some() {
-            let place = Place::of(exe, &notes)?;
-            let table = TableFile::load(&place.path)?.with_context(|| {
-                format!(
-                    "it has no table (run `indir update {}`)",
-                    crate::shell::quoted(exe)
-                )
-            })?;
+            let place = match Place::find(exe, &notes)? {
+                Some(place) => place,
+                None => Place::of(exe, &notes)?,
+            };
+            let table = TableFile::load_for(&place.path, crate::place::owner_of(exe))?
+                .with_context(|| {
+                    format!(
+                        "it has no table (run `indir update {}`)",
+                        crate::shell::quoted(exe)
+                    )
+                })?;
             let table = table
                 .table()
                 .map_err(|error| anyhow!("{}", error.message()))?;

@@ -1,5 +1,6 @@
 //! `indir adopt`: make prebuilt executables indirect, or undo that.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -43,11 +44,15 @@ pub struct Args {
     #[arg(long, conflicts_with = "output")]
     in_place: bool,
     /// Give executables the bytes back that they had before they were adopted
-    #[arg(long, conflicts_with_all = ["lib_dirs", "shim"])]
+    #[arg(long, conflicts_with_all = ["lib_dirs", "shim", "places"])]
     undo: bool,
     /// The shim to refer to [default: that of the prefix of this executable]
     #[arg(long = "indir-shim", value_name = "PATH")]
     shim: Option<PathBuf>,
+    /// A further place where a table is looked for, such as /srv/tables/$ID: an
+    /// absolute path in which `$ID` stands for the id of the executable
+    #[arg(long = "indir-table", value_name = "REF")]
+    places: Vec<OsString>,
 }
 
 /// Runs the subcommand.
@@ -90,9 +95,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..Options::default()
     };
     args.plugins.apply(&mut options)?;
+    let places = places(&args.places)?;
     let mut code = exit::DONE;
     for (exe, target) in args.exes.iter().zip(&targets) {
-        match adopt::adopt_file(exe, target, &shim, &options) {
+        match adopt::adopt_file(exe, target, &shim, &places, &options) {
             Ok(Adopted::Now { headers_moved }) => {
                 if headers_moved {
                     crate::say::err!(
@@ -108,6 +114,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::from(code))
+}
+
+/// What `--indir-table` gave.
+///
+/// # Errors
+/// When one of them is no place.
+pub(super) fn places(given: &[OsString]) -> anyhow::Result<Vec<Vec<u8>>> {
+    let bytes = given.iter().map(|place| place.as_encoded_bytes().to_vec());
+    let places: Vec<Vec<u8>> = bytes.collect();
+    for place in &places {
+        place::check_reference(place).context("`--indir-table`")?;
+    }
+    Ok(places)
 }
 
 /// Undoes adoptions; tables that are of no use any more go, too.

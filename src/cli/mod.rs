@@ -5,7 +5,9 @@
 pub mod abi;
 pub mod adopt;
 pub mod bench;
+pub mod files;
 pub mod generate;
+pub mod seal;
 pub mod setup;
 pub mod show;
 pub mod stub;
@@ -43,9 +45,11 @@ enum Command {
     Update(update::Args),
     Adopt(adopt::Args),
     Bench(bench::Args),
+    Seal(seal::Args),
     Show(show::Args),
     Verify(verify::Args),
     Why(why::Args),
+    Files(files::Args),
     Generate(generate::Args),
     Abi(abi::Args),
     Stub(stub::Args),
@@ -87,9 +91,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Update(args) => update::run(args),
         Command::Adopt(args) => adopt::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Seal(args) => seal::run(&args),
         Command::Show(args) => show::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Why(args) => why::run(args),
+        Command::Files(args) => files::run(&args),
         Command::Generate(args) => generate::run(args, Cli::command()),
         Command::Abi(args) => abi::run(args),
         Command::Stub(args) => stub::run(args),

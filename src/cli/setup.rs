@@ -54,6 +54,16 @@ fn files() -> Vec<(&'static str, Vec<u8>, u32)> {
             0o644,
         ),
         ("share/indir/gdb.py", artefacts::GDB_SCRIPT.to_vec(), 0o644),
+        (
+            "share/indir/initramfs-tools/indir",
+            artefacts::INITRAMFS_HOOK.to_vec(),
+            0o755,
+        ),
+        (
+            "share/indir/dracut/99indir/module-setup.sh",
+            artefacts::DRACUT_MODULE.to_vec(),
+            0o755,
+        ),
     ]
 }
 

@@ -69,7 +69,10 @@ fn table_path(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
         other => other.with_context(context)?,
     };
     let elf = map.elf().with_context(context)?;
-    let place = Place::of(&real, &elf.notes()).with_context(context)?;
+    let notes = elf.notes();
+    let found = Place::find(&real, &notes).with_context(context)?;
+    let beside = || Place::of(&real, &notes).with_context(context);
+    let place = found.map_or_else(beside, Ok)?;
     Ok((place.path, Some(real)))
 }
 

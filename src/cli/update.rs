@@ -19,8 +19,9 @@ const JSON_VERSION: u32 = 1;
 /// Write or refresh the tables of executables
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example, after a glibc upgrade:
+Examples, after a glibc upgrade, and for all tables of a system in one folder:
   indir update --replace /store/glibc-2.36=/store/glibc-2.41 /srv/programs
+  indir update --tables /etc/indir/tables /usr/bin /usr/sbin
 
 Exit codes: 0 done; 1 something failed; 2 wrong usage; 3 refused, because the
 libraries do not satisfy at least one of the binaries, or its table is, or would
@@ -42,8 +43,12 @@ pub struct Args {
     /// updates keep it. Whichever is faster, if it is `auto` or was never given
     #[arg(long, value_enum)]
     plan: Option<PlanKind>,
+    /// Put the tables there, each under the id of its executable, and nothing beside
+    /// the executables: for INDIR_TABLES or /etc/indir/tables
+    #[arg(long, value_name = "DIR")]
+    tables: Option<PathBuf>,
     /// Remove tables, and what belongs to them, that no executable of the
-    /// given folders refers to any more
+    /// given folders refers to any more; with --tables, all others of that folder
     #[arg(long)]
     prune: bool,
     /// Say what would be done, write nothing
@@ -117,6 +122,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         ..Options::default()
     };
     args.plugins.apply(&mut options)?;
+    if let Some(folder) = &args.tables {
+        let folder = std::path::absolute(folder);
+        options.tables = Some(folder.context("`--tables`")?);
+    }
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(jobs) = args.jobs {
         pool = pool.num_threads(jobs.get());
@@ -129,7 +138,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let pool = pool.build().context("failed to start threads")?;
     let report = pool.install(|| update::run(&args.paths, &options, args.dry_run, &progress));
     bar.finish_and_clear();
-    let pruned = args.prune.then(|| prune(&args.paths, args.dry_run));
+    let unused = || match &options.tables {
+        None => place::unused(&args.paths),
+        Some(folder) => place::unused_in(folder, &args.paths),
+    };
+    let pruned = args.prune.then(|| prune(unused(), args.dry_run));
     if args.json {
         let document = to_json(&report, args.dry_run, pruned.as_deref());
         crate::say::json(&document);
@@ -146,8 +159,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Removes what no executable refers to; returns what is gone, or would be.
-fn prune(paths: &[PathBuf], dry_run: bool) -> Vec<PathBuf> {
-    let gone = place::unused(paths);
+fn prune(gone: Vec<place::Unused>, dry_run: bool) -> Vec<PathBuf> {
     let mut failures = Vec::new();
     if !dry_run {
         failures = place::remove(&gone);

@@ -1,13 +1,12 @@
 //! The linker wrapper: runs the real linker so that an executable comes out
 //! indirect.
 //!
-//! Everything that is not an executable with an interpreter passes through
-//! (shared objects lose their -rpath). docs/linker.md says what is changed and
-//! why. The wrapper must not print anything of its own on a link that succeeds
-//! or that the real linker itself refuses.
+//! It adds a note and names another interpreter; it takes nothing away. What is not
+//! an executable for glibc's ld.so comes out as the real linker makes it, byte for
+//! byte. docs/linker.md says what is changed and why. The wrapper must not print
+//! anything of its own on a link that succeeds or that the real linker itself refuses.
 
 mod child;
-mod first;
 mod options;
 mod output;
 mod plan;
@@ -54,14 +53,38 @@ fn link(argv: &[OsString]) -> anyhow::Result<ExitCode> {
     }
     match plan::Plan::of(items)? {
         plan::Plan::Untouched => Err(run::replace_as_is(&linker, args)),
-        plan::Plan::Changed { args, run_path } => Err(run::replace(&linker, &args, run_path)),
-        plan::Plan::Indirect(job) => {
-            let status = run::wait(&linker, &job.args, &job.output)?;
-            if !status.success() {
-                return Ok(run::pass_on(status));
-            }
-            output::finish(&job)?;
-            Ok(ExitCode::SUCCESS)
+        plan::Plan::Plain(args) => Err(run::replace(&linker, &args)),
+        plan::Plan::Indirect(job) => indirect(&linker, &job),
+    }
+}
+
+/// Links what may come out as an executable of glibc's. Where the command line does
+/// not tell, a link without the note does, and is what stays unless it is one; where
+/// it told wrong, such a link follows.
+fn indirect(linker: &Path, job: &plan::Job) -> anyhow::Result<ExitCode> {
+    let mut stack = true;
+    if !job.is_sure {
+        let status = run::wait(linker, &job.plain(), &job.output)?;
+        if !status.success() {
+            return Ok(run::pass_on(status));
+        }
+        match output::look(job) {
+            Some(has_stack_header) => stack = has_stack_header,
+            None => return Ok(ExitCode::SUCCESS),
         }
     }
+    let (args, _note) = job.indirect(stack)?;
+    let status = if job.is_sure {
+        run::wait(linker, &args, &job.output)?
+    } else {
+        run::again(linker, &args, &job.output)?
+    };
+    if !status.success() {
+        return Ok(run::pass_on(status));
+    }
+    if output::finish(job)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let status = run::again(linker, &job.plain(), &job.output)?;
+    Ok(run::pass_on(status))
 }

@@ -16,13 +16,14 @@ pub(super) enum What {
     /// `-o FILE`.
     Output(OsString),
     /// `-dynamic-linker FILE`.
-    DynamicLinker,
+    DynamicLinker(OsString),
     /// `--no-dynamic-linker`, -shared, -r: no executable with an interpreter.
     NoInterpreter,
-    /// `-shared`, which is one of those but may have an -rpath.
-    Shared,
-    /// `-rpath DIRS`.
-    Rpath(OsString),
+    /// `-static`, which linkers read differently: a static program, or static
+    /// libraries from here on.
+    Static,
+    /// `--oformat FORMAT`.
+    Format,
     /// `-R DIR` or `-R FILE`; which of the two, the file system decides.
     RpathOrSymbols(OsString),
     /// `--build-id=STYLE`; no style is "".
@@ -96,10 +97,10 @@ const LONG_WITH_VALUE: &[&str] = &[
     "init",
     "library",
     "mllvm",
-    "oformat",
     "orphan-handling",
     "plugin-opt",
     "require-defined",
+    "rpath",
     "rpath-link",
     "section-start",
     "soname",
@@ -196,8 +197,10 @@ fn classify(arg: &OsStr, next: Option<&OsString>) -> (What, usize, usize) {
 
 fn flag(name: &str) -> Option<What> {
     Some(match name {
-        "shared" | "Bshareable" => What::Shared,
-        "r" | "i" | "Ur" | "relocatable" | "no-dynamic-linker" => What::NoInterpreter,
+        "shared" | "Bshareable" | "r" | "i" | "Ur" | "relocatable" | "no-dynamic-linker" => {
+            What::NoInterpreter
+        }
+        "static" => What::Static,
         "no-build-id" => What::BuildId("none".into()),
         "help" | "target-help" | "version" | "print-output-format" | "print-sysroot" => {
             What::Inform
@@ -212,8 +215,8 @@ type Make = fn(&OsStr) -> What;
 fn with_value(name: &str) -> Option<Make> {
     Some(match name {
         "output" => |value| What::Output(value.into()),
-        "dynamic-linker" => |_| What::DynamicLinker,
-        "rpath" => |value| What::Rpath(value.into()),
+        "dynamic-linker" => |value| What::DynamicLinker(value.into()),
+        "oformat" => |_| What::Format,
         "build-id" => |value| What::BuildId(value.into()),
         "library-path" => |value| What::LibraryPath(value.into()),
         "indir-shim" => |value| What::OwnShim(value.into()),
@@ -230,7 +233,7 @@ fn short(letter: u8, attached: &[u8], next: Option<&OsString>) -> (What, usize, 
     let make: Make = match letter {
         b'o' => |value| What::Output(value.into()),
         b'R' => |value| What::RpathOrSymbols(value.into()),
-        b'I' => |_| What::DynamicLinker,
+        b'I' => |value| What::DynamicLinker(value.into()),
         b'm' => |value| What::Emulation(value.into()),
         b'L' => |value| What::LibraryPath(value.into()),
         b'T' => |value| What::Reads(value.into()),
@@ -263,10 +266,10 @@ mod tests {
             assert_eq!(whats(line), [What::Output("a".into())], "{line}");
         }
         for line in ["-rpath a", "-rpath=a", "--rpath a", "--rpath=a"] {
-            assert_eq!(whats(line), [What::Rpath("a".into())], "{line}");
+            assert_eq!(whats(line), [What::Other], "{line}");
         }
         for line in ["-dynamic-linker a", "--dynamic-linker=a", "-I a", "-Ia"] {
-            assert_eq!(whats(line), [What::DynamicLinker], "{line}");
+            assert_eq!(whats(line), [What::DynamicLinker("a".into())], "{line}");
         }
         for line in ["-R a", "-Ra"] {
             assert_eq!(whats(line), [What::RpathOrSymbols("a".into())], "{line}");
@@ -287,13 +290,13 @@ mod tests {
             "-z -r",
             "-e -shared",
         ] {
-            assert!(
-                !whats(line).contains(&What::Shared) && !whats(line).contains(&What::NoInterpreter),
-                "{line}"
-            );
+            assert!(!whats(line).contains(&What::NoInterpreter), "{line}");
         }
         assert_eq!(whats("-plugin-opt -shared"), [What::Other]);
-        assert_eq!(whats("-plugin-opt=x -shared"), [What::Other, What::Shared]);
+        assert_eq!(
+            whats("-plugin-opt=x -shared"),
+            [What::Other, What::NoInterpreter]
+        );
         assert_eq!(
             whats("-rpath-link a -omagic"),
             [What::Other, What::Output("magic".into())]

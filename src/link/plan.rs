@@ -6,44 +6,51 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use indir_shim::format::note;
 
-use super::first;
 use super::options::{Item, What};
 use super::run::Nameless;
+use crate::artefacts::{self, Content, ORDINARY_INTERPRETER};
 
 /// Where the shim is, from the folder of the real path of our executable.
 const SHIM: &str = "../lib/indir/ld-indir-x86-64.so.1";
 /// Likewise the object with the default note, as `indir setup` writes it.
 const NOTE_OBJECT: &str = "../lib/indir/note-x86-64.o";
+/// Name of glibc's ld.so for this machine (sysdeps/x86_64/64/shlib-versions). That of
+/// other systems and C libraries is another, and nothing of theirs is touched.
+const GLIBC: &str = "ld-linux-x86-64.so.2";
+/// Name of a shim.
+const OWN: &str = "ld-indir-x86-64.so.1";
+/// The objects by which glibc starts a dynamic executable, one of which a compiler
+/// gives to every link that is not asked to do without.
+const START: [&str; 5] = ["crt1.o", "Scrt1.o", "gcrt1.o", "Mcrt1.o", "rcrt1.o"];
 
 /// How to run the real linker.
 pub(super) enum Plan {
     /// With the arguments as they came.
     Untouched,
-    /// With these arguments, and nothing to do afterwards.
-    Changed {
-        /// What the real linker gets.
-        args: Vec<OsString>,
-        /// Whether LD_RUN_PATH stays in the environment.
-        run_path: bool,
-    },
-    /// An executable comes out indirect.
+    /// With these, which lack the wrapper's own options.
+    Plain(Vec<OsString>),
+    /// So that an executable comes out indirect, if it is one of glibc's.
     Indirect(Job),
 }
 
-/// The link of an indirect executable.
+/// The link of what may come out as an indirect executable.
 pub(super) struct Job {
-    /// What the real linker gets.
-    pub(super) args: Vec<OsString>,
+    items: Vec<Item>,
     /// The file it writes.
     pub(super) output: PathBuf,
+    /// The interpreter that the link asks for.
+    pub(super) asked: PathBuf,
+    /// The one for a start without a table.
+    recorded: PathBuf,
     /// The interpreter it shall have.
     pub(super) shim: PathBuf,
+    /// Where its table is.
+    reference: Vec<u8>,
+    /// The command line alone tells that an ordinary executable is linked. Else the
+    /// output of a link without the note tells what it is.
+    pub(super) is_sure: bool,
     /// The user's build-id is no function of the content, or there is none.
     pub(super) own_id: bool,
-    /// Where its libraries may be found at once.
-    pub(super) folders: first::Folders,
-    /// The note's object while it has no name.
-    _note: Option<Nameless>,
 }
 
 impl Plan {
@@ -53,46 +60,49 @@ impl Plan {
     /// When one of the wrapper's own options is wrong, or the shim is missing.
     pub(super) fn of(items: Vec<Item>) -> anyhow::Result<Self> {
         let has = |what: &What| items.iter().any(|item| item.what == *what);
-        let unchanged = if items.iter().any(|item| is_own(&item.what)) {
-            Self::Changed {
-                args: pass(&items),
-                run_path: true,
-            }
+        // Without inputs of the user's (`ld -v`), the note must not become one.
+        let none = has(&What::Inform) || has(&What::OwnOff) || !has(&What::Input);
+        let executable = !none && !has(&What::NoInterpreter) && is_x86_64(&items);
+        if let Some((asked, recorded)) = interpreters(&items).filter(|_| executable) {
+            return Ok(Self::Indirect(Job::new(items, asked, recorded)?));
+        }
+        Ok(if items.iter().any(|item| is_own(&item.what)) {
+            Self::Plain(plain(&items))
         } else {
             Self::Untouched
-        };
-        // Without inputs of the user's (`ld -v`), the note must not become one.
-        if has(&What::Inform) || has(&What::OwnOff) || !has(&What::Input) {
-            return Ok(unchanged);
-        }
-        let run_path = std::env::var_os("LD_RUN_PATH").filter(|value| !value.is_empty());
-        let (shared, relocatable) = (has(&What::Shared), has(&What::NoInterpreter));
-        if !shared && !relocatable && has(&What::DynamicLinker) && is_x86_64(&items) {
-            return Ok(Self::Indirect(indirect(items, run_path)?));
-        }
-        let has_rpath = items.iter().any(|item| rpath(&item.what).is_some());
-        if !shared || relocatable || !(has_rpath || run_path.is_some()) {
-            return Ok(unchanged);
-        }
-        let mut args = Vec::new();
-        for item in items.iter().filter(|item| !is_own(&item.what)) {
-            push(item, &mut args);
-        }
-        if let (false, Some(dirs)) = (has_rpath, run_path) {
-            args.extend(["-rpath-link".into(), dirs]);
-        }
-        Ok(Self::Changed {
-            args,
-            run_path: false,
         })
     }
+}
+
+/// The interpreter that the link asks for, if it is glibc's or a shim, and the one
+/// that starts the program while it has no table: the same, or, where the user names
+/// a shim, what the compiler named before.
+fn interpreters(items: &[Item]) -> Option<(PathBuf, PathBuf)> {
+    let all = items.iter().rev().filter_map(|item| match &item.what {
+        What::DynamicLinker(path) => Some(Path::new(path)),
+        _ => None,
+    });
+    let is_glibc = |path: &&Path| {
+        path.is_absolute()
+            && path.file_name().is_some_and(|name| name == GLIBC)
+            && path.as_os_str().len() < note::MAX_REFERENCE
+    };
+    let asked = all.clone().next()?;
+    let is_shim = asked.file_name().is_some_and(|name| name == OWN);
+    let recorded = if is_shim {
+        let glibc = all.clone().find(is_glibc);
+        glibc.unwrap_or(Path::new(ORDINARY_INTERPRETER))
+    } else {
+        Some(asked).filter(is_glibc)?
+    };
+    Some((asked.to_owned(), recorded.to_owned()))
 }
 
 fn is_own(what: &What) -> bool {
     matches!(what, What::OwnShim(_) | What::OwnTable(_) | What::OwnOff)
 }
 
-fn pass(items: &[Item]) -> Vec<OsString> {
+fn plain(items: &[Item]) -> Vec<OsString> {
     let kept = items.iter().filter(|item| !is_own(&item.what));
     kept.flat_map(|item| item.args.clone()).collect()
 }
@@ -106,88 +116,99 @@ fn is_x86_64(items: &[Item]) -> bool {
     last.is_none_or(|name| name == "elf_x86_64" || name == "elf_amd64")
 }
 
-/// The folders of an -rpath, however it is written: all linkers take -R as one
-/// unless it names a file, which GNU ld and gold read as --just-symbols.
-fn rpath(what: &What) -> Option<&OsStr> {
-    match what {
-        What::Rpath(dirs) => Some(dirs),
-        What::RpathOrSymbols(path) => {
-            let file = std::fs::metadata(path).is_ok_and(|file| !file.is_dir());
-            (!file).then_some(path)
-        }
-        _ => None,
-    }
+/// Whether glibc's start-up code is linked in, and nothing asks for a static program
+/// or for another format.
+fn is_ordinary(items: &[Item]) -> bool {
+    let is_start = |item: &Item| {
+        let file = item.args.first().map(Path::new);
+        let name = file.and_then(Path::file_name);
+        item.what == What::Input && name.is_some_and(|name| START.iter().any(|s| name == *s))
+    };
+    let is_odd = |item: &Item| matches!(item.what, What::Static | What::Format);
+    items.iter().any(is_start) && !items.iter().any(is_odd)
 }
 
-/// Adds `item` to `args`, an -rpath as the -rpath-link that finds the same
-/// libraries and leaves nothing in the output.
-fn push(item: &Item, args: &mut Vec<OsString>) {
-    match rpath(&item.what) {
-        Some(dirs) => args.extend(["-rpath-link".into(), dirs.into()]),
-        None => args.extend(item.args.iter().cloned()),
+impl Job {
+    fn new(items: Vec<Item>, asked: PathBuf, recorded: PathBuf) -> anyhow::Result<Self> {
+        let output = items.iter().rev().find_map(|item| match &item.what {
+            What::Output(path) => Some(path.into()),
+            _ => None,
+        });
+        let style = items.iter().rev().find_map(|item| match &item.what {
+            What::BuildId(style) => Some(style),
+            _ => None,
+        });
+        Ok(Self {
+            output: output.unwrap_or_else(|| PathBuf::from("a.out")),
+            asked,
+            recorded,
+            shim: shim(&items)?,
+            reference: reference(&items)?,
+            is_sure: is_ordinary(&items),
+            own_id: style.is_some_and(|style| !identifies(style)),
+            items,
+        })
     }
-}
 
-fn indirect(items: Vec<Item>, run_path: Option<OsString>) -> anyhow::Result<Job> {
-    let shim = shim(&items)?;
-    let (note, nameless) = note_object(&items)?;
-    let style = items.iter().rev().find_map(|item| match &item.what {
-        What::BuildId(style) => Some(style.clone()),
-        _ => None,
-    });
-    let is_last = |what: fn(&What) -> bool| items.iter().rposition(|item| what(&item.what));
-    let interpreter = is_last(|what| matches!(what, What::DynamicLinker));
-    let build_id = is_last(|what| matches!(what, What::BuildId(_)));
-    let has_rpath = items.iter().any(|item| rpath(&item.what).is_some());
-
-    let mut found = first::Folders::default();
-    for item in &items {
-        if let Some(list) = rpath(&item.what) {
-            found.add_run(list);
-        }
+    /// What the real linker gets where nothing is changed.
+    pub(super) fn plain(&self) -> Vec<OsString> {
+        plain(&self.items)
     }
-    if let (false, Some(list)) = (has_rpath, &run_path) {
-        found.add_run(list);
-    }
-    found.add_link(&items);
 
-    let mut args = Vec::new();
-    let mut output = PathBuf::from("a.out");
-    for (at, item) in items.iter().enumerate() {
-        match &item.what {
-            what if is_own(what) => {}
-            // Ours goes where the last of the user's was: in the midst of the
-            // options, so that an option without its value stays the last.
-            What::DynamicLinker if Some(at) == interpreter => {
-                args.extend(["-dynamic-linker".into(), shim.clone().into()]);
+    /// What the real linker gets, and the note's object while it has no name; with
+    /// `stack`, that object says that it needs no executable stack.
+    ///
+    /// # Errors
+    /// When the object cannot be made.
+    pub(super) fn indirect(
+        &self,
+        stack: bool,
+    ) -> anyhow::Result<(Vec<OsString>, Option<Nameless>)> {
+        let (note, nameless) = self.note_object(stack)?;
+        let is_last =
+            |what: fn(&What) -> bool| self.items.iter().rposition(|item| what(&item.what));
+        let interpreter = is_last(|what| matches!(what, What::DynamicLinker(_)));
+        let build_id = is_last(|what| matches!(what, What::BuildId(_)));
+        let mut args = Vec::new();
+        for (at, item) in self.items.iter().enumerate() {
+            match &item.what {
+                what if is_own(what) => {}
+                // "Any style": lld's own choice is too short to be unique.
+                What::BuildId(style) if Some(at) == build_id && style.is_empty() => {
+                    args.push("--build-id=sha1".into());
+                }
+                _ => args.extend(item.args.iter().cloned()),
+            }
+            // In the midst of the options, so that an option without its value stays
+            // the last. The last interpreter counts.
+            if Some(at) == interpreter {
+                args.extend(["-dynamic-linker".into(), self.shim.clone().into()]);
                 args.push(note.clone());
                 if build_id.is_none() {
                     args.push("--build-id=sha1".into());
                 }
-                if let (false, Some(dirs)) = (has_rpath, &run_path) {
-                    args.extend(["-rpath-link".into(), dirs.clone()]);
-                }
             }
-            What::DynamicLinker => {}
-            // "Any style": lld's own choice is too short to be unique.
-            What::BuildId(style) if Some(at) == build_id && style.is_empty() => {
-                args.push("--build-id=sha1".into());
-            }
-            What::Output(path) => {
-                output = path.into();
-                args.extend(item.args.iter().cloned());
-            }
-            _ => push(item, &mut args),
         }
+        Ok((args, nameless))
     }
-    Ok(Job {
-        args,
-        output,
-        shim,
-        own_id: style.is_some_and(|style| !identifies(&style)),
-        folders: found,
-        _note: nameless,
-    })
+
+    /// The object with the note: `setup`'s file for what is usual, since a file of a
+    /// constant name suits --dependency-file and -Map; else one in memory.
+    fn note_object(&self, stack: bool) -> anyhow::Result<(OsString, Option<Nameless>)> {
+        let is_usual = stack
+            && self.reference == note::DEFAULT_REFERENCE.as_bytes()
+            && self.recorded == Path::new(ORDINARY_INTERPRETER);
+        let file = beside_us(NOTE_OBJECT)?;
+        if is_usual && file.is_file() {
+            return Ok((file.into(), None));
+        }
+        let object = Nameless::new(&artefacts::note_object(Content {
+            reference: &self.reference,
+            interpreter: self.recorded.as_os_str().as_encoded_bytes(),
+            stack,
+        }))?;
+        Ok((object.path(), Some(object)))
+    }
 }
 
 /// Whether a --build-id style is a function of the content that no two
@@ -220,6 +241,22 @@ fn shim(items: &[Item]) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+/// Where the table of the executable shall be.
+fn reference(items: &[Item]) -> anyhow::Result<Vec<u8>> {
+    let given = items.iter().rev().find_map(|item| match &item.what {
+        What::OwnTable(reference) => Some(reference.as_encoded_bytes()),
+        _ => None,
+    });
+    let reference = given.unwrap_or(note::DEFAULT_REFERENCE.as_bytes());
+    if !note::is_reference(reference) || reference.contains(&0) {
+        bail!(
+            "--indir-table: `{}` neither is an absolute path nor begins with $ORIGIN/",
+            String::from_utf8_lossy(reference)
+        );
+    }
+    Ok(reference.to_vec())
+}
+
 /// `relative` to the folder that our executable really is in.
 fn beside_us(relative: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("failed to read /proc/self/exe")?;
@@ -233,29 +270,4 @@ fn beside_us(relative: &str) -> anyhow::Result<PathBuf> {
         }
     }
     Ok(path)
-}
-
-/// The object with the note: `setup`'s file for the default reference, since a
-/// file of a constant name suits --dependency-file and -Map; else one in memory.
-fn note_object(items: &[Item]) -> anyhow::Result<(OsString, Option<Nameless>)> {
-    let given = items.iter().rev().find_map(|item| match &item.what {
-        What::OwnTable(reference) => Some(reference.as_encoded_bytes()),
-        _ => None,
-    });
-    if given.is_none() {
-        let file = beside_us(NOTE_OBJECT)?;
-        if file.is_file() {
-            return Ok((file.into(), None));
-        }
-    }
-    let reference = given.unwrap_or(note::DEFAULT_REFERENCE.as_bytes());
-    let known = reference.starts_with(b"/") || reference.starts_with(b"$ORIGIN/");
-    if !known || reference.len() > note::MAX_REFERENCE || reference.contains(&0) {
-        bail!(
-            "--indir-table: `{}` neither is an absolute path nor begins with $ORIGIN/",
-            String::from_utf8_lossy(reference)
-        );
-    }
-    let object = Nameless::new(&crate::artefacts::note_object(reference))?;
-    Ok((object.path(), Some(object)))
 }

@@ -1,11 +1,11 @@
 //! Running the real linker, with any number of arguments.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::Context as _;
 
@@ -48,26 +48,40 @@ pub(super) fn replace_as_is(linker: &Path, args: &[OsString]) -> anyhow::Error {
 }
 
 /// Becomes the real linker; returns only what prevented that.
-pub(super) fn replace(linker: &Path, args: &[OsString], run_path: bool) -> anyhow::Error {
-    let (mut command, _file) = match command(linker, args) {
-        Ok(prepared) => prepared,
-        Err(error) => return error,
-    };
-    if !run_path {
-        command.env_remove("LD_RUN_PATH");
+pub(super) fn replace(linker: &Path, args: &[OsString]) -> anyhow::Error {
+    match command(linker, args) {
+        Ok((mut command, _file)) => failed(linker, command.exec()),
+        Err(error) => error,
     }
-    failed(linker, command.exec())
 }
 
-/// Runs the real linker, without LD_RUN_PATH, and waits for it; if it is killed
-/// meanwhile, what it began to write at `output` goes.
+/// Runs the real linker and waits for it; if it is killed meanwhile, what it began
+/// to write at `output` goes.
 ///
 /// # Errors
 /// When it cannot be started.
 pub(super) fn wait(linker: &Path, args: &[OsString], output: &Path) -> anyhow::Result<ExitStatus> {
     let (mut command, _file) = command(linker, args)?;
-    command.env_remove("LD_RUN_PATH");
     super::child::status(&mut command, output).map_err(|error| failed(linker, error))
+}
+
+/// Runs the real linker a second time, as [`wait`] does: what it says was said, unless
+/// it fails now.
+///
+/// # Errors
+/// When it cannot be started.
+pub(super) fn again(linker: &Path, args: &[OsString], output: &Path) -> anyhow::Result<ExitStatus> {
+    let (mut command, _file) = command(linker, args)?;
+    let Nameless(mut said) = Nameless::new(b"")?;
+    command.stdout(Stdio::null()).stderr(said.try_clone()?);
+    let status = super::child::status(&mut command, output);
+    let status = status.map_err(|error| failed(linker, error))?;
+    if !status.success() {
+        said.rewind()?;
+        // Nothing is left to do if stderr is closed.
+        let _ = std::io::copy(&mut said, &mut std::io::stderr());
+    }
+    Ok(status)
 }
 
 fn failed(linker: &Path, error: std::io::Error) -> anyhow::Error {

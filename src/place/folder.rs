@@ -191,6 +191,12 @@ impl Folder {
         Ok(rustix::fs::symlinkat(target, &self.file, name)?)
     }
 
+    /// Makes `name` in `to` another name of the file `from` in it.
+    pub(super) fn hard_link(&self, from: &OsStr, to: &Self, name: &OsStr) -> io::Result<()> {
+        let flags = AtFlags::empty();
+        Ok(rustix::fs::linkat(&self.file, from, &to.file, name, flags)?)
+    }
+
     /// Removes the file `name` in it, if it is there.
     ///
     /// # Errors

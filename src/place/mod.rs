@@ -6,6 +6,7 @@
 mod collect;
 mod folder;
 mod names;
+mod note;
 mod orphans;
 mod owner;
 mod table;
@@ -15,10 +16,11 @@ mod write;
 
 pub use collect::{Collected, collect};
 pub use folder::{FileId, Folder, Owner};
-pub use names::{ADOPTED_SUFFIX, CHANGED, UNDO_SUFFIX, hex};
-pub use orphans::{Unused, forget, orphans, remove, unused};
+pub use names::{ADOPTED_SUFFIX, CHANGED, UNDO_SUFFIX, hex, is_table_folder};
+pub use note::{NoteError, add_places, blank_interpreter, check_reference};
+pub use orphans::{Unused, forget, orphans, remove, unused, unused_in};
 pub use owner::user_name;
 pub use table::{Place, PlaceError};
-pub use temporary::{Temporary, clean_for, replace_link};
+pub use temporary::{Temporary, clean_for, replace_hard_link, replace_link};
 pub use trust::{check, mend, owner_of, read};
 pub use write::{Beside, Subject, Tables, WriteError, check_place};

@@ -50,7 +50,7 @@ pub(super) fn id_in(name: &str) -> Option<&str> {
 
 /// Whether `name` is that of a folder of tables: `.indir`, or, of one owner's
 /// programs where everybody may make files, `.indir.UID`.
-pub(super) fn is_table_folder(name: &OsStr) -> bool {
+pub fn is_table_folder(name: &OsStr) -> bool {
     let rest = name.as_bytes().strip_prefix(FOLDER.as_bytes());
     rest.is_some_and(|rest| match rest {
         [] => true,

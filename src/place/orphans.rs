@@ -47,7 +47,12 @@ pub fn orphans(folder: &Path, used: &HashSet<PathBuf>) -> Vec<Unused> {
     };
     candidates.retain(|path| table_of(path).is_some_and(|table| !used.contains(&table)));
     candidates.sort();
-    let ours = candidates.into_iter().filter_map(|path| {
+    with_identity(candidates)
+}
+
+/// Those of `paths` that are files of ours.
+fn with_identity(paths: Vec<PathBuf>) -> Vec<Unused> {
+    let ours = paths.into_iter().filter_map(|path| {
         let file = ours_at(&path)?;
         Some(Unused { path, file })
     });
@@ -139,6 +144,29 @@ pub fn unused(paths: &[PathBuf]) -> Vec<Unused> {
     folders
         .flat_map_iter(|folder| orphans(folder, &used))
         .collect()
+}
+
+/// What `folder`, where tables are by id, holds for executables that `paths` do not
+/// mean; nothing if that cannot be told of all of them.
+pub fn unused_in(folder: &Path, paths: &[PathBuf]) -> Vec<Unused> {
+    let collected = collect(paths);
+    let executables = collected.executables.par_iter();
+    let used: Option<HashSet<PathBuf>> = executables
+        .map(|exe| {
+            let map = MappedElf::open(exe).ok()?;
+            let notes = map.elf().ok()?.notes();
+            Some(Place::in_folder(folder, &notes).ok()?.path)
+        })
+        .collect();
+    let Some(used) = used.filter(|_| collected.failures.is_empty()) else {
+        return Vec::new();
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let is_unused = |path: &PathBuf| table_of(path).is_some_and(|table| !used.contains(&table));
+    let mut unused: Vec<PathBuf> = paths.filter(is_unused).collect();
+    unused.sort();
+    with_identity(unused)
 }
 
 /// Removes `files`, each as the owner of its folder could and only if it still

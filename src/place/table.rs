@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use indir_shim::format::bindings_layout::SUFFIX;
@@ -9,6 +10,12 @@ use indir_shim::format::note::{self, Notes};
 use indir_shim::trust::is_shared;
 
 use super::names::hex;
+use crate::elf::is_privileged;
+
+/// The environment variable that names folders of tables.
+const FOLDERS: &str = "INDIR_TABLES";
+/// The system's tables, by id.
+const SYSTEM: &str = "/etc/indir/tables";
 
 /// Why an executable has no place for a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +45,8 @@ pub struct Place {
     pub path: PathBuf,
     /// Id of the executable that the table must repeat.
     pub id: Vec<u8>,
+    /// Whoever runs this named the folder, not the executable.
+    pub is_given: bool,
 }
 
 impl Place {
@@ -54,6 +63,11 @@ impl Place {
             None if notes.malformed => return Err(PlaceError::MalformedNote),
             None => return Err(PlaceError::NoNote),
         };
+        Self::at(exe, notes, reference)
+    }
+
+    /// The place that `reference` names.
+    fn at(exe: &Path, notes: &Notes<'_>, reference: &[u8]) -> Result<Self, PlaceError> {
         let id = notes.id().ok_or(PlaceError::NoId)?;
         let origin = exe
             .parent()
@@ -76,7 +90,56 @@ impl Place {
             }
         }
         let id = id.to_vec();
-        Ok(Self { path, id })
+        Ok(Self {
+            path,
+            id,
+            is_given: false,
+        })
+    }
+
+    /// The table of the executable with `notes` in `folder`, where tables are by id.
+    ///
+    /// # Errors
+    /// When nothing identifies the executable.
+    pub fn in_folder(folder: &Path, notes: &Notes<'_>) -> Result<Self, PlaceError> {
+        let id = notes.id().ok_or(PlaceError::NoId)?;
+        Ok(Self {
+            path: folder.join(hex(id)),
+            id: id.to_vec(),
+            is_given: true,
+        })
+    }
+
+    /// Every place where the shim would look for the table of the executable at `exe`,
+    /// in its order; as for [`Place::of`]. `INDIR_TABLES` counts as it would at a start
+    /// with this process's environment.
+    ///
+    /// # Errors
+    /// When the notes name no place.
+    pub fn all(exe: &Path, notes: &Notes<'_>) -> Result<Vec<Self>, PlaceError> {
+        let mut all = Vec::new();
+        let variable = std::env::var_os(FOLDERS).filter(|_| !is_privileged(exe));
+        for folder in std::env::split_paths(&variable.unwrap_or_default()) {
+            if !folder.as_os_str().is_empty() {
+                all.push(Self::in_folder(&folder, notes)?);
+            }
+        }
+        all.push(Self::of(exe, notes)?);
+        for place in notes.places() {
+            all.push(Self::at(exe, notes, place)?);
+        }
+        all.push(Self::in_folder(Path::new(SYSTEM), notes)?);
+        Ok(all)
+    }
+
+    /// Where the shim would find the table of the executable at `exe`: the first place
+    /// that holds anything. `None` if there is no table.
+    ///
+    /// # Errors
+    /// When the notes name no place.
+    pub fn find(exe: &Path, notes: &Notes<'_>) -> Result<Option<Self>, PlaceError> {
+        let mut all = Self::all(exe, notes)?.into_iter();
+        Ok(all.find(|place| is_there(&place.path)))
     }
 
     /// Where the bindings that belong to the table lie.
@@ -92,9 +155,19 @@ impl Place {
     }
 }
 
+/// Whether something is at `path`, be it a dangling symlink or what cannot be read.
+fn is_there(path: &Path) -> bool {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => true,
+        Err(error) => {
+            let kind = error.kind();
+            kind != std::io::ErrorKind::NotFound && kind != std::io::ErrorKind::NotADirectory
+        }
+    }
+}
+
 /// Whether everybody may make files beside the executable.
 fn is_in_shared_folder(exe: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
     let parent = exe.parent().unwrap_or(Path::new("/"));
     std::fs::metadata(parent).is_ok_and(|folder| is_shared(folder.mode()))
 }

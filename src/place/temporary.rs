@@ -175,14 +175,36 @@ pub(super) fn clean(folder: &Folder, is_ours: impl Fn(&str) -> bool) {
     }
 }
 
+/// Makes `name` in `folder` another name of the file `target` in `from`, at one moment.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn replace_hard_link(
+    folder: &Folder,
+    name: &OsStr,
+    (from, target): (&Folder, &OsStr),
+) -> io::Result<()> {
+    replace_by(folder, name, |temporary| {
+        from.hard_link(target, folder, temporary)
+    })
+}
+
 /// Puts a symbolic link to `target` in the place of `name` in `folder`.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn replace_link(folder: &Folder, name: &OsStr, target: &std::path::Path) -> io::Result<()> {
+    replace_by(folder, name, |temporary| folder.link(temporary, target))
+}
+
+fn replace_by(
+    folder: &Folder,
+    name: &OsStr,
+    link: impl Fn(&OsStr) -> io::Result<()>,
+) -> io::Result<()> {
     for _ in 0..ATTEMPTS {
         let temporary = random_name(name);
-        match folder.link(&temporary, target) {
+        match link(&temporary) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
             Ok(()) => {

@@ -173,7 +173,8 @@ pub struct Tables {
     folder: Arc<Folder>,
     acting: Option<(u32, u32)>,
     subject: Subject,
-    /// The place is the default one, where names prove what is ours.
+    /// The place is the default one, or one for tables alone, where names prove what
+    /// is ours.
     ours: bool,
 }
 
@@ -184,6 +185,9 @@ impl Tables {
     /// # Errors
     /// When the table must not, or cannot, be written there.
     pub fn open(exe: &Path, subject: &Subject, place: &Place) -> Result<Self, WriteError> {
+        if place.is_given {
+            return Self::given(place);
+        }
         let beside = Beside::open(exe, subject)?;
         let Some(parts) = below(exe, place.folder()) else {
             return Self::elsewhere(beside, subject, place);
@@ -213,6 +217,27 @@ impl Tables {
             acting: beside.acting.filter(|_| !is_roots),
             folder,
             subject: *subject,
+        })
+    }
+
+    /// A folder of tables that whoever runs this named: what is in it is theirs, and
+    /// every user may start programs by it.
+    fn given(place: &Place) -> Result<Self, WriteError> {
+        std::fs::create_dir_all(place.folder())?;
+        let path = std::fs::canonicalize(place.folder())?;
+        let folder = Arc::new(Folder::open(&path)?);
+        let parent = Folder::open(path.parent().unwrap_or(Path::new("/")))?;
+        let owner = Owner {
+            uid: nix::unistd::geteuid().as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+            mode: 0o755,
+        };
+        Ok(Self {
+            beside: Arc::new(parent),
+            folder,
+            acting: None,
+            subject: Subject { file: None, owner },
+            ours: true,
         })
     }
 
@@ -346,7 +371,7 @@ impl Tables {
 /// When it is not below the executable's folder, and somebody else may have
 /// written the note.
 pub fn check_place(exe: &Path, subject: &Subject, place: &Place) -> Result<(), WriteError> {
-    if below(exe, place.folder()).is_some() {
+    if place.is_given || below(exe, place.folder()).is_some() {
         return Ok(());
     }
     let folder = std::fs::metadata(exe.parent().unwrap_or(Path::new("/")))?;

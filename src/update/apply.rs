@@ -22,18 +22,10 @@ const ATTEMPTS: usize = 3;
 /// Descriptors that are open for one plan: folders, temporaries.
 const DESCRIPTORS: u64 = 4;
 
-/// How much to promise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The tables survive a power cut once `apply` has returned.
-    Durable,
-    /// They are replaced whole, but the kernel writes them when it likes.
-    Fast,
-}
-
-/// Writes the tables of all plans that are not current. The result has the
-/// index and the outcome of every plan that was to be written.
-pub fn apply(plans: &[Plan], mode: Mode) -> Vec<(usize, Result<(), WriteError>)> {
+/// Writes the tables of all plans that are not current; they survive a power cut once
+/// this has returned. The result has the index and the outcome of every plan that was
+/// to be written.
+pub fn apply(plans: &[Plan]) -> Vec<(usize, Result<(), WriteError>)> {
     let plans: Vec<(usize, &Plan)> = plans
         .iter()
         .enumerate()
@@ -41,7 +33,7 @@ pub fn apply(plans: &[Plan], mode: Mode) -> Vec<(usize, Result<(), WriteError>)>
         .collect();
     // A temporary stays open, and so locked, until it has its name.
     let batches = plans.chunks(most_at_once());
-    batches.flat_map(|batch| apply_batch(batch, mode)).collect()
+    batches.flat_map(apply_batch).collect()
 }
 
 /// Removes what killed runs left where nothing is to be written.
@@ -64,9 +56,8 @@ fn most_at_once() -> usize {
     usize::try_from(most).unwrap_or(usize::MAX).max(1)
 }
 
-fn apply_batch(batch: &[(usize, &Plan)], mode: Mode) -> Vec<(usize, Result<(), WriteError>)> {
-    let each = mode == Mode::Durable && batch.len() < SYNCFS_FROM;
-    let all = mode == Mode::Durable && !each;
+fn apply_batch(batch: &[(usize, &Plan)]) -> Vec<(usize, Result<(), WriteError>)> {
+    let each = batch.len() < SYNCFS_FROM;
     let opened: Vec<Result<Tables, WriteError>> = batch
         .par_iter()
         .map(|(_, plan)| Tables::open(&plan.exe, &plan.subject, &plan.place))
@@ -82,10 +73,10 @@ fn apply_batch(batch: &[(usize, &Plan)], mode: Mode) -> Vec<(usize, Result<(), W
         })
         .collect();
     let folders = distinct(&written);
-    let synced = if all {
-        sync_file_systems(&folders)
-    } else {
+    let synced = if each {
         Ok(())
+    } else {
+        sync_file_systems(&folders)
     };
     let results: Vec<Result<Tables, WriteError>> = batch
         .par_iter()
@@ -93,14 +84,14 @@ fn apply_batch(batch: &[(usize, &Plan)], mode: Mode) -> Vec<(usize, Result<(), W
         .map(|((_, plan), written)| {
             let (tables, written) = written?;
             again(&synced)?;
-            publish(&tables, plan, written, mode)?;
+            publish(&tables, plan, written)?;
             Ok(tables)
         })
         .collect();
-    let finished = if all {
-        sync_file_systems(&folders)
-    } else {
+    let finished = if each {
         Ok(())
+    } else {
+        sync_file_systems(&folders)
     };
     let results = batch.iter().zip(results).map(|((index, _), tables)| {
         let result = tables.and_then(|tables| {
@@ -172,18 +163,13 @@ impl Written {
 }
 
 /// Renames; a temporary that somebody has removed is written again.
-fn publish(
-    tables: &Tables,
-    plan: &Plan,
-    mut written: Written,
-    mode: Mode,
-) -> Result<(), WriteError> {
+fn publish(tables: &Tables, plan: &Plan, mut written: Written) -> Result<(), WriteError> {
     for _ in 1..ATTEMPTS {
         match written.publish(tables, plan) {
             Err(WriteError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
-        written = Written::new(tables, plan, mode == Mode::Durable)?;
+        written = Written::new(tables, plan, true)?;
     }
     written.publish(tables, plan)
 }

@@ -29,6 +29,8 @@ pub struct Options {
     /// Folders that `$ORIGIN` named where the executable came from; `None`
     /// repeats the table's own.
     pub origin_dirs: Option<Vec<PathBuf>>,
+    /// The folder of the tables, by id; `None` leaves each beside its executable.
+    pub tables: Option<PathBuf>,
     /// Rewrites the folders.
     pub replacements: Vec<Replacement>,
     /// Folders of plugins; `None` repeats the table's own.

@@ -95,8 +95,22 @@ impl<'a> Planner<'a> {
         library: &Library,
         subject: Subject,
     ) -> Result<Plan, PlanError> {
-        let place = place(&exe, library)?;
+        let place = self.place(&exe, library)?;
         crate::place::check_place(&exe, &subject, &place).map_err(PlanError::Refused)?;
+        self.plan_at(exe, library, subject, place)
+    }
+
+    /// The same for a table at `place`, wherever that is.
+    ///
+    /// # Errors
+    /// See [`Planner::plan`].
+    pub fn plan_at(
+        &self,
+        exe: PathBuf,
+        library: &Library,
+        subject: Subject,
+        place: Place,
+    ) -> Result<Plan, PlanError> {
         let old = TableFile::load_for(&place.path, subject.owner.uid);
         if let Err(foreign @ LoadError::Foreign(..)) = old {
             let mend = crate::place::mend(&place.path, subject.owner.uid);
@@ -167,6 +181,20 @@ impl<'a> Planner<'a> {
             tolerated,
             warnings,
             plugins: plugins.map(|found| found.plugins),
+        })
+    }
+
+    /// Where the table of the executable at `exe` lies.
+    fn place(&self, exe: &Path, library: &Library) -> Result<Place, PlanError> {
+        let elf = library.map().elf().map_err(LibraryError::from)?;
+        if elf.interpreter().is_none() {
+            return Err(PlanError::NoInterpreter);
+        }
+        let notes = elf.notes();
+        let beside = Place::of(exe, &notes)?;
+        Ok(match &self.options.tables {
+            Some(folder) => Place::in_folder(folder, &notes)?,
+            None => beside,
         })
     }
 
@@ -309,15 +337,6 @@ impl<'a> Planner<'a> {
             _ => false,
         }
     }
-}
-
-/// Where the table of the executable at `exe` lies.
-fn place(exe: &Path, library: &Library) -> Result<Place, PlanError> {
-    let elf = library.map().elf().map_err(LibraryError::from)?;
-    if elf.interpreter().is_none() {
-        return Err(PlanError::NoInterpreter);
-    }
-    Ok(Place::of(exe, &elf.notes())?)
 }
 
 /// SHA-256 over the sorted digests of what each object needs.

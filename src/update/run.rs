@@ -1,12 +1,12 @@
 //! One run of `indir update`: everything but the command line and printing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::apply::{self, Mode};
+use super::apply;
 use super::error::PlanError;
 use super::options::Options;
 use super::plan::{Plan, Planner, State};
@@ -152,11 +152,12 @@ pub fn run(
         }
         report.entries.push(entry);
     }
+    settle_shared(&mut plans, &entry_of, &mut report);
     if dry_run {
         return report;
     }
     apply::clean_current(&plans);
-    for (index, result) in apply::apply(&plans, Mode::Durable) {
+    for (index, result) in apply::apply(&plans) {
         let entry = entry_of
             .get(index)
             .and_then(|&at| report.entries.get_mut(at));
@@ -175,6 +176,44 @@ pub fn run(
         };
     }
     report
+}
+
+/// Executables with one id share a table. That is right where they need the same, as
+/// copies do; else neither gets one.
+fn settle_shared(plans: &mut [Plan], entry_of: &[usize], report: &mut Report) {
+    let mut users: HashMap<PathBuf, Vec<usize>> = HashMap::new();
+    for (index, plan) in plans.iter().enumerate() {
+        users
+            .entry(plan.place.path.clone())
+            .or_default()
+            .push(index);
+    }
+    for shared in users.into_values().filter(|users| users.len() > 1) {
+        let bytes = |index: &usize| plans.get(*index).map(|plan| &plan.bytes);
+        let first = shared.first().and_then(bytes);
+        let differs = shared.iter().any(|index| bytes(index) != first);
+        let names: Vec<PathBuf> = shared
+            .iter()
+            .filter_map(|&index| plans.get(index))
+            .map(|plan| plan.exe.clone())
+            .collect();
+        for (nth, &index) in shared.iter().enumerate() {
+            let other = names.get(usize::from(nth == 0));
+            let entry = entry_of
+                .get(index)
+                .and_then(|&at| report.entries.get_mut(at));
+            if let (true, Some(entry), Some(other)) = (differs, entry, other) {
+                entry.outcome = Outcome::Failed(format!(
+                    "it has the same id as `{}`, which needs another table (link one of them again with `-Wl,--build-id=sha1`, or give them folders of tables of their own)",
+                    other.display()
+                ));
+            }
+            if let Some(plan) = plans.get_mut(index).filter(|_| differs || nth > 0) {
+                // The first one's table serves all.
+                plan.state = State::Current;
+            }
+        }
+    }
 }
 
 /// A library that was written while it was read fails those who need it.

@@ -129,7 +129,7 @@ impl Subject {
 /// The folders of the executable's table; none if it is not indirect.
 fn inputs(exe: &Path, library: &Library) -> Result<Inputs, PlanError> {
     let elf = library.map().elf().map_err(LibraryError::from)?;
-    let Ok(place) = Place::of(exe, &elf.notes()) else {
+    let Ok(Some(place)) = Place::find(exe, &elf.notes()) else {
         return Ok(Inputs::default());
     };
     let owner = crate::place::owner_of(exe);

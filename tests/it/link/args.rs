@@ -87,7 +87,7 @@ fn option_groups_of_the_compiler() {
                 "/w",
                 "-Wl,--as-needed,-z,now",
             ])
-            .arg("-Wl,--dynamic-linker=/nowhere/ld.so")
+            .arg("-Wl,--dynamic-linker=/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
             .arg(&object)
             .arg("-o")
             .arg(&exe))

@@ -83,25 +83,40 @@ fn other_outputs_are_bit_for_bit_the_plain_linkers() {
 }
 
 #[test]
-fn a_shared_object_loses_only_its_rpath() {
+fn run_paths_are_those_of_the_plain_link() {
     let scratch = Scratch::new();
-    let source = scratch.file("a.c", "int f(void) { return 1; }\n");
-    let out = scratch.join("libf.so");
+    let source = scratch.file("a.c", "int main(void) { return 1; }\n");
+    let out = scratch.join("out");
     for (linker, _) in linkers() {
-        for rpath in ["-Wl,-rpath,/nowhere", "-Wl,-R,/tmp", "-Wl,-rpath=/a:/b"] {
-            let link = |command: &mut Command| {
-                run(command
-                    .args(["-shared", "-fPIC"])
-                    .arg(&source)
-                    .arg("-o")
-                    .arg(&out))
-                .success();
-                std::fs::read(&out).unwrap()
-            };
-            let plain = link(Command::new("gcc").arg(format!("-fuse-ld={linker}")));
-            let wrapped = link(indirect("gcc", linker).arg(rpath));
-            assert_eq!(facts(&out).search, [""; 0]);
-            assert!(plain == wrapped, "{linker} {rpath}");
+        for rpath in [
+            "-Wl,-rpath,/nowhere",
+            "-Wl,-R,/tmp",
+            "-Wl,-rpath=/a:/b",
+            "-g",
+        ] {
+            for library in [true, false] {
+                let link = |command: &mut Command| {
+                    if library {
+                        command.args(["-shared", "-fPIC"]);
+                    }
+                    run(command
+                        .arg(rpath)
+                        .arg(&source)
+                        .arg("-o")
+                        .arg(&out)
+                        .env("LD_RUN_PATH", "/run/path"))
+                    .success();
+                    (std::fs::read(&out).unwrap(), facts(&out))
+                };
+                let plain = link(Command::new("gcc").arg(format!("-fuse-ld={linker}")));
+                let wrapped = link(&mut indirect("gcc", linker));
+                assert_eq!(wrapped.1.search, plain.1.search, "{linker} {rpath}");
+                assert!(!library || wrapped.0 == plain.0, "{linker} {rpath}");
+                if !library {
+                    let recorded = assert_indirect(&out).recorded;
+                    assert_eq!(recorded, plain.1.interpreter);
+                }
+            }
         }
     }
 }
@@ -147,30 +162,32 @@ fn the_search_of_the_link_itself_still_finds_libraries() {
     .success();
     for (linker, _) in linkers() {
         for how in ["rpath", "LD_RUN_PATH"] {
-            let exe = scratch.join(format!("main-{linker}"));
-            let mut command = indirect("gcc", linker);
-            command.arg(&main).arg("-o").arg(&exe).arg(&libf);
-            match how {
-                "rpath" => {
-                    command.arg(format!(
-                        "-Wl,-rpath,{}:{}",
-                        dir.display(),
-                        scratch.path().display()
-                    ));
-                }
-                _ => {
-                    command.env(
-                        "LD_RUN_PATH",
-                        format!("{}:{}", dir.display(), scratch.path().display()),
-                    );
-                }
-            }
-            let ran = run(&mut command);
-            ran.success();
-            assert_eq!(ran.stderr(), "", "{linker} {how}");
-            assert_indirect(&exe);
-            // The first table knows where the -rpath pointed.
-            run(&mut Command::new(&exe)).exits(7);
+            let folders = format!("{}:{}", dir.display(), scratch.path().display());
+            let link = |mut command: Command, name: &str| {
+                let exe = scratch.join(name);
+                // The kind of run path that libf's needs are searched in too.
+                command.arg("-Wl,--disable-new-dtags");
+                command.arg(&main).arg("-o").arg(&exe).arg(&libf);
+                match how {
+                    "rpath" => command.arg(format!("-Wl,-rpath,{folders}")),
+                    _ => command.env("LD_RUN_PATH", &folders),
+                };
+                let ran = run(&mut command);
+                (ran.code(), ran.stderr(), exe)
+            };
+            let mut plain = Command::new("gcc");
+            plain.arg(format!("-fuse-ld={linker}"));
+            let plain = link(plain, "plain");
+            let wrapped = link(indirect("gcc", linker), "wrapped");
+            assert_eq!(
+                (wrapped.0, &wrapped.1),
+                (plain.0, &plain.1),
+                "{linker} {how}"
+            );
+            assert_indirect(&wrapped.2);
+            let code = run(&mut Command::new(&plain.2)).code();
+            run(&mut Command::new(&wrapped.2)).exits(code.unwrap());
+            assert!(code == Some(7) || how != "rpath", "{linker}");
         }
     }
 }
@@ -297,8 +314,6 @@ fn rustc_and_cargo() {
     .success();
     let exe = scratch.join("target/debug/hello");
     assert_indirect(&exe);
-    // Linked in deps/, where the first table is; cargo made this hard link.
-    run(crate::support::indir().arg("update").arg(&exe)).success();
     run(&mut Command::new(&exe)).success().prints("hello\n");
 }
 
@@ -358,7 +373,176 @@ fn go_with_external_linking() {
         .env("GOCACHE", scratch.join("cache")))
     .success();
     assert_indirect(&exe);
-    // go links in a folder of its own and moves the program here.
-    run(crate::support::indir().arg("update").arg(&exe)).success();
     run(&mut Command::new(&exe)).success().prints("hello\n");
+}
+
+/// Output and stderr of a link, and whether it went well.
+type Linked = (Option<i32>, String, Option<Vec<u8>>);
+
+/// What the real linker and the wrapper make of the same arguments of `cc`.
+fn both(cc: &str, linker: &str, args: &[&str], out: &Path) -> [Linked; 2] {
+    [false, true].map(|wrapped| {
+        let mut command = Command::new(cc);
+        if wrapped {
+            command.arg(b_flag());
+        }
+        let _ = std::fs::remove_file(out);
+        command.arg(format!("-fuse-ld={linker}")).args(args);
+        let ran = run(command.arg("-o").arg(out));
+        (ran.code(), ran.stderr(), std::fs::read(out).ok())
+    })
+}
+
+#[track_caller]
+fn assert_untouched(cc: &str, linker: &str, args: &[&str], out: &Path) {
+    let [plain, wrapped] = both(cc, linker, args, out);
+    assert_eq!(plain.0, Some(0), "{cc} {linker} {args:?}: {}", plain.1);
+    assert_eq!(
+        (wrapped.0, &wrapped.1),
+        (plain.0, &plain.1),
+        "{cc} {linker} {args:?}"
+    );
+    assert!(wrapped.2 == plain.2, "{cc} {linker} {args:?}");
+}
+
+#[test]
+fn boot_code_is_bit_for_bit_the_plain_linkers() {
+    let scratch = Scratch::new();
+    let source = scratch.file(
+        "b.s",
+        ".globl _start\n_start: cli\n1: jmp 1b\n.org 510\n.word 0xaa55\n",
+    );
+    let script = scratch.file(
+        "kernel.lds",
+        "ENTRY(_start)\nSECTIONS { . = 0x100000; .text : { *(.text) } .data : { *(.data) } }\n",
+    );
+    let object = scratch.join("b.o");
+    run(Command::new("as").args([&source, Path::new("-o"), &object])).success();
+    let (object, script) = (object.to_str().unwrap(), format!("-T{}", script.display()));
+    let out = scratch.join("out");
+    for (linker, _) in linkers() {
+        for args in [
+            &["-no-pie", "-Wl,-Ttext=0x7c00,--oformat=binary"][..],
+            &["-no-pie", "-Wl,-Ttext=0x7c00,--oformat,binary"],
+            &["-no-pie"],
+            &["-no-pie", "-Wl,--fatal-warnings"],
+            &["-pie", "-Wl,--no-dynamic-linker"],
+            &["-no-pie", &script],
+            &["-r"],
+        ] {
+            // mold reads no whole linker scripts.
+            if linker == "mold" && args.contains(&&*script) {
+                continue;
+            }
+            // gold does not know how to do without.
+            if linker == "gold" && args.contains(&"-Wl,--no-dynamic-linker") {
+                continue;
+            }
+            let args = [&["-nostdlib", object], args].concat();
+            assert_untouched("gcc", linker, &args, &out);
+        }
+    }
+}
+
+#[test]
+fn the_stack_is_as_the_plain_linker_makes_it() {
+    let scratch = Scratch::new();
+    let start = "mov $60, %eax\n mov $3, %edi\n syscall\n";
+    let out = scratch.join("out");
+    let header = |out: &Path| {
+        let data = std::fs::read(out).unwrap();
+        let elf = goblin::elf::Elf::parse(&data).unwrap();
+        let stack = goblin::elf::program_header::PT_GNU_STACK;
+        let header = elf.program_headers.iter().find(|p| p.p_type == stack);
+        header.map(|header| header.p_flags)
+    };
+    let mut without = 0;
+    for note in [
+        "",
+        ".section .note.GNU-stack,\"\"\n",
+        ".section .note.GNU-stack,\"x\"\n",
+    ] {
+        let assemble = |name: &str, text: String| {
+            let source = scratch.file(format!("{name}.s"), text);
+            let object = scratch.join(format!("{name}.o"));
+            run(Command::new("as").args([&source, Path::new("-o"), &object])).success();
+            object
+        };
+        let with_crt = assemble("main", format!(".globl main\nmain: {start}{note}"));
+        let without_crt = assemble("start", format!(".globl _start\n_start: {start}{note}"));
+        for (linker, _) in linkers() {
+            for args in [
+                &["-nostartfiles", "-no-pie"][..],
+                &["-nostartfiles", "-pie"],
+                &["-nostdlib", "-no-pie"],
+                &["-pie", "-Wl,-z,noexecstack"],
+            ] {
+                let has_crt = args.iter().all(|arg| !arg.starts_with("-nost"));
+                let object = if has_crt { &with_crt } else { &without_crt };
+                let args = [args, &["-Wl,--no-as-needed", object.to_str().unwrap()]].concat();
+                let [plain, wrapped] = both("gcc", linker, &args, &out);
+                assert_eq!(
+                    (wrapped.0, &wrapped.1),
+                    (plain.0, &plain.1),
+                    "{linker} {args:?}"
+                );
+                assert_eq!(plain.0, Some(0), "{linker} {args:?}: {}", plain.1);
+                let ours = header(&out);
+                std::fs::write(&out, plain.2.unwrap()).unwrap();
+                assert_eq!(ours, header(&out), "{linker} {args:?} {note:?}");
+                without += usize::from(ours.is_none());
+            }
+        }
+    }
+    assert!(without >= 4, "some have no header at all: {without}");
+}
+
+#[test]
+fn programs_for_other_c_libraries_are_bit_for_bit_the_plain_linkers() {
+    need("musl-gcc", "musl-tools");
+    need("clang", "clang");
+    let scratch = Scratch::new();
+    let hello = scratch.file("h.c", HELLO);
+    let out = scratch.join("out");
+    assert_untouched("musl-gcc", "bfd", &[hello.to_str().unwrap()], &out);
+    run(&mut Command::new(&out)).success().prints("hello\n");
+    let bare = scratch.file("a.c", "int main(void) { return 0; }\n");
+    for system in [
+        "x86_64-unknown-freebsd13",
+        "x86_64-linux-android",
+        "x86_64-fuchsia",
+    ] {
+        let target = format!("--target={system}");
+        let args = [
+            &*target,
+            "-nostdlib",
+            "-Wl,-e,main",
+            "-fPIE",
+            "-pie",
+            bare.to_str().unwrap(),
+        ];
+        assert_untouched("clang", "lld", &args, &out);
+    }
+}
+
+#[test]
+fn who_names_a_shim_records_what_the_compiler_named() {
+    let scratch = Scratch::new();
+    let source = scratch.file("h.c", HELLO);
+    let exe = scratch.join("h");
+    for (linker, _) in linkers() {
+        let asked = format!("-Wl,--dynamic-linker={}", crate::support::shim().display());
+        run(indirect("gcc", linker)
+            .arg(&asked)
+            .arg(&source)
+            .arg("-o")
+            .arg(&exe))
+        .success();
+        let facts = assert_indirect(&exe);
+        assert_eq!(
+            facts.recorded.as_deref(),
+            Some("/lib64/ld-linux-x86-64.so.2")
+        );
+        run(&mut Command::new(&exe)).success().prints("hello\n");
+    }
 }

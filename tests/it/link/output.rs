@@ -232,8 +232,7 @@ fn a_link_leaves_nothing_else_behind() {
             .arg("-o")
             .arg(dir.join("b"))
             .arg(&object)
-            .env("TMPDIR", &temporary)
-            .env("INDIR_LINK_TABLE", "0"))
+            .env("TMPDIR", &temporary))
         .success();
         let names = |dir: &Path| {
             let mut names: Vec<_> = std::fs::read_dir(dir)
@@ -246,37 +245,6 @@ fn a_link_leaves_nothing_else_behind() {
         assert_eq!(names(&dir), ["a", "b"], "{linker}");
         assert_eq!(names(&temporary), [""; 0], "{linker}");
     }
-}
-
-#[test]
-fn a_first_table_is_no_condition_of_the_link() {
-    let scratch = Scratch::new();
-    let object = object(&scratch, "a", "hello");
-    // `.indir` is a file, and the closure has a library that cannot be found.
-    scratch.file("one/.indir", "in the way");
-    let exe = scratch.join("one/a");
-    let ran = run(indirect("gcc", "bfd").arg(&object).arg("-o").arg(&exe));
-    ran.success();
-    assert_eq!(ran.stderr(), "");
-    let lib = scratch.file("f.c", "int f(void) { return 0; }\n");
-    let so = scratch.join("gone.so");
-    run(Command::new("gcc")
-        .args(["-shared", "-fPIC", "-Wl,-soname,libgone.so.9"])
-        .arg(&lib)
-        .arg("-o")
-        .arg(&so))
-    .success();
-    let exe = scratch.join("two");
-    let ran = run(indirect("gcc", "bfd")
-        .arg(&object)
-        .args(["-Wl,--no-as-needed"])
-        .arg(&so)
-        .arg("-o")
-        .arg(&exe));
-    ran.success();
-    assert_eq!(ran.stderr(), "");
-    assert_indirect(&exe);
-    run(&mut Command::new(&exe)).exits(127);
 }
 
 #[test]

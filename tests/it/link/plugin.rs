@@ -65,9 +65,15 @@ fn it_runs_with_a_table() {
     for linker in ["bfd", "gold"] {
         let exe = scratch.join(linker);
         run(&mut link(linker, &[], &source, &exe)).success();
-        run(&mut Command::new(&exe)).exits(127);
+        run(&mut Command::new(&exe)).exits(6);
         run(crate::support::indir().arg("update").arg(&exe)).success();
         run(&mut Command::new(&exe)).exits(6);
+        // As the option says, so does the note.
+        let option = "-Wl,-plugin-opt,interpreter=/nowhere/ld.so";
+        run(&mut link(linker, &[option], &source, &exe)).success();
+        let recorded = facts(&exe).recorded;
+        assert_eq!(recorded.as_deref(), Some("/nowhere/ld.so"));
+        run(&mut Command::new(&exe)).exits(127).err_is_one_line();
     }
 }
 
@@ -91,6 +97,7 @@ fn wrong_options_are_refused() {
         for (option, message) in [
             ("tables=/x", "unknown option `tables=/x`"),
             ("table=x/y", "table=`x/y` neither is an absolute path"),
+            ("interpreter=ld.so", "`ld.so` is not an absolute path"),
         ] {
             let flag = format!("-Wl,-plugin-opt,{option}");
             let ran = run(&mut link(linker, &[&flag], &source, &out));

@@ -243,8 +243,8 @@ fn a_missing_or_malformed_note() {
             "malformed",
         ),
         (
-            b"$ORIGIN/.indir/$ID\0",
-            b"$ORIGIN/.indir/$ID!",
+            b"$ORIGIN/.indir/$ID\0\0",
+            b"$ORIGIN/.indir/$ID\0x",
             "its indir note is malformed",
             "malformed",
         ),

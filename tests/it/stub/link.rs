@@ -132,7 +132,6 @@ impl Job<'_> {
             command.env("INDIR_LD", format!("{folder}/ld.lld"));
         }
         command
-            .env("INDIR_LINK_TABLE", "0")
             .args(extra)
             .args(self.flags)
             .args(self.program)

@@ -106,6 +106,8 @@ pub(crate) struct Facts {
     /// The note's own id unless it is zero, else the build-id.
     pub(crate) id: Vec<u8>,
     pub(crate) build_id: Option<Vec<u8>>,
+    /// The interpreter that the note records for a start without a table.
+    pub(crate) recorded: Option<String>,
     /// Whether the stack is executable.
     pub(crate) executable_stack: bool,
 }
@@ -122,11 +124,14 @@ pub(crate) fn facts(path: &Path) -> Facts {
     };
     // The shim's own note has no content.
     let own = note(".note.indir").filter(|desc| !desc.is_empty());
-    let reference = own.as_ref().map(|desc| {
-        let text = &desc[20..];
-        let end = text.iter().position(|&byte| byte == 0).unwrap();
-        String::from_utf8(text[..end].to_vec()).unwrap()
+    let texts: Vec<String> = own.as_ref().map_or_else(Vec::new, |desc| {
+        let texts = desc[20..].split(|&byte| byte == 0);
+        texts
+            .map(|text| String::from_utf8(text.to_vec()).unwrap())
+            .collect()
     });
+    let reference = texts.first().cloned();
+    let recorded = texts.get(1).filter(|text| !text.is_empty()).cloned();
     let own_id = own.map(|desc| desc[..20].to_vec());
     let build_id = note(".note.gnu.build-id");
     let id = own_id
@@ -139,6 +144,7 @@ pub(crate) fn facts(path: &Path) -> Facts {
         search: strings(&[elf.rpaths.as_slice(), &elf.runpaths].concat()),
         needed: strings(&elf.libraries),
         reference,
+        recorded,
         id,
         build_id,
         executable_stack: elf
@@ -158,7 +164,6 @@ pub(crate) fn assert_indirect(path: &Path) -> Facts {
         "{}",
         path.display()
     );
-    assert_eq!(facts.search, [""; 0], "{}", path.display());
     assert_eq!(facts.reference.as_deref(), Some("$ORIGIN/.indir/$ID"));
     assert!(
         facts.id.len() >= 16,

@@ -18,20 +18,26 @@ pub(crate) fn ordinary(file: &Path, source: &str, args: &[&str]) -> PathBuf {
     compile(file, source, args, &[])
 }
 
-/// The same through `indir-ld`, with the first table removed again, so that
-/// the program does not start before [`update`].
+/// The same through `indir-ld`, and sealed, so that the program does not start before
+/// [`update`].
 pub(crate) fn indirect(file: &Path, source: &str, args: &[&str]) -> PathBuf {
     indirect_with(&b_flag(), file, source, args)
 }
 
 /// The same with the `-B…` of another prefix.
 pub(crate) fn indirect_with(b_flag: &str, file: &Path, source: &str, args: &[&str]) -> PathBuf {
-    let exe = compile(file, source, args, &[b_flag]);
-    let first = table_of(&exe);
-    if first.exists() {
-        std::fs::remove_file(first).unwrap();
-    }
+    let exe = linked_with(b_flag, file, source, args);
+    run(indir().arg("seal").arg(&exe)).success();
     exe
+}
+
+/// The same through `indir-ld` and no more: an ordinary program until it has a table.
+pub(crate) fn linked(file: &Path, source: &str, args: &[&str]) -> PathBuf {
+    linked_with(&b_flag(), file, source, args)
+}
+
+fn linked_with(b_flag: &str, file: &Path, source: &str, args: &[&str]) -> PathBuf {
+    compile(file, source, args, &[b_flag])
 }
 
 /// A shared library without DT_SONAME unless `args` ask for one.

@@ -3,7 +3,9 @@
 
 mod corpus;
 mod demo;
+mod image;
 mod imports;
+mod ordinary;
 mod programs;
 mod scripts;
 mod swap;

@@ -234,6 +234,7 @@ fn a_library_that_does_not_serve_is_named_with_who_needs_it() {
     cc(["-shared", "-o", text(&library), text(&source)]);
     let main = tree.file("main.c", "extern int foo; int main(void) { return foo; }");
     let program = with_foo(&tree, &main);
+    update(&[text(&program), "--lib-dir", text(&folder)]).success();
     std::fs::remove_file(&library).unwrap();
     fails(&program, "`libfoo.so`, needed by");
     let ran = update(&[text(&program)]);

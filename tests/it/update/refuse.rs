@@ -120,7 +120,7 @@ fn a_symbol_that_a_library_needs_of_another_is_checked_too() {
         .err_has(&format!("bar needed by {}", text(&new.join("libuser.so"))));
 }
 
-/// ld.so starts such a program; so a first table must be possible. But an
+/// ld.so starts such a program; so a table must be possible. But an
 /// upgrade must not add a function that is missing.
 #[test]
 fn a_function_that_was_never_there_is_tolerated_if_it_is_only_called_late() {
