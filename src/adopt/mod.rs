@@ -64,6 +64,12 @@ impl Target {
         let Self::Copy(out) = self else {
             return Ok(exe.canonicalize()?);
         };
+        if std::fs::metadata(out).is_ok_and(|metadata| !metadata.is_file()) {
+            bail!(
+                "`{}` is there, and no file that could be replaced",
+                out.display()
+            );
+        }
         let name = out.file_name().context("the output has no file name")?;
         let folder = match out.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,

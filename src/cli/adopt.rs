@@ -1,6 +1,8 @@
 //! `indir adopt`: make prebuilt executables indirect, or undo that.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +11,7 @@ use anyhow::{Context as _, bail};
 use crate::adopt::{self, Adopted, Target, Undone};
 use crate::exit::{self, Refused};
 use crate::place;
+use crate::shell::quoted;
 use crate::update::{Kind, Options};
 
 /// Make prebuilt executables indirect
@@ -65,6 +68,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.exes.len() > 1 && args.output.is_some() && !to_folder {
         bail!("`-o` with several executables must be a folder that exists");
     }
+    check_output(&args)?;
     let targets: Vec<Target> = args
         .exes
         .iter()
@@ -114,6 +118,51 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::from(code))
+}
+
+/// Refuses what `-o` cannot mean.
+fn check_output(args: &Args) -> anyhow::Result<()> {
+    let Some(output) = &args.output else {
+        return Ok(());
+    };
+    if output.as_os_str().as_encoded_bytes().ends_with(b"/") && !output.is_dir() {
+        bail!(
+            "`-o {}`: there is no such folder (run `mkdir -p {}`)",
+            output.display(),
+            quoted(output)
+        );
+    }
+    let mut seen = HashSet::new();
+    for exe in &args.exes {
+        let name = exe.file_name().unwrap_or_default();
+        let out = if output.is_dir() {
+            if !seen.insert(name) {
+                bail!(
+                    "`-o {}`: several of the executables are called `{}`: give them folders of their own",
+                    output.display(),
+                    Path::new(name).display()
+                );
+            }
+            output.join(name)
+        } else {
+            output.clone()
+        };
+        let same = |(a, b): (std::fs::Metadata, std::fs::Metadata)| {
+            (a.dev(), a.ino()) == (b.dev(), b.ino())
+        };
+        if std::fs::metadata(exe)
+            .ok()
+            .zip(std::fs::metadata(&out).ok())
+            .is_some_and(same)
+        {
+            bail!(
+                "`-o {}` is `{}` itself: to replace it, give `--in-place`",
+                output.display(),
+                exe.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What `--indir-table` gave.

@@ -137,10 +137,10 @@ fn write(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
 
 /// Replaces what is at `path` by a symlink to `target`.
 fn link(path: &Path, target: &str) -> anyhow::Result<()> {
-    if std::fs::read_link(path).is_ok_and(|there| there == Path::new(target)) {
-        return Ok(());
-    }
     put(path, |folder, name| {
+        if std::fs::read_link(path).is_ok_and(|there| there == Path::new(target)) {
+            return Ok(());
+        }
         place::replace_link(folder, name, Path::new(target))
     })
 }

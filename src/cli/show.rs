@@ -66,7 +66,8 @@ fn table_path(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
     let real = std::fs::canonicalize(path).with_context(context)?;
     let map = match MappedElf::open(&real) {
         Ok(map) if map.bytes().starts_with(&MAGIC) => return Ok((real, None)),
-        other => other.with_context(context)?,
+        // The error alone: its source would say the same again.
+        other => other.map_err(|error| anyhow::anyhow!("`{}`: {error}", path.display()))?,
     };
     let elf = map.elf().with_context(context)?;
     let notes = elf.notes();

@@ -17,6 +17,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
+use indir_shim::trust::{S_IFLNK, S_IFMT};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
@@ -160,8 +161,20 @@ pub(super) fn is_abandoned(folder: &Folder, name: &OsStr, is_ours: impl Fn(&str)
 
 /// Removes what killed runs left in `folder` of temporaries for the name
 /// `target`, which only we write there.
+///
+/// A link cannot be locked, so that a second process's may go, which makes another.
 pub fn clean_for(folder: &Folder, target: &OsStr) {
     clean(folder, |name| OsStr::new(name) == target);
+    let is_link = |name: &OsString| {
+        let found = folder.look(name).ok().flatten();
+        found.is_some_and(|found| found.owner.mode & S_IFMT == S_IFLNK)
+    };
+    let is_ours = |name: &OsString| target_of(name).is_some_and(|t| OsStr::new(t) == target);
+    for name in folder.names() {
+        if is_ours(&name) && is_link(&name) {
+            let _ = folder.remove(&name);
+        }
+    }
 }
 
 /// Removes what killed runs left in `folder` of temporaries for names that
@@ -207,13 +220,14 @@ fn replace_by(
         match link(&temporary) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
-            Ok(()) => {
-                let renamed = folder.rename(&temporary, folder, name);
-                if renamed.is_err() {
+            Ok(()) => match folder.rename(&temporary, folder, name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                renamed => {
+                    // It is left if the two were names of one file already.
                     let _ = folder.remove(&temporary);
+                    return renamed;
                 }
-                return renamed;
-            }
+            },
         }
     }
     Err(io::Error::other("no name for a temporary was free"))

@@ -6,11 +6,25 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// Replaces the file at `path` by one with `bytes` and `mode`: a temporary
-/// file beside it is written, synced and renamed.
+/// file beside it is written, synced and renamed. A symbolic link stays, and the file
+/// that it names is replaced; what is no file (/dev/null, /dev/stdout, a FIFO) is
+/// written to.
 ///
 /// # Errors
 /// When the folder does not exist or cannot be written.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let real;
+    let path = match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
+            let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+            return file.write_all(bytes);
+        }
+        Ok(_) => {
+            real = std::fs::canonicalize(path)?;
+            &real
+        }
+        Err(_) => path,
+    };
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

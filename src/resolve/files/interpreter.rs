@@ -57,8 +57,23 @@ impl Walk<'_> {
         {
             return Ok(chosen(library, path, relative));
         }
-        if let Lookup::Found(hit) = &*store.search(&self.resolver.lib_dirs, LDSO_SONAME) {
-            return fitting(chosen(hit.library.clone(), hit.path.clone(), None), libc);
+        let loader = self
+            .ldso
+            .and_then(|id| self.loaded.get(id))
+            .map_or(0, |ldso| ldso.loader);
+        match &*store.search(&self.resolver.lib_dirs, LDSO_SONAME) {
+            Lookup::Found(hit) => {
+                return fitting(chosen(hit.library.clone(), hit.path.clone(), None), libc);
+            }
+            // Who gave the folder did not mean the program's own.
+            Lookup::Bad(path, why) => {
+                return Err(ResolveError::Bad {
+                    path: path.clone(),
+                    needed_by: self.path(loader).to_owned(),
+                    why: why.to_string(),
+                });
+            }
+            Lookup::Missing(_) => {}
         }
         if let (Some(library), Some(path)) = (&ordinary, own) {
             if !library.is_ldso() {
@@ -83,10 +98,6 @@ impl Walk<'_> {
         if let Some((library, path, relative)) = libc.and_then(|libc| self.beside(libc)) {
             return Ok(chosen(library, path, relative));
         }
-        let loader = self
-            .ldso
-            .and_then(|id| self.loaded.get(id))
-            .map_or(0, |ldso| ldso.loader);
         let found = self.find(LDSO_SONAME, loader)?;
         fitting(
             chosen(found.hit.library, found.hit.path, found.relative),

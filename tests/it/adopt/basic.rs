@@ -172,3 +172,47 @@ fn every_place_for_the_result_is_named_when_none_is_given() {
     let ran = adopt(there.into_iter().chain([exe.as_os_str()]));
     ran.exits(1).err_has("program").err_is_one_line();
 }
+
+/// What `-o` cannot mean is refused before anything is written.
+#[test]
+fn outputs_that_would_be_mistakes_are_refused() {
+    let dir = Scratch::new();
+    let exe = ordinary(&dir.join("one.c"), HELLO, &[]);
+    let out = |out: &Path, exes: &[&Path]| {
+        let mut args = vec![OsStr::new("-o"), out.as_os_str()];
+        args.extend(exes.iter().map(|exe| exe.as_os_str()));
+        adopt(args)
+    };
+    let before = std::fs::read(&exe).unwrap();
+    out(&exe, &[&exe])
+        .exits(1)
+        .err_has("itself")
+        .err_has("--in-place");
+    out(&dir.path().join("./one"), &[&exe])
+        .exits(1)
+        .err_has("itself");
+    out(dir.path(), &[&exe]).exits(1).err_has("itself");
+    assert_eq!(std::fs::read(&exe).unwrap(), before);
+
+    let new = dir.path().join("new/");
+    out(&new, &[&exe]).exits(1).err_has("mkdir -p");
+    assert!(!new.exists());
+
+    let other = dir.dir("other").join("one");
+    std::fs::copy(&exe, &other).unwrap();
+    let to = dir.dir("to");
+    out(&to, &[&exe, &other])
+        .exits(1)
+        .err_has("are called `one`");
+    assert_eq!(std::fs::read_dir(&to).unwrap().count(), 0);
+
+    let device = dir.join("null");
+    run(Command::new("mknod").arg(&device).args(["c", "1", "3"])).success();
+    out(&device, &[&exe])
+        .exits(1)
+        .err_has("no file that could be replaced");
+    let kept = std::fs::metadata(&device).unwrap();
+    assert!(std::os::unix::fs::FileTypeExt::is_char_device(
+        &kept.file_type()
+    ));
+}

@@ -94,3 +94,19 @@ fn setup_installs_pages_and_completions() {
         );
     }
 }
+
+/// A setup that was killed before it renamed a link left one that nobody can lock.
+#[test]
+fn setup_removes_links_that_a_killed_one_left() {
+    let scratch = Scratch::new();
+    let setup = || run(indir().args(["setup", "--prefix"]).arg(scratch.path()));
+    setup().success();
+    let bin = scratch.path().join("bin");
+    let left = bin.join(".indir-ld.indir-0123456789abcdef.tmp");
+    std::os::unix::fs::symlink("indir", &left).unwrap();
+    let foreign = bin.join(".other.indir-0123456789abcdef.tmp");
+    std::os::unix::fs::symlink("indir", &foreign).unwrap();
+    setup().success();
+    assert!(left.symlink_metadata().is_err());
+    foreign.symlink_metadata().unwrap();
+}

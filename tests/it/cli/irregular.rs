@@ -119,10 +119,41 @@ fn arguments_of_every_command() {
             let said = ran.stdout() + &ran.stderr();
             assert!(said.contains(name), "not named: {ran}");
             assert!(!out.exists(), "{ran}");
+            assert_eq!(
+                said.matches("not a regular file").count().min(2),
+                usize::from(said.contains("not a regular file")),
+                "told twice: {ran}"
+            );
         }
     }
     let tree = zoo.tree.join("tree");
     within(&["stub", "--tree", text(&d), "-o", text(&tree)]);
+}
+
+/// A device is written to, a link stays, and neither is replaced.
+#[test]
+fn outputs_that_are_no_files() {
+    let tree = Scratch::new();
+    let libc = crate::support::system_lib().join("libc.so.6");
+    let null = tree.join("null");
+    device(&null, 3);
+    let (real, link) = (tree.file("real", "old"), tree.join("link"));
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    for command in [&["stub"][..], &["abi", "floor"]] {
+        let to = |out: &Path| within(&[command, &[text(&libc), "-o", text(out)]].concat());
+        to(&null).exits(0);
+        let kind = std::fs::symlink_metadata(&null).unwrap().file_type();
+        assert!(
+            std::os::unix::fs::FileTypeExt::is_char_device(&kind),
+            "{command:?}"
+        );
+        to(&link).exits(0);
+        assert!(link.symlink_metadata().unwrap().is_symlink(), "{command:?}");
+        assert!(
+            std::fs::metadata(&real).unwrap().len() > 1000,
+            "{command:?}"
+        );
+    }
 }
 
 #[test]
