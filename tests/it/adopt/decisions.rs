@@ -14,6 +14,47 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
+fn the_programs_own_interpreter_is_taken() {
+    let dir = Scratch::new();
+    let trixie = glibc_lib("trixie");
+    std::fs::create_dir(dir.join("lib")).unwrap();
+    std::fs::copy(trixie.join("libc.so.6"), dir.join("lib/libc.so.6")).unwrap();
+    std::fs::create_dir(dir.join("ldso")).unwrap();
+    // Not beside libc.so.6, and not by its usual name.
+    let ldso = dir.join("ldso/ld.so");
+    std::fs::copy(trixie.join("ld-linux-x86-64.so.2"), &ldso).unwrap();
+    let source = "#include <stdio.h>\n#include <gnu/libc-version.h>\nint main(void) { puts(gnu_get_libc_version()); }";
+    let interpreter = format!("-Wl,-dynamic-linker={}", ldso.display());
+    let rpath = format!("-Wl,-rpath,{}", dir.join("lib").display());
+    let exe = ordinary(&dir.join("p.c"), source, &[&interpreter, &rpath]);
+    run(&mut Command::new(&exe)).success().prints("2.41\n");
+    let out = dir.join("adopted");
+    adopt(["-o", text(&out), text(&exe)]).success();
+    for plan in ["direct", "bound"] {
+        run(indir().arg("update").args(["--plan", plan]).arg(&out)).success();
+        run(&mut Command::new(&out)).success().prints("2.41\n");
+        let shown = run(indir().arg("show").arg(&out));
+        shown
+            .success()
+            .out_has(&format!("ld.so       {}\n", ldso.display()));
+        run(indir().arg("verify").arg(&out)).success().prints("");
+    }
+    // A folder that is given brings its own.
+    let sid = glibc_lib("sid");
+    run(indir()
+        .arg("update")
+        .args(["--lib-dir", text(&sid)])
+        .arg(&out))
+    .success();
+    let shown = run(indir().arg("show").arg(&out));
+    shown.success().out_has(&format!(
+        "ld.so       {}/ld-linux-x86-64.so.2\n",
+        sid.display()
+    ));
+    run(&mut Command::new(&out)).success();
+}
+
+#[test]
 fn a_shared_library_with_an_interpreter_is_no_program() {
     let dir = Scratch::new();
     let source = "const char path[] __attribute__((section(\".interp\"))) = \"/lib64/ld-linux-x86-64.so.2\"; int f(void) { return path[0]; }";
