@@ -65,6 +65,21 @@ pub fn is_complete() -> bool {
     }
 }
 
+/// An error and its causes, without those that repeat what stands before them.
+pub fn reason(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
 /// `text` with all control characters but the ends of lines in octal.
 fn shown(text: &str) -> String {
     let lines = text.split('\n').map(|line| {
@@ -78,6 +93,14 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_are_told_once() {
+        let error = || anyhow::anyhow!("it is a FIFO").context("it is a FIFO");
+        assert_eq!(reason(&error()), "it is a FIFO");
+        assert_eq!(reason(&error().context("`x`")), "`x`: it is a FIFO");
+        assert_eq!(reason(&anyhow::anyhow!("a").context("b")), "b: a");
+    }
 
     #[test]
     fn terminals_obey_nothing() {

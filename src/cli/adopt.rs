@@ -112,7 +112,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 }
             }
             Ok(Adopted::Already) => {
-                crate::say::err!("`{}` is indirect already", exe.display());
+                let done = match target {
+                    Target::InPlace => "its table was updated",
+                    Target::Copy(_) => "the copy has a table of its own",
+                };
+                crate::say::err!("`{}` is indirect already; {done}", exe.display());
             }
             Err(error) => code = code.max(failed(exe, &error)),
         }
@@ -207,7 +211,7 @@ fn undo(exes: &[PathBuf], targets: &[Target]) -> ExitCode {
 
 /// Prints why it failed; returns the exit code for it.
 fn failed(exe: &Path, error: &anyhow::Error) -> u8 {
-    crate::say::err!("indir: `{}`: {error:#}", exe.display());
+    crate::say::err!("indir: `{}`: {}", exe.display(), crate::say::reason(error));
     if error.chain().any(|cause| cause.is::<Refused>()) {
         exit::REFUSED
     } else {

@@ -70,7 +70,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
     let code = match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
-            crate::say::err!("indir: {error:#}");
+            crate::say::err!("indir: {}", crate::say::reason(&error));
             crate::exit::code_of(&error)
         }
     };

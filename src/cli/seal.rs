@@ -60,7 +60,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 names += all.len();
             }
             Outcome::Failed(error) => {
-                crate::say::err!("indir: `{}`: {error:#}", path.display());
+                crate::say::err!(
+                    "indir: `{}`: {}",
+                    path.display(),
+                    crate::say::reason(&error)
+                );
                 failed += 1;
             }
         }

@@ -52,12 +52,28 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let table = file
         .table()
         .map_err(|error| anyhow::anyhow!(error.message()))?;
+    if let Some(exe) = &exe
+        && id_of(exe).is_some_and(|id| id != table.exe_id())
+    {
+        crate::say::err!(
+            "warning: `{}` is another executable's table, so that `{}` does not start (run `indir update {}`)",
+            path.display(),
+            args.path.display(),
+            quoted(&args.path)
+        );
+    }
     if args.json {
         crate::say::json(&to_json(&path, exe.as_deref(), &table));
     } else {
         print(&path, exe.as_deref(), &table);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What identifies the executable at `exe`.
+fn id_of(exe: &Path) -> Option<Vec<u8>> {
+    let map = MappedElf::open(exe).ok()?;
+    Some(map.elf().ok()?.notes().id()?.to_vec())
 }
 
 /// `path` itself if it is a table, else the place of its table, and the executable.

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::exit;
 use crate::place;
+use crate::resolve::unmet::Unmet;
 use crate::table::Replacement;
 use crate::update::{self, Kind, Options, Outcome, Report};
 
@@ -217,6 +218,20 @@ fn summary(report: &Report, dry_run: bool) -> ExitCode {
             crate::say::err!("indir: `{}`: {why}", entry.path.display());
         }
     }
+    for replacement in &report.unknown {
+        let old = replacement.old.display();
+        crate::say::err!("warning: `--replace {old}=…`: no table takes anything from `{old}`");
+    }
+    for folder in &report.idle {
+        let mut hint = String::new();
+        if let Some(deeper) = update::deeper(folder) {
+            hint = format!(" (do you mean `{}`?)", deeper.display());
+        }
+        crate::say::err!(
+            "warning: `--lib-dir {}`: no library comes from there{hint}",
+            folder.display()
+        );
+    }
     let counts = report.counts();
     let updated = if dry_run { "would update" } else { "updated" };
     crate::say::err!(
@@ -228,8 +243,19 @@ fn summary(report: &Report, dry_run: bool) -> ExitCode {
     );
     ExitCode::from(match counts {
         _ if counts.refused > 0 => exit::REFUSED,
-        _ if counts.failed > 0 => exit::FAILED,
+        _ if counts.failed > 0 || report.all_unknown => exit::FAILED,
         _ => exit::DONE,
+    })
+}
+
+/// One symbol, or version, that the libraries lack.
+fn unmet_json(unmet: &Unmet) -> serde_json::Value {
+    json!({
+        "symbol": unmet.symbol,
+        "version": unmet.version,
+        "needed_by": unmet.needed_by.to_string_lossy(),
+        "provider": unmet.provider.as_ref().map(|path| path.to_string_lossy()),
+        "what": unmet.to_string(),
     })
 }
 
@@ -264,6 +290,7 @@ fn to_json(report: &Report, dry_run: bool, pruned: Option<&[PathBuf]>) -> serde_
                 "libraries": entry.libraries,
                 "state": state,
                 "missing": missing,
+                "unmet": entry.unmet.iter().map(unmet_json).collect::<Vec<_>>(),
                 "warnings": entry.warnings,
                 "message": message,
                 "plugins": entry.plugins.as_ref().map(|all| plugins_json(all)),
@@ -278,6 +305,8 @@ fn to_json(report: &Report, dry_run: bool, pruned: Option<&[PathBuf]>) -> serde_
         "current": counts.current,
         "refused": counts.refused,
         "failed": counts.failed,
+        "unknown_replacements": report.unknown.iter().map(|r| r.old.to_string_lossy()).collect::<Vec<_>>(),
+        "idle_lib_dirs": report.idle.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
         "executables": executables,
     })
 }

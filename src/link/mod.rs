@@ -34,7 +34,7 @@ pub fn main(argv: &[OsString]) -> ExitCode {
     match link(argv) {
         Ok(code) => code,
         Err(error) => {
-            crate::say::err!("indir-ld: {error:#}");
+            crate::say::err!("indir-ld: {}", crate::say::reason(&error));
             crate::exit::code_of(&error)
         }
     }

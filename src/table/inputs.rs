@@ -254,6 +254,12 @@ impl Inputs {
         text
     }
 
+    /// All folders.
+    pub fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        let all = [&self.lib_dirs, &self.plugin_dirs, &self.origin_dirs];
+        all.into_iter().flatten()
+    }
+
     /// Rewrites the folders; the first matching replacement of each is used.
     /// Returns whether any folder changed.
     pub fn replace(&mut self, replacements: &[Replacement]) -> bool {

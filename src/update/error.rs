@@ -54,6 +54,15 @@ pub enum PlanError {
     /// Objects that do not go together.
     #[error("the libraries do not fit together; its table stays as it was{}", lines(.0))]
     Unfit(Vec<String>),
+    /// A folder that the table names is not there any more.
+    #[error("the folder `{}`, from which it takes libraries, is gone; its table stays as it was (give `--lib-dir` again, or `--replace` with the folder's new place)", .0.display())]
+    Gone(PathBuf),
+    /// The new folder of a replacement is not there.
+    #[error("`--replace`: there is no folder `{}`; its table stays as it was", .0.display())]
+    NoSuch(PathBuf),
+    /// The new folder of a replacement lacks what the old one had.
+    #[error("`--replace`: its table stays as it was{}", lines(.0))]
+    NotHeld(Vec<String>),
     /// A folder of plugins cannot be searched.
     #[error("`--plugin-dir {}`: {} (give the folders of plugins again, or use `--no-plugins`)", .0.display(), .1)]
     PluginDir(PathBuf, String),
@@ -82,6 +91,14 @@ fn lines(all: &[String]) -> String {
 }
 
 impl PlanError {
+    /// What the libraries lack, if that is why.
+    pub fn unmet(&self) -> &[Unmet] {
+        match self {
+            Self::Unmet(all) => all,
+            _ => &[],
+        }
+    }
+
     /// Whether this is a refusal (exit code 3): the files are there and sound,
     /// but the libraries do not satisfy the binaries, or somebody else has decided
     /// what is there.
@@ -91,6 +108,9 @@ impl PlanError {
             Self::Unmet(_)
                 | Self::Unfit(_)
                 | Self::Plugins(_)
+                | Self::Gone(_)
+                | Self::NoSuch(_)
+                | Self::NotHeld(_)
                 | Self::Foreign(..)
                 | Self::Refused(_)
         )

@@ -5,6 +5,7 @@
 //! is old or new at any moment. Nothing here prints; `cli` does.
 
 mod apply;
+mod asked;
 pub mod bindings;
 mod bound;
 mod error;
@@ -18,6 +19,7 @@ mod tolerate;
 mod why;
 
 pub use apply::apply;
+pub use asked::deeper;
 pub use bound::BOUND_FROM;
 pub use error::PlanError;
 pub use options::{Kind, Options};

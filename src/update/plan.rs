@@ -6,8 +6,10 @@ use std::sync::Arc;
 use indir_shim::format::layout::{
     OBJECT_FIXED, OBJECT_GLIBC, OBJECT_LDSO, OBJECT_SEARCH, SEARCH_OWN,
 };
+use indir_shim::format::table::TableError;
 use sha2::{Digest as _, Sha256};
 
+use super::asked::Asked;
 use super::bound;
 use super::error::PlanError;
 use super::folders::{self, Folders};
@@ -20,7 +22,7 @@ use crate::place::{Place, Subject};
 use crate::resolve::files::library::LibraryError;
 use crate::resolve::unmet::Unmet;
 use crate::resolve::{Closure, Library, Node, Resolver, Store};
-use crate::table::{Chosen, Inputs, LoadError, ObjectSpec, TableFile, TableSpec};
+use crate::table::{Chosen, Inputs, LoadError, ObjectSpec, Replacement, TableFile, TableSpec};
 
 /// What has to be done for an executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Plan {
     pub bindings: Option<Vec<u8>>,
     /// What has to be done.
     pub state: State,
+    /// The folders that its libraries are in.
+    pub folders: Vec<PathBuf>,
     /// The libraries of its closure.
     pub libraries: Vec<Arc<Library>>,
     /// Functions that nobody provides, which the program may never call, and
@@ -65,12 +69,22 @@ pub struct Plan {
 pub struct Planner<'a> {
     store: &'a Store,
     options: &'a Options,
+    asked: Asked<'a>,
 }
 
 impl<'a> Planner<'a> {
     /// A planner for one run.
     pub fn new(store: &'a Store, options: &'a Options) -> Self {
-        Self { store, options }
+        Self {
+            store,
+            options,
+            asked: Asked::new(&options.replacements),
+        }
+    }
+
+    /// The replacements that no table of this run knew.
+    pub fn unknown(&self) -> Vec<Replacement> {
+        self.asked.unknown()
     }
 
     /// The plan for the executable at `exe`; symlinks are resolved, since the
@@ -120,15 +134,24 @@ impl<'a> Planner<'a> {
         let closure = Resolver::new(self.store, &inputs.lib_dirs)
             .with_origin_dirs(&inputs.origin_dirs)
             .resolve(&exe, library)?;
+        let known = old.as_ref().ok().and_then(Option::as_ref);
+        self.asked.check(&exe, known, &closure)?;
         let tolerated = tolerate::check(self.store, (&exe, library), &closure, &inputs, &old)?;
         let mut warnings = tolerate::unfit(self.store, (&exe, library), &closure, &inputs)?;
+        if let (Err(LoadError::Table(path, error)), None) = (&old, &self.options.lib_dirs) {
+            warnings.push(format!(
+                "`{}`: {}: it is written anew, and what it knew of `--lib-dir` and `--plugin-dir` is lost",
+                path.display(),
+                error.message()
+            ));
+        }
         let plugins = plugins::Question {
             store: self.store,
             exe: &exe,
             library,
             inputs: &inputs,
             closure: &closure,
-            old: old.as_ref().ok().and_then(Option::as_ref),
+            old: known,
         };
         let plugins = plugins.answer()?;
         let lacking = plugins.iter().flat_map(|found| &found.plugins);
@@ -177,6 +200,7 @@ impl<'a> Planner<'a> {
             bytes,
             bindings,
             state,
+            folders: folders_of(&closure),
             libraries: closure.nodes.into_iter().map(|node| node.library).collect(),
             tolerated,
             warnings,
@@ -219,6 +243,7 @@ impl<'a> Planner<'a> {
                 let again = std::io::Error::new(error.kind(), error.to_string());
                 return Err(PlanError::Load(again.into()));
             }
+            (None, Err(LoadError::Table(_, error))) if is_damage(*error) => Inputs::default(),
             (None, Err(LoadError::Table(path, error))) => {
                 return Err(PlanError::Load(LoadError::Table(path.clone(), *error)));
             }
@@ -242,7 +267,7 @@ impl<'a> Planner<'a> {
             Some(Kind::Bound) => inputs.plan = Some(Chosen::Bound),
         }
         inputs.scan_plugins = self.options.scan_plugins.unwrap_or(inputs.scan_plugins);
-        inputs.replace(&self.options.replacements);
+        self.asked.replace(&mut inputs)?;
         Ok(inputs)
     }
 
@@ -337,6 +362,25 @@ impl<'a> Planner<'a> {
             _ => false,
         }
     }
+}
+
+/// Whether a table of ours has lost what it said; a file that never was one, or is of
+/// another version, is not for us to replace.
+fn is_damage(error: TableError) -> bool {
+    matches!(
+        error,
+        TableError::Empty | TableError::Truncated | TableError::Corrupt
+    )
+}
+
+/// The folders that the objects of `closure` were found in, each once.
+fn folders_of(closure: &Closure) -> Vec<PathBuf> {
+    let nodes = closure.nodes.iter().map(|node| &node.path);
+    let all = nodes.chain([&closure.ldso.0]);
+    let mut folders: Vec<PathBuf> = all.filter_map(|p| p.parent()).map(Path::to_owned).collect();
+    folders.sort_unstable();
+    folders.dedup();
+    folders
 }
 
 /// SHA-256 over the sorted digests of what each object needs.

@@ -14,6 +14,7 @@ use super::plugins::Plugin;
 use crate::place::{WriteError, collect};
 use crate::resolve::Store;
 use crate::resolve::unmet::Unmet;
+use crate::table::Replacement;
 
 /// What became of one path.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Entry {
     pub warnings: Vec<String>,
     /// The plugins that were looked at; `None` if there is no folder of any.
     pub plugins: Option<Vec<Plugin>>,
+    /// What the libraries lack, where that is why it was refused.
+    pub unmet: Vec<Unmet>,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -57,6 +60,7 @@ impl Entry {
             missing: Vec::new(),
             warnings: Vec::new(),
             plugins: None,
+            unmet: Vec::new(),
             outcome,
         }
     }
@@ -67,6 +71,12 @@ impl Entry {
 pub struct Report {
     /// One entry for each executable and each path that failed.
     pub entries: Vec<Entry>,
+    /// Replacements that no table knew.
+    pub unknown: Vec<Replacement>,
+    /// Whether there were replacements, and this is all of them.
+    pub all_unknown: bool,
+    /// Folders that were given and provide nothing to any executable.
+    pub idle: Vec<PathBuf>,
 }
 
 /// How many executables ended how.
@@ -147,10 +157,26 @@ pub fn run(
                 entry_of.push(report.entries.len());
                 plans.push(plan);
             }
-            Err(error) if error.is_refusal() => entry.outcome = Outcome::Refused(error.to_string()),
+            Err(error) if error.is_refusal() => {
+                entry.unmet.extend_from_slice(error.unmet());
+                entry.outcome = Outcome::Refused(error.to_string());
+            }
             Err(error) => entry.outcome = Outcome::Failed(error.to_string()),
         }
         report.entries.push(entry);
+    }
+    if !entry_of.is_empty()
+        || report
+            .entries
+            .iter()
+            .any(|entry| is_refused(&entry.outcome))
+    {
+        report.unknown = planner.unknown();
+        report.all_unknown =
+            !report.unknown.is_empty() && report.unknown.len() == options.replacements.len();
+    }
+    if !plans.is_empty() {
+        report.idle = idle(options, &plans);
     }
     settle_shared(&mut plans, &entry_of, &mut report);
     if dry_run {
@@ -176,6 +202,20 @@ pub fn run(
         };
     }
     report
+}
+
+fn is_refused(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Refused(_))
+}
+
+/// The folders of `--lib-dir` from which nobody takes anything.
+fn idle(options: &Options, plans: &[Plan]) -> Vec<PathBuf> {
+    let given = options.lib_dirs.iter().flatten();
+    let used = |folder: &&PathBuf| {
+        let mut all = plans.iter().flat_map(|plan| &plan.folders);
+        all.any(|used| used.starts_with(folder))
+    };
+    given.filter(|folder| !used(folder)).cloned().collect()
 }
 
 /// Executables with one id share a table. That is right where they need the same, as

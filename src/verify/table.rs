@@ -118,6 +118,12 @@ impl Context<'_> {
                 };
                 findings.update(Kind::Unsatisfied, self.exe, why);
             }
+            Err(PlanError::Gone(folder)) => {
+                let why = "the table takes libraries from this folder, which is gone";
+                let exe = quoted(self.exe);
+                let mend = format!("indir update --lib-dir DIR {exe}");
+                findings.push(Kind::Missing, &folder, why, Some(mend));
+            }
             Err(PlanError::PluginDir(folder, _)) if !folder.exists() => {
                 let why = "there is no such folder of plugins";
                 let exe = quoted(self.exe);

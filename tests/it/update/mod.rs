@@ -1,5 +1,6 @@
 //! `indir update`: tables, what they say, and what is refused.
 
+mod asked;
 mod changed;
 mod concurrent;
 mod copy;
