@@ -23,6 +23,8 @@ pub enum Until {
 pub struct Measured {
     /// Which.
     pub kind: WayKind,
+    /// How every run ended, as wait(2) tells.
+    pub status: i32,
     /// Runs from posix_spawn to wait4.
     pub runs: Vec<Run>,
     /// Runs from exec to the entry point.
@@ -99,6 +101,7 @@ impl Ways {
             programs.push(Program::new(&way.exe, args, env.clone())?);
             measured.push(Measured {
                 kind: way.kind,
+                status: 0,
                 runs: Vec::new(),
                 starts: Vec::new(),
                 counts,
@@ -127,6 +130,7 @@ impl Ways {
                         way.kind.name()
                     );
                 }
+                way.status = run.status;
                 if round >= warm_up {
                     way.starts.push(start);
                     way.runs.push(run);

@@ -2,6 +2,7 @@
 
 mod report;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -37,16 +38,14 @@ pub struct Args {
     /// Drop the machine's caches before every run (for root)
     #[arg(long)]
     cold: bool,
-    /// A path, or a name to look for on PATH
-    #[arg(value_name = "PROGRAM")]
-    program: PathBuf,
-    /// Its arguments
+    /// A path, or a name to look for on PATH; what follows are its arguments
     #[arg(
-        value_name = "ARGS",
+        required = true,
+        value_name = "PROGRAM [ARGS]",
         trailing_var_arg = true,
         allow_hyphen_values = true
     )]
-    args: Vec<String>,
+    command: Vec<OsString>,
 }
 
 /// Runs the subcommand.
@@ -61,7 +60,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let caches = args.cold.then(Caches::open).transpose()?;
-    let exe = find(&args.program)?;
+    let (program, arguments) = args.command.split_first().context("no program")?;
+    let arguments = arguments
+        .iter()
+        .map(|arg| arg.to_str().map(str::to_owned))
+        .collect::<Option<Vec<String>>>()
+        .context("an argument is not UTF-8")?;
+    let exe = find(Path::new(program))?;
     let of_program = || format!("`{}`", exe.display());
     let ways = Ways::new(&exe).with_context(of_program)?;
     let runs = args.runs as usize;
@@ -74,12 +79,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .collect();
     let progress = |done| bar.set_position(done as u64);
     let measured = ways
-        .measure(&args.args, &env, runs, caches.as_ref(), &progress)
+        .measure(&arguments, &env, runs, caches.as_ref(), &progress)
         .with_context(of_program)?;
     bar.finish_and_clear();
     let report = Report {
         exe: &exe,
-        args: &args.args,
+        args: &arguments,
         runs,
         cold: args.cold,
         comparisons: compare(&measured),
@@ -95,6 +100,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         crate::say::json(&report.to_json());
     } else {
         report.print();
+    }
+    if let Some(how) = report.failure() {
+        crate::say::err!(
+            "warning: `{}` {how} every time: what was measured may not be what you mean",
+            exe.display()
+        );
     }
     for (kind, why) in &ways.missing {
         crate::say::err!("warning: no {} plan: {why}", kind.name());
@@ -130,5 +141,11 @@ fn find(program: &Path) -> anyhow::Result<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
-        .with_context(|| format!("`{}` is not on PATH", program.display()))
+        .with_context(|| {
+            let hint = match program.is_file() {
+                true => format!(" (do you mean `./{}`?)", program.display()),
+                false => String::new(),
+            };
+            format!("`{}` is not on PATH{hint}", program.display())
+        })
 }

@@ -22,11 +22,17 @@ pub(super) struct Report<'a> {
     pub(super) missing: &'a [(WayKind, String)],
 }
 
-fn verdict(ratio: &Ratio) -> &'static str {
+/// Fewest runs of each way for a verdict: of fewer, an interval of 95 % of a ratio of
+/// medians is too often wrong.
+const FEWEST: usize = 20;
+
+/// What a ratio of so many runs shows.
+fn verdict(ratio: &Ratio, runs: usize) -> &'static str {
     match ratio.is_real() {
+        _ if runs < FEWEST => "too few runs",
         true if ratio.value < 1.0 => "faster",
         true => "slower",
-        false => "no difference shown",
+        false => "no difference",
     }
 }
 
@@ -53,17 +59,19 @@ impl Report<'_> {
 
     pub(super) fn print(&self) {
         let bold = Style::new().bold();
+        crate::say::out!("{bold}{}{bold:#}", self.sentence());
         let command = format!("{} {}", self.exe.display(), self.args.join(" "));
         crate::say::out!(
-            "{bold}{}{bold:#}: {} runs of each way, by turns{}",
+            "{}: {} runs of each way, by turns{}",
             command.trim_end(),
             self.runs,
             self.cache()
         );
         for until in BOTH {
             crate::say::out!(
-                "\n{bold}{:42}{bold:#}{:>10}{:>18}{:>18}{:>9}",
+                "\n{bold}{}\n{:26}{:>9}{:>18}{:>18}{:>8}{bold:#}",
                 heading(until),
+                "",
                 "median ms",
                 "95 % interval",
                 "quartiles",
@@ -75,7 +83,7 @@ impl Report<'_> {
                 };
                 let range = |low: f64, high: f64| format!("{low:.2} - {high:.2}");
                 crate::say::out!(
-                    "  {:40}{:>10.3}{:>18}{:>18}{:>9}",
+                    "  {:24}{:>9.3}{:>18}{:>18}{:>8}",
                     way.kind.name(),
                     s.median,
                     range(s.interval.0, s.interval.1),
@@ -84,11 +92,11 @@ impl Report<'_> {
                 );
             }
             for comparison in self.comparisons.iter().filter(|c| c.until == until) {
-                print_ratio(comparison);
+                print_ratio(comparison, self.runs);
             }
         }
         crate::say::out!(
-            "\n{bold}{:42}{bold:#}{:>10}{:>18}{:>18}",
+            "\n{bold}{:26}{:>9}{:>18}{:>18}{bold:#}",
             "the whole run",
             "syscalls",
             "dirty KiB",
@@ -97,12 +105,64 @@ impl Report<'_> {
         for way in &self.measured {
             let count = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
             crate::say::out!(
-                "  {:40}{:>10}{:>18}{:>18}",
+                "  {:24}{:>9}{:>18}{:>18}",
                 way.kind.name(),
                 way.counts.system_calls,
                 count(way.counts.private_dirty_kib),
                 count(way.counts.lookups),
             );
+        }
+        crate::say::out!(
+            "\nlazy: functions are bound when they are first called; eager: at start\n\
+             (LD_BIND_NOW); direct: by a table of paths; bound: and of bindings. A / B: median\n\
+             of A over median of B, with its 95 % interval. faults: page faults."
+        );
+    }
+
+    /// What came of it, for who reads no table.
+    fn sentence(&self) -> String {
+        let name = self.exe.file_name().unwrap_or_default().to_string_lossy();
+        let of = |way| {
+            let is_it =
+                |c: &&Comparison| (c.way, c.over, c.until) == (way, WayKind::Lazy, Until::Entry);
+            self.comparisons.iter().find(is_it)
+        };
+        let median = |kind| {
+            let way = self.measured.iter().find(|way| way.kind == kind)?;
+            Some(Summary::of(&way.wall_ms(Until::Entry))?.median)
+        };
+        let best = of(WayKind::Bound).map(|c| (c, "with bindings"));
+        let best = best.or_else(|| of(WayKind::Direct).map(|c| (c, "by its table")));
+        let Some((comparison, how)) = best else {
+            return format!("{name}: there is nothing to compare");
+        };
+        let ms = median(comparison.way).zip(median(WayKind::Lazy));
+        let (new, old) = ms.unwrap_or_default();
+        let times = format!("{new:.2} ms instead of {old:.2} ms");
+        match verdict(&comparison.ratio, self.runs) {
+            "faster" => format!(
+                "{name} starts {:.2} times as fast {how}: {times}",
+                comparison.ratio.value.recip()
+            ),
+            "slower" => format!(
+                "{name} starts {:.2} times as slowly {how}: {times}",
+                comparison.ratio.value
+            ),
+            "too few runs" => format!(
+                "{name} starts in {times} {how}; {} runs prove nothing: give `--runs {FEWEST}` or more",
+                self.runs
+            ),
+            _ => format!("{name} starts as fast {how} as without: {new:.2} ms, {old:.2} ms"),
+        }
+    }
+
+    /// How the program ends, if that is no success.
+    pub(super) fn failure(&self) -> Option<String> {
+        let status = self.measured.first()?.status;
+        match (status & 0x7f, status >> 8 & 0xff) {
+            (0, 0) => None,
+            (0, code) => Some(format!("ends with exit status {code}")),
+            (signal, _) => Some(format!("is killed by signal {signal}")),
         }
     }
 
@@ -131,6 +191,7 @@ impl Report<'_> {
             .iter()
             .find(|c| (c.way, c.over, c.until) == (way.kind, WayKind::Eager, until));
         let remark = match comparison.map(|c| c.ratio) {
+            Some(_) if self.runs < FEWEST => "too few runs".to_owned(),
             Some(ratio) if ratio.is_real() => format!("× {:.2} of eager", ratio.value),
             Some(_) => "no difference shown".to_owned(),
             None => String::new(),
@@ -176,7 +237,7 @@ impl Report<'_> {
                 "until": key(c.until),
                 "value": c.ratio.value,
                 "interval": [c.ratio.interval.0, c.ratio.interval.1],
-                "real": c.ratio.is_real(),
+                "real": c.ratio.is_real() && self.runs >= FEWEST,
             })
         };
         let missing = |(kind, why): &(WayKind, String)| json!({"name": kind.name(), "reason": why});
@@ -185,6 +246,7 @@ impl Report<'_> {
             "program": self.exe.to_string_lossy(),
             "arguments": self.args,
             "runs": self.runs,
+            "wait_status": self.measured.first().map(|way| way.status),
             "warm_up": if self.cold { 0 } else { WARM_UP },
             "cold": self.cold,
             "ways": self.measured.iter().map(way).collect::<Vec<_>>(),
@@ -194,17 +256,17 @@ impl Report<'_> {
     }
 }
 
-fn print_ratio(comparison: &Comparison) {
+fn print_ratio(comparison: &Comparison, runs: usize) {
     let bold = Style::new().bold();
     let ratio = comparison.ratio;
-    let verdict = verdict(&ratio);
+    let verdict = verdict(&ratio, runs);
     let colour = match verdict {
         "faster" => Style::new().fg_color(Some(AnsiColor::Green.into())),
         "slower" => Style::new().fg_color(Some(AnsiColor::Red.into())),
         _ => Style::new(),
     };
     crate::say::out!(
-        "  {:42}{bold}{:>8.3}{bold:#}{:>18}  {colour}{verdict}{colour:#}",
+        "  {:24}{bold}{:>9.3}{bold:#}{:>18}  {colour}{verdict}{colour:#}",
         format!("{} / {}", comparison.way.name(), comparison.over.name()),
         ratio.value,
         format!("{:.3} - {:.3}", ratio.interval.0, ratio.interval.1),

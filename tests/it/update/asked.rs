@@ -127,10 +127,21 @@ fn a_folder_that_is_gone_is_no_empty_folder() {
         .err_has("is gone")
         .err_has(text(&all.one));
     assert_eq!(std::fs::read(table_of(&all.exe)).unwrap(), table);
-    run(indir().arg("verify").arg(&all.exe))
-        .exits(1)
-        .out_has(text(&all.one))
-        .out_has("which is gone");
+    let verify = || run(indir().arg("verify").arg(&all.exe));
+    verify().exits(1).out_has("libv.so.1");
+    // Nor if it held nothing of the closure.
+    update(&[
+        text(&all.exe),
+        "--lib-dir",
+        text(&system),
+        "--lib-dir",
+        text(&all.dir.dir("idle")),
+    ])
+    .exits(0);
+    verify().exits(0);
+    std::fs::remove_dir(all.dir.path().join("idle")).unwrap();
+    verify().exits(1).out_has("idle").out_has("which is gone");
+    update(&[text(&all.exe)]).exits(3).err_has("is gone");
 }
 
 #[test]

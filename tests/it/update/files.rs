@@ -124,7 +124,8 @@ fn an_update_repeats_the_folders_of_the_last_and_replace_rewrites_them() {
     let replace = |old: &str, new: &str| format!("--replace={}={}", in_tree(old), in_tree(new));
     // Whole components only: `glibc` is no prefix of `glibc-1`.
     update(&[program, &replace("glibc", "glibc-2")])
-        .exits(0)
+        .exits(1)
+        .err_has("no table takes anything from")
         .err_has("current 1");
     update(&[program, &replace("glibc-1", "glibc-2")])
         .exits(0)
@@ -411,23 +412,6 @@ fn no_file_of_others_is_removed() {
             assert!(file.exists(), "{args:?}: {}", file.display());
         }
     }
-}
-
-#[test]
-fn a_broken_table_is_only_replaced_when_its_folders_are_given() {
-    let tree = Scratch::new();
-    let root = copies(&tree, 1);
-    update(&[text(&root)]).exits(0);
-    let table = in_table_folders(&root).remove(0);
-    std::fs::write(&table, "INDIRTBL and nothing else").unwrap();
-    let ran = update(&[text(&root)]);
-    ran.exits(1)
-        .err_has("its table cannot be read")
-        .err_has("the table is truncated");
-    let folder = another_glibc(&tree, "glibc");
-    update(&[text(&root), "--lib-dir", text(&folder)])
-        .exits(0)
-        .err_has("updated 1");
 }
 
 #[test]
