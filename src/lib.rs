@@ -20,4 +20,5 @@ pub mod update;
 pub mod verify;
 
 pub mod abi;
+pub mod status;
 pub mod stub;

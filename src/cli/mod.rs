@@ -10,6 +10,7 @@ pub mod generate;
 pub mod seal;
 pub mod setup;
 pub mod show;
+pub mod status;
 pub mod stub;
 pub mod update;
 pub mod verify;
@@ -47,6 +48,7 @@ enum Command {
     Bench(bench::Args),
     Seal(seal::Args),
     Show(show::Args),
+    Status(status::Args),
     Verify(verify::Args),
     Why(why::Args),
     Files(files::Args),
@@ -93,6 +95,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(args),
         Command::Seal(args) => seal::run(&args),
         Command::Show(args) => show::run(args),
+        Command::Status(args) => status::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Why(args) => why::run(args),
         Command::Files(args) => files::run(&args),

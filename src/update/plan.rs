@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::asked::Asked;
 use super::bound;
+use super::change::Facts;
 use super::error::PlanError;
 use super::folders::{self, Folders};
 use super::glibc;
@@ -50,6 +51,8 @@ pub struct Plan {
     pub bindings: Option<Vec<u8>>,
     /// What has to be done.
     pub state: State,
+    /// What the table that is there says; `None` if there is none that can be read.
+    pub before: Option<Facts>,
     /// The folders that its libraries are in.
     pub folders: Vec<PathBuf>,
     /// The libraries of its closure.
@@ -168,6 +171,7 @@ impl<'a> Planner<'a> {
         let bound = bound::Candidate::new(kind, library, &closure)?;
         spec.binder = bound.as_ref().map(|bound| bound.binder.clone());
         let bytes = spec.to_bytes()?;
+        let before = known.and_then(|old| Some(Facts::of(&old.table().ok()?, &exe)));
         let mut state = match old {
             Ok(Some(old)) if old.bytes() == bytes => State::Current,
             Ok(None) => State::New,
@@ -200,6 +204,7 @@ impl<'a> Planner<'a> {
             bytes,
             bindings,
             state,
+            before,
             folders: folders_of(&closure),
             libraries: closure.nodes.into_iter().map(|node| node.library).collect(),
             tolerated,

@@ -4,9 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use indir_shim::format::table::Table;
 use rayon::prelude::*;
 
 use super::apply;
+use super::change::Facts;
 use super::error::PlanError;
 use super::options::Options;
 use super::plan::{Plan, Planner, State};
@@ -45,6 +47,8 @@ pub struct Entry {
     pub warnings: Vec<String>,
     /// The plugins that were looked at; `None` if there is no folder of any.
     pub plugins: Option<Vec<Plugin>>,
+    /// What its table changes, if that can be told.
+    pub change: Option<String>,
     /// What the libraries lack, where that is why it was refused.
     pub unmet: Vec<Unmet>,
     /// What became of it.
@@ -60,6 +64,7 @@ impl Entry {
             missing: Vec::new(),
             warnings: Vec::new(),
             plugins: None,
+            change: None,
             unmet: Vec::new(),
             outcome,
         }
@@ -151,6 +156,7 @@ pub fn run(
                 entry.missing.clone_from(&plan.tolerated);
                 entry.warnings.clone_from(&plan.warnings);
                 entry.plugins.clone_from(&plan.plugins);
+                entry.change = change(&plan);
                 if plan.state != State::Current {
                     entry.outcome = Outcome::Updated;
                 }
@@ -202,6 +208,15 @@ pub fn run(
         };
     }
     report
+}
+
+/// What the new table of `plan` changes.
+fn change(plan: &Plan) -> Option<String> {
+    let new = Facts::of(&Table::parse(&plan.bytes).ok()?, &plan.exe);
+    Some(match plan.state {
+        State::Current => format!("{}, {}", new.plan, new.glibc.display()),
+        _ => new.since(plan.before.as_ref()),
+    })
 }
 
 fn is_refused(outcome: &Outcome) -> bool {

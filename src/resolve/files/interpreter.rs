@@ -128,7 +128,7 @@ fn fitting(chosen: Chosen, libc: Option<&Loaded>) -> Result<Chosen, ResolveError
     let Some((libc, library)) = libc.and_then(|libc| Some((libc, libc.library.as_ref()?))) else {
         return Ok(chosen);
     };
-    match (build_of(library), build_of(&chosen.library)) {
+    match (glibc_build(library), glibc_build(&chosen.library)) {
         (Some(of_libc), Some(of_ldso)) if of_libc != of_ldso => Err(ResolveError::Pair {
             libc: libc.path.clone(),
             of_libc,
@@ -142,7 +142,7 @@ fn fitting(chosen: Chosen, libc: Option<&Loaded>) -> Result<Chosen, ResolveError
 /// What libc.so.6 and ld.so say of their build when they are run as programs:
 /// `(Debian GLIBC 2.36-9+deb12u7) stable release version 2.36` (csu/version.c,
 /// elf/dl-usage.c).
-fn build_of(library: &Library) -> Option<String> {
+pub fn glibc_build(library: &Library) -> Option<String> {
     const MIDDLE: &[u8] = b" release version ";
     /// Longest text in front of it and behind it, in bytes.
     const AROUND: usize = 120;

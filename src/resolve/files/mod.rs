@@ -18,5 +18,6 @@ mod tokens;
 
 pub use closure::{Closure, Node, Resolver};
 pub use error::ResolveError;
+pub use interpreter::glibc_build;
 pub use library::Library;
 pub use store::Store;

@@ -4,3 +4,4 @@ mod bench;
 mod generate;
 mod irregular;
 mod output;
+mod status;

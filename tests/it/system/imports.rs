@@ -11,6 +11,7 @@ use std::path::Path;
 const HOST: &[&[&str]] = &[
     &["cli"],
     &["link", "bench", "stub", "seal"],
+    &["status"],
     &["adopt", "verify"],
     &["update"],
     &["table", "abi"],

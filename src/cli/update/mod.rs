@@ -1,21 +1,17 @@
 //! `indir update`: write or refresh the tables of executables.
 
+mod print;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
 
-use crate::exit;
 use crate::place;
-use crate::resolve::unmet::Unmet;
 use crate::table::Replacement;
-use crate::update::{self, Kind, Options, Outcome, Report};
-
-/// `version` of the JSON document.
-const JSON_VERSION: u32 = 1;
+use crate::update::{self, Kind, Options};
 
 /// Write or refresh the tables of executables
 #[derive(Debug, clap::Args)]
@@ -52,7 +48,13 @@ pub struct Args {
     /// given folders refers to any more; with --tables, all others of that folder
     #[arg(long)]
     prune: bool,
-    /// Say what would be done, write nothing
+    /// Name every program, and what its table changes
+    #[arg(short, long, conflicts_with_all = ["json", "quiet"])]
+    verbose: bool,
+    /// Say nothing but what was refused or failed
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
+    /// Say what would be done of which program, write nothing
     #[arg(long)]
     dry_run: bool,
     /// Print one JSON document
@@ -145,10 +147,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let pruned = args.prune.then(|| prune(unused(), args.dry_run));
     if args.json {
-        let document = to_json(&report, args.dry_run, pruned.as_deref());
+        let document = print::to_json(&report, args.dry_run, pruned.as_deref());
         crate::say::json(&document);
     }
-    if let Some(pruned) = &pruned {
+    if args.verbose || args.dry_run && !args.json && !args.quiet {
+        print::list(&report, args.verbose);
+    }
+    if let Some(pruned) = pruned.as_ref().filter(|_| !args.quiet) {
         let would = if args.dry_run {
             "would prune"
         } else {
@@ -156,7 +161,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         };
         crate::say::err!("{would} {}", pruned.len());
     }
-    Ok(summary(&report, args.dry_run))
+    Ok(print::summary(&report, args.dry_run, args.quiet))
 }
 
 /// Removes what no executable refers to; returns what is gone, or would be.
@@ -193,120 +198,4 @@ fn existing(option: &str, folder: &Path) -> anyhow::Result<PathBuf> {
 pub(super) fn progress_bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}");
     ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// Prints what needs attention and the sum; returns the exit code.
-fn summary(report: &Report, dry_run: bool) -> ExitCode {
-    for entry in &report.entries {
-        for unmet in &entry.missing {
-            if unmet.misfit.is_some() {
-                crate::say::err!("warning: {unmet}");
-            } else {
-                crate::say::err!("warning: the first call stops the program: {unmet}");
-            }
-        }
-        for why in &entry.warnings {
-            crate::say::err!("warning: `{}`: {why}", entry.path.display());
-        }
-        for plugin in entry.plugins.iter().flatten() {
-            for why in &plugin.missing {
-                let path = plugin.path.display();
-                crate::say::err!("warning: the plugin `{path}` is not complete: {why}");
-            }
-        }
-        if let Outcome::Refused(why) | Outcome::Failed(why) = &entry.outcome {
-            crate::say::err!("indir: `{}`: {why}", entry.path.display());
-        }
-    }
-    for replacement in &report.unknown {
-        let old = replacement.old.display();
-        crate::say::err!("warning: `--replace {old}=…`: no table takes anything from `{old}`");
-    }
-    for folder in &report.idle {
-        let mut hint = String::new();
-        if let Some(deeper) = update::deeper(folder) {
-            hint = format!(" (do you mean `{}`?)", deeper.display());
-        }
-        crate::say::err!(
-            "warning: `--lib-dir {}`: no library comes from there{hint}",
-            folder.display()
-        );
-    }
-    let counts = report.counts();
-    let updated = if dry_run { "would update" } else { "updated" };
-    crate::say::err!(
-        "{updated} {}, current {}, refused {}, failed {}",
-        counts.updated,
-        counts.current,
-        counts.refused,
-        counts.failed
-    );
-    ExitCode::from(match counts {
-        _ if counts.refused > 0 => exit::REFUSED,
-        _ if counts.failed > 0 || report.all_unknown => exit::FAILED,
-        _ => exit::DONE,
-    })
-}
-
-/// One symbol, or version, that the libraries lack.
-fn unmet_json(unmet: &Unmet) -> serde_json::Value {
-    json!({
-        "symbol": unmet.symbol,
-        "version": unmet.version,
-        "needed_by": unmet.needed_by.to_string_lossy(),
-        "provider": unmet.provider.as_ref().map(|path| path.to_string_lossy()),
-        "what": unmet.to_string(),
-    })
-}
-
-fn plugins_json(all: &[update::Plugin]) -> Vec<serde_json::Value> {
-    let plugins = all.iter().map(|plugin| {
-        let libraries = plugin.libraries.iter();
-        json!({
-            "path": plugin.path.to_string_lossy(),
-            "libraries": libraries.map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
-            "missing": plugin.missing,
-        })
-    });
-    plugins.collect()
-}
-
-fn to_json(report: &Report, dry_run: bool, pruned: Option<&[PathBuf]>) -> serde_json::Value {
-    let counts = report.counts();
-    let executables: Vec<_> = report
-        .entries
-        .iter()
-        .map(|entry| {
-            let (state, message) = match &entry.outcome {
-                Outcome::Updated => ("updated", None),
-                Outcome::Current => ("current", None),
-                Outcome::Refused(why) => ("refused", Some(why)),
-                Outcome::Failed(why) => ("failed", Some(why)),
-            };
-            let missing: Vec<_> = entry.missing.iter().map(ToString::to_string).collect();
-            json!({
-                "path": entry.path.to_string_lossy(),
-                "table": entry.table.as_ref().map(|table| table.to_string_lossy()),
-                "libraries": entry.libraries,
-                "state": state,
-                "missing": missing,
-                "unmet": entry.unmet.iter().map(unmet_json).collect::<Vec<_>>(),
-                "warnings": entry.warnings,
-                "message": message,
-                "plugins": entry.plugins.as_ref().map(|all| plugins_json(all)),
-            })
-        })
-        .collect();
-    json!({
-        "version": JSON_VERSION,
-        "dry_run": dry_run,
-        "pruned": pruned.map(|all| all.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>()),
-        "updated": counts.updated,
-        "current": counts.current,
-        "refused": counts.refused,
-        "failed": counts.failed,
-        "unknown_replacements": report.unknown.iter().map(|r| r.old.to_string_lossy()).collect::<Vec<_>>(),
-        "idle_lib_dirs": report.idle.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
-        "executables": executables,
-    })
 }
