@@ -6,9 +6,10 @@
 //! Names in messages are untrusted: control characters are shown, not sent.
 
 use std::fmt::{Arguments, Display};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
+use clap::builder::styling::Style;
 use indir_shim::quote;
 
 /// A line of data for people.
@@ -27,6 +28,25 @@ static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 /// A line of data on standard output.
 pub fn line(text: Arguments<'_>) {
     data(shown(&format!("{text}\n")).as_bytes());
+}
+
+/// The same of parts in styles of their own, which a terminal gets unless NO_COLOR is
+/// set (no-color.org).
+pub fn styled(parts: &[(Style, String)]) {
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+        || !io::stdout().is_terminal();
+    let mut out = String::new();
+    for (style, text) in parts {
+        let text = shown(text);
+        if is_plain {
+            out.push_str(&text);
+        } else {
+            out.push_str(&format!("{style}{text}{style:#}"));
+        }
+    }
+    out.push('\n');
+    data(out.as_bytes());
 }
 
 /// A line on standard error; one that cannot be written is dropped.

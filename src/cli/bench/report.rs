@@ -59,7 +59,7 @@ impl Report<'_> {
 
     pub(super) fn print(&self) {
         let bold = Style::new().bold();
-        crate::say::out!("{bold}{}{bold:#}", self.sentence());
+        crate::say::styled(&[(bold, self.sentence())]);
         let command = format!("{} {}", self.exe.display(), self.args.join(" "));
         crate::say::out!(
             "{}: {} runs of each way, by turns{}",
@@ -68,15 +68,11 @@ impl Report<'_> {
             self.cache()
         );
         for until in BOTH {
-            crate::say::out!(
-                "\n{bold}{}\n{:26}{:>9}{:>18}{:>18}{:>8}{bold:#}",
-                heading(until),
-                "",
-                "median ms",
-                "95 % interval",
-                "quartiles",
-                "faults"
+            let titles = format!(
+                "{:26}{:>9}{:>18}{:>18}{:>8}",
+                "", "median ms", "95 % interval", "quartiles", "faults"
             );
+            crate::say::styled(&[(bold, format!("\n{}\n{titles}", heading(until)))]);
             for way in &self.measured {
                 let Some(s) = Summary::of(&way.wall_ms(until)) else {
                     continue;
@@ -95,13 +91,11 @@ impl Report<'_> {
                 print_ratio(comparison, self.runs);
             }
         }
-        crate::say::out!(
-            "\n{bold}{:26}{:>9}{:>18}{:>18}{bold:#}",
-            "the whole run",
-            "syscalls",
-            "dirty KiB",
-            "symbol lookups"
+        let titles = format!(
+            "\n{:26}{:>9}{:>18}{:>18}",
+            "the whole run", "syscalls", "dirty KiB", "symbol lookups"
         );
+        crate::say::styled(&[(bold, titles)]);
         for way in &self.measured {
             let count = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
             crate::say::out!(
@@ -265,10 +259,12 @@ fn print_ratio(comparison: &Comparison, runs: usize) {
         "slower" => Style::new().fg_color(Some(AnsiColor::Red.into())),
         _ => Style::new(),
     };
-    crate::say::out!(
-        "  {:24}{bold}{:>9.3}{bold:#}{:>18}  {colour}{verdict}{colour:#}",
-        format!("{} / {}", comparison.way.name(), comparison.over.name()),
-        ratio.value,
-        format!("{:.3} - {:.3}", ratio.interval.0, ratio.interval.1),
-    );
+    let ways = format!("{} / {}", comparison.way.name(), comparison.over.name());
+    let interval = format!("{:.3} - {:.3}", ratio.interval.0, ratio.interval.1);
+    crate::say::styled(&[
+        (Style::new(), format!("  {ways:24}")),
+        (bold, format!("{:>9.3}", ratio.value)),
+        (Style::new(), format!("{interval:>18}  ")),
+        (colour, verdict.to_owned()),
+    ]);
 }

@@ -154,7 +154,17 @@ fn table_and_picture() {
     }
     // argc is its exit status.
     ran.err_has("ends with exit status 2 every time");
-    assert!(!ran.stdout().contains('\x1b'), "colours in a pipe: {ran}");
+    let coloured = |text: &str| text.contains('\x1b') || text.contains("033[");
+    assert!(!coloured(&ran.stdout()), "colours in a pipe: {ran}");
+    // A terminal gets them, unless NO_COLOR is set.
+    let on_terminal = |no_color: &str| {
+        let mut script = Command::new(need("script", "bsdutils"));
+        let command = format!("{} bench --runs 1 /bin/true", env!("CARGO_BIN_EXE_indir"));
+        script.args(["-qc", &command, "/dev/null"]);
+        run(script.env("NO_COLOR", no_color).env("TERM", "xterm")).stdout()
+    };
+    assert!(on_terminal("").contains("\x1b[1m"));
+    assert!(!on_terminal("1").contains("\x1b[1m"));
     let parse = "import sys, xml.dom.minidom as d; d.parse(sys.argv[1])";
     run(Command::new("python3").args(["-c", parse]).arg(&svg)).success();
     let picture = std::fs::read_to_string(&svg).unwrap();

@@ -19,7 +19,9 @@ fn programs_are_counted_by_glibc_plan_and_state() {
     let (a, b, c) = (program("a"), program("b"), program("c"));
     let (bare, sealed, broken) = (program("bare"), program("sealed"), program("broken"));
     let trixie = glibc_lib("trixie");
-    let update = |args: &[&str]| run(indir().arg("update").args(args)).success();
+    let update = |args: &[&str]| {
+        run(indir().arg("update").args(args)).success();
+    };
     update(&["--plan", "direct", text(&a)]);
     update(&[
         "--plan",
