@@ -108,8 +108,9 @@ impl Report<'_> {
         }
         crate::say::out!(
             "\nlazy: functions are bound when they are first called; eager: at start\n\
-             (LD_BIND_NOW); direct: by a table of paths; bound: and of bindings. A / B: median\n\
-             of A over median of B, with its 95 % interval. faults: page faults."
+             (LD_BIND_NOW). direct: by a table of paths; bound: by bindings, too.\n\
+             A / B: median of A over median of B, with its 95 % interval.\n\
+             faults: page faults."
         );
     }
 

@@ -105,7 +105,8 @@ fn an_update_lists_what_it_changes() {
     ]);
     quiet.exits(0).prints("");
     assert!(quiet.stderr().is_empty(), "{quiet}");
-    let gone = format!("{}=/nowhere", text(&trixie));
+    let nowhere = dir.path().join("nowhere");
+    let gone = format!("{}={}", text(&trixie), text(&nowhere));
     update(&["-q", "--replace", &gone])
         .exits(3)
         .err_is_one_line();
