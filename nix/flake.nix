@@ -1,11 +1,12 @@
 {
-  description = "Packages that are compiled against ABI stubs and find their libraries by table";
+  description = "Packages that are compiled against ABI stubs and find their libraries by tables of their environment";
 
   # No inputs: nixpkgs, where it is used, is the caller's.
   outputs = { self }: {
-    # Everything of docs/nix.md: stubsOf, hook, bintools, withIndirection.
+    # An indirect nixpkgs from a tree of it; and the parts, for other package sets.
+    lib.nixpkgs = import ./nixpkgs.nix;
     lib.forShell = import ./default.nix;
 
-    overlays.default = import ./overlay.nix;
+    nixosModules.default = import ./module.nix;
   };
 }

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2086 # variables come from stubs-of.nix
 # Builds what dependents are compiled against: stubs, headers, pkg-config and CMake
 # files of one package, relocatable, with nothing in it that is not part of its
-# interface. With a floor: checks the package against it and gives the floor itself.
+# interface, and no other path of the store. With a floor: that of the floor, after a
+# check that the package satisfies it.
 set -eu
 shopt -s nullglob
 export LC_ALL=C
@@ -9,45 +10,43 @@ export LC_ALL=C
 export TERM=dumb
 say() { echo "indir: $*" >&2; }
 
-# The folders with libraries of the package.
-libraries=''
-for tree in $trees; do
-    [ ! -d "$tree/lib" ] || libraries="$libraries --tree $tree/lib"
-done
+libDirsOf() {
+    local tree
+    for tree; do [ ! -d "$tree/lib" ] || echo "--tree $tree/lib"; done
+}
 lookup=''
-for folder in $libDirs; do
+for folder in $stubDirs; do
     [ ! -d "$folder" ] || lookup="$lookup --lib-dir $folder"
 done
 
-if [ -n "$floor" ]; then
+if [ -n "$floorTrees" ]; then
     # Floors by soname, so that a library may have another file name today.
     mkdir floors made
-    for file in "$floor"/lib/*.so*; do
-        if [ ! -L "$file" ] && [ "$(head -c 4 "$file" | tr -d '\0')" = $'\x7fELF' ]; then
-            "$indir/bin/indir" abi dump "$file" >text
-            soname=$(sed -n 's/^soname //p' text)
-            mv text "floors/${soname:-${file##*/}}.abi"
-        fi
+    for tree in $floorTrees; do
+        for file in "$tree"/lib/*.so*; do
+            if [ ! -L "$file" ] && [ "$(head -c 4 "$file" | tr -d '\0')" = $'\x7fELF' ]; then
+                "$indir/bin/indir" abi dump "$file" $lookup >text
+                soname=$(sed -n 's/^soname //p' text)
+                mv text "floors/${soname:-${file##*/}}.abi"
+            fi
+        done
     done
+    libraries=$(libDirsOf $trees)
     [ -z "$libraries" ] || "$indir/bin/indir" stub $libraries --floor-dir floors $lookup -o made/lib
     for file in floors/*.abi; do
         soname=${file#floors/}
         soname=${soname%.abi}
         if [ ! -e "made/lib/$soname" ]; then
-            say "$name: the package has no $soname, which the floor $floor has; where that is wanted, raise the floor: its dependents are rebuilt"
+            say "$name: the package has no $soname, which its floor has; where that is wanted, raise the floor: its dependents are rebuilt"
             exit 3
         fi
     done
-    cp -a "$floor" "$out"
-    exit 0
+    trees=$floorTrees
 fi
 
-mkdir -p "$out"
-if [ -n "$libraries" ]; then
-    set -- $libraries $lookup
-    [ -z "$floorDir" ] || set -- "$@" --floor-dir "$floorDir"
-    "$indir/bin/indir" stub "$@" -o "$out/lib"
-fi
+mkdir -p "$out/lib"
+libraries=$(libDirsOf $trees)
+[ -z "$libraries" ] || { rmdir "$out/lib" && "$indir/bin/indir" stub $libraries $lookup -o "$out/lib"; }
 mkdir -p "$out/lib"
 for tree in $trees; do
     if [ -d "$tree/include" ]; then
@@ -65,13 +64,6 @@ for tree in $trees; do
             cp "$file" "$out/bin"
         fi
     done
-    if [ -e "$tree/nix-support/propagated-build-inputs" ]; then
-        mkdir -p "$out/nix-support"
-        for dep in $(<"$tree/nix-support/propagated-build-inputs"); do
-            # The package's other outputs are in this very tree.
-            case " $trees " in *" $dep "*) ;; *) echo "$dep" ;; esac
-        done >>"$out/nix-support/propagated-build-inputs"
-    fi
 done
 chmod -R u+w "$out"
 

@@ -1,10 +1,10 @@
-# stubsOf { indir; run; … } { pkg; … }: what dependents of `pkg` are compiled
-# against. See docs/nix.md, "Stubs".
+# stubsOf { indir; run; } { pkg; … }: what dependents of `pkg` are compiled against. See
+# docs/nix.md, "Stubs".
 #
-# By default a floating content-addressed derivation: it is built again whenever
-# the package changes, and gives the same path if the interface is the same. With
-# `hash`, a fixed output: nothing is built while the path exists, and a package
-# that does not match the hash any more is found by `floorCheck`.
+# By default a floating content-addressed derivation: it is built again whenever the
+# package changes, and gives the same path if the interface is the same. With `hash`, a
+# fixed output: nothing is built while the path exists, and `tablesOf` finds a package
+# that does not match it any more.
 {
   # indir, the program; and a function to make a derivation from a shell script.
   indir
@@ -12,33 +12,33 @@
 }:
 {
   pkg
-  # The stub tree of an older build (or any tree made so): that very tree is given,
-  # after a check that the package satisfies it.
+  # The folders of stubs in which the libraries' own needs are looked up.
+, stubDirs ? [ ]
+  # An older build of the package: stubs and headers are those of it, after a check that
+  # the package satisfies them.
 , floor ? null
-  # A folder with ABI texts, `<soname>.abi`: stubs are cut from these, headers
-  # are the package's own.
-, floorDir ? null
   # The hash of the tree, for a fixed output.
 , hash ? null
+  # Whether it is built for the check against the floor alone, by each package anew.
+, isCheck ? false
 }:
 let
+  inherit (builtins) elem filter map;
   name = pkg.pname or (builtins.parseDrvName pkg.name).name;
-  source = pkg.indirection or { };
-  built = source.compile or pkg;
   # Every output that may hold something to compile against.
-  wanted = builtins.filter (o: builtins.elem o [ "out" "dev" "lib" "bin" ]) (built.outputs or [ "out" ]);
+  treesOf = package:
+    map (output: package.${output})
+      (filter (output: elem output [ "out" "dev" "lib" "bin" ]) (package.outputs or [ "out" ]));
   addressing =
-    if hash != null then { outputHash = hash; } else { __contentAddressed = true; outputHashAlgo = "sha256"; };
+    if isCheck then { }
+    else { outputHashMode = "recursive"; } //
+      (if hash != null then { outputHash = hash; } else { __contentAddressed = true; outputHashAlgo = "sha256"; });
 in
-assert floor == null || floorDir == null;
 run "${name}-stubs" (addressing // {
-  outputHashMode = "recursive";
   indirStep = "stubs";
-  inherit indir;
-  trees = map (output: built.${output}) wanted;
-  libDirs = source.stubLibDirs or [ ];
-  floor = if floor == null then "" else floor;
-  floorDir = if floorDir == null then "" else floorDir;
+  inherit indir stubDirs;
+  trees = treesOf pkg;
+  floorTrees = if floor == null then [ ] else treesOf floor;
 }) ./stub-tree.sh // {
   # nixpkgs asks the libc of a stdenv for them.
   pname = name;

@@ -9,18 +9,21 @@
 , sources ? "slice"
   # Names of package => function from its attributes to changed ones.
 , changes ? { }
-  # Further packages of the set with indirection, by pname.
+  # Further packages, by pname.
 , more ? (stdenv: packages: { })
   # A Debian version of glibc in the cache.
 , glibc ? "old"
-  # Whether stubs are frozen to the builds of `baseline`.
+  # Whether stubs are those of frozen builds; libc's always are.
 , floors ? true
   # Packages whose floor is raised: their stubs are those of today's build.
 , raised ? [ ]
-  # Hashes of stub trees: fixed outputs in place of content-addressed ones.
+  # Hashes of stub trees, and of the shim: fixed outputs in place of content-addressed ones.
 , hashes ? { }
 , frozen ? "old"
-  # For `relinkedAgain`.
+  # Libraries that `system` is told of, see docs/nix.md, "Environments".
+, libraries ? [ ]
+, prefer ? [ ]
+  # For `tablesAgain`.
 , round ? ""
 }:
 let
@@ -52,62 +55,76 @@ let
     {
       exe = builtins.path { path = executable; name = "indir-executable"; };
     } "$exe setup --prefix $out";
-  indir = import ../. {
-    inherit system shell PATH;
-    indirPackage = installed exe;
-    linkerPackage = installed linkerExe;
-  };
-
   ordinary = { libc, changes }:
     let
       gccLib = gccLibOf libc;
       stdenv = import ./stdenv.nix { inherit libc gccLib; };
     in
-    {
+    rec {
       inherit stdenv gccLib libc;
-      packages = set stdenv.mkDerivation changes;
+      packages = set stdenv.mkDerivation changes // more stdenv packages;
     };
 
-  # baseline: the frozen set, or null for the frozen set itself.
-  indirect = { libc, changes, baseline }:
+  # `*` stands for all that have none yet.
+  hashOf = package: hashes.${package.pname} or hashes."*" or null;
+
+  # What compiles and is run meanwhile: an ordinary set, of an earlier time.
+  baseline = before { };
+  indir = import ../. {
+    inherit system shell PATH;
+    indirPackage = installed exe;
+    linkerPackage = installed linkerExe;
+    shimHash = hashOf { pname = "indir-shim"; };
+    interpreter = "${baseline.libc}/lib/ld-linux-x86-64.so.2";
+    # Debian's ld.so looks into Debian's folders by itself.
+    referenceDirs = [ "${baseline.libc}/lib" "${baseline.gccLib}/lib" ];
+  };
+
+  indirect = { libc, changes }:
     let
       gccLib = gccLibOf null;
-      floorOf = package:
-        if baseline == null || !floors || builtins.elem package.pname raised then null
-        else (baseline.all.${package.pname} or { }).stubs or null;
-      hashOf = package: if baseline == null then null else hashes.${package.pname} or null;
-      runtimeStub = pkg: indir.stubsOf { inherit pkg;
-        # The headers of two builds of glibc do differ: they are the floor's.
-        floor = if baseline == null then null else baseline.all.${pkg.pname}.stubs;
+      libcStub = indir.stubsOf {
+        pkg = libc;
+        # The headers of two builds of glibc do differ.
+        floor = baseline.libc;
+        hash = hashOf libc;
       };
-      libcStub = runtimeStub libc;
-      gccStub = runtimeStub (gccLib // { indirection = { compile = gccLib; stubLibDirs = [ "${libcStub}/lib" ]; inputs = [ ]; }; });
-      stdenv = import ./stdenv.nix {
-        libc = libcStub;
-        gccLib = gccStub;
-        linker = "${indir.bintools { real = "/usr"; names = [ "ld" ]; }}/bin/ld";
-      };
-      wrapped = indir.withIndirection {
-        inherit stdenv floorOf hashOf;
-        ordinaryStdenv = import ./stdenv.nix { inherit libc gccLib; };
+      wrapped = indir.indirect {
+        stdenv = import ./stdenv.nix {
+          libc = libcStub;
+          inherit gccLib;
+          linker = "${indir.bintools { real = "/usr"; names = [ "ld" ]; }}/bin/ld";
+        };
+        ordinaryStdenv = baseline.stdenv;
         runtime = [ libc gccLib ];
-        runtimeStubs = [ libcStub gccStub ];
-        referenceOf = package:
-          if baseline == null then package else (baseline.all.${package.pname} or { package = package; }).package;
+        runtimeStubs = [ libcStub ];
+        hasFloor = package: floors && !builtins.elem package.pname raised && baseline.packages ? ${package.pname};
+        inherit hashOf;
+        frozenOf = { pname, package }: baseline.packages.${pname} or null;
+        packageOf = drv:
+          let
+            name = (builtins.parseDrvName (builtins.substring 33 (-1) (baseNameOf drv))).name;
+            package = packages.${name} or null;
+          in
+          if package != null && builtins.unsafeDiscardStringContext package.drvPath == drv then package else null;
       };
       packages = set wrapped.mkDerivation changes // more wrapped packages;
-      entry = package: { name = package.pname; value = { inherit package; inherit (package.indirection) stubs; }; };
+      environments = indir.environments wrapped.indirection;
     in
     {
-      inherit packages libc gccLib libcStub gccStub;
+      inherit packages libc gccLib libcStub;
       inherit (wrapped) mkDerivation;
-      all = builtins.listToAttrs (map entry (builtins.attrValues packages)) // {
-        glibc = { package = libc; stubs = libcStub; };
-        gcc-lib = { package = gccLib; stubs = gccStub; };
-      };
+      inherit (environments) tablesOf;
+      # For hashes.sh.
+      hashed = of: { indir-shim = indir.shim; glibc = libcStub; } // builtins.listToAttrs (map
+        (package: { name = package.pname; value = package.indirection.stubs; })
+        (wrapped.indirection.closureBy (package: package.indirection.inputs) (of packages)));
+      # Without a bash of the set, Debian's.
+      runnable = environments.runnable (
+        if packages ? bash then indir.launcher { inherit (packages) bash; inherit (environments) tablesOf; }
+        else run "sh" { } "mkdir -p $out/bin; ln -s /bin/bash $out/bin/sh" // { pname = "sh"; });
     };
-  baseline = indirect { libc = glibcOf frozen; changes = { }; baseline = null; };
-  current = indirect { libc = glibcOf glibc; inherit changes baseline; };
+  current = indirect { libc = glibcOf glibc; inherit changes; };
   # Rewriting hashes needs names of one length.
   padded = name: let libc = glibcOf name; in
     import ./glibc.nix ((glibcArguments name) // {
@@ -127,8 +144,7 @@ let
   # What others may download: all but tables, stubs and build trees.
   only = package: output: package.${output} // { outputSpecified = true; };
   published = package:
-    let built = package.indirection.compile or package; in
-    map (only built) (builtins.filter (output: output != "buildtree") (built.outputs or [ "out" ]));
+    map (only package) (builtins.filter (output: output != "buildtree") (package.outputs or [ "out" ]));
   uploadOf = ordinary: packages:
     builtins.concatMap published packages ++ [ (only ordinary.libc "out") ordinary.gccLib ];
   everything = name: packages: run name { packages = builtins.attrValues packages; } ''
@@ -138,21 +154,29 @@ let
     done
     echo $packages >$out/packages
   '';
-  # To measure what relinking takes: the derivations of it, and as many that do nothing.
-  again = change: map
-    (package: derivation (package.indirection.relink.drvAttrs // { inherit round; } // change))
-    (builtins.filter (package: (package.indirection.relink or null) != null) (builtins.attrValues current.packages));
+  tables = current.tablesOf {
+    name = "system-tables";
+    packages = builtins.attrValues current.packages;
+    inherit libraries prefer;
+  };
+  # To measure what tables take: the derivation of them, and one that does nothing.
+  again = change: derivation (tables.drvAttrs // { inherit round; } // change);
 in
 {
   # All outputs of all packages, as compiled.
-  compiled = map (package: package.indirection.compile or package) (builtins.attrValues current.packages);
-  relinkedAgain = again { };
-  nothing = again { args = [ "-ec" "for name in $outputs; do : >\${!name}; done" ]; };
-  inherit baseline current indir;
+  compiled = builtins.concatMap
+    (package: map (only package) (package.outputs or [ "out" ]))
+    (builtins.attrValues current.packages);
+  tablesAgain = again { };
+  nothing = again { args = [ "-ec" ": >$out" ]; };
+  inherit baseline current indir tables;
   ordinary = plain;
   inherit (indir) shim;
   # What a machine runs.
-  system = everything "system" current.packages;
+  system = run "system" { programs = everything "programs" current.packages; inherit tables; } ''
+    mkdir $out
+    ln -s $programs/bin $programs/packages $tables/tables $out
+  '';
   upload = builtins.concatMap published (builtins.attrValues current.packages)
     ++ [ (only current.libc "out") current.gccLib indir.indir indir.shim ];
   ordinarySystem = everything "system" plain.packages;

@@ -1,18 +1,19 @@
-# nixpkgs itself on Debian's tools: its stdenv, its wrappers, its packages and the
-# overlay of ../overlay.nix are the real ones; the compiler, binutils and Unix tools
-# below them are Debian's, libc is that of glibc.nix. So nothing has to be
-# bootstrapped. docs/nix.md, "What was tested".
+# nixpkgs itself on Debian's tools: its stdenv, its wrappers, its packages and the stages
+# of ../nixpkgs.nix are the real ones; the compiler, binutils and Unix tools below them
+# are Debian's, libc is that of glibc.nix. So nothing has to be bootstrapped. docs/nix.md,
+# "What was tested".
 {
   # A tree of nixpkgs.
   nixpkgs
-  # A prebuilt indir; null builds it from source with nixpkgs' buildRustPackage and
-  # the Rust that the sandbox shows as /rust.
-, exe ? null
+  # A prebuilt indir.
+, exe
   # tests/scripts/nix-fetch.sh leaves them there.
 , cache
 , sources ? "slice"
 , glibc ? "old"
 , frozen ? "old"
+  # A file of hashes.
+, hashes ? null
   # Further overlays, for the current set only.
 , changes ? [ ]
 }:
@@ -22,15 +23,17 @@ let
   run = import ../run.nix { inherit system; shell = "/bin/bash"; PATH = "/usr/bin:/bin"; };
   fetched = import (at "${cache}/nix-sources.${sources}.nix");
 
-  setOf = { glibc, overlays, baseline }:
+  libcOf = glibc: import ./glibc.nix {
+    inherit run;
+    version = fetched."glibc-${glibc}";
+    runtime = at "${cache}/glibc/${glibc}";
+    development = at "${cache}/glibc-dev/${if glibc == "trixie" then "bookworm" else glibc}";
+    kernelHeaders = at "${cache}/nix-gcc/linux-libc-dev";
+  };
+  # The stages of the frozen set.
+  stages =
     let
-      libc = import ./glibc.nix {
-        inherit run;
-        version = fetched."glibc-${glibc}";
-        runtime = at "${cache}/glibc/${glibc}";
-        development = at "${cache}/glibc-dev/${if glibc == "trixie" then "bookworm" else glibc}";
-        kernelHeaders = at "${cache}/nix-gcc/linux-libc-dev";
-      };
+      libc = libcOf frozen;
       gccLib = import ./gcc-lib.nix {
         inherit run;
         version = "12";
@@ -38,39 +41,6 @@ let
         libgcc = at "${cache}/nix-gcc/libgcc-s1";
         rpath = libc;
       };
-      stages = { lib, localSystem, config, overlays, ... }:
-        let
-          build = name: nixpkgs + "/pkgs/build-support/${name}";
-          generic = cc: import (nixpkgs + "/pkgs/stdenv/generic") {
-            inherit config cc;
-            buildPlatform = localSystem;
-            hostPlatform = localSystem;
-            targetPlatform = localSystem;
-            shell = "/bin/bash";
-            initialPath = [ "/" "/usr" ];
-            inherit fetchurlBoot;
-            overrides = self: super: unix // { binutils-unwrapped = binutils; fetchurl = fetchurlBoot; };
-          };
-          stdenvNoCC = generic null;
-          # Downloads nothing: what it names has to be in the store.
-          fetchurlBoot = import (build "fetchurl") { inherit lib stdenvNoCC; curl = null; };
-          wrapper = {
-            inherit lib stdenvNoCC libc;
-            inherit (unix) coreutils gnugrep;
-            runtimeShell = "/bin/bash";
-            nativeTools = false;
-            nativeLibc = false;
-            expand-response-params = "";
-          };
-          bintools = import (build "bintools-wrapper") (wrapper // { bintools = binutils; });
-          cc = import (build "cc-wrapper") (wrapper // { cc = gcc; inherit bintools; });
-        in
-        [
-          ({ }: { __raw = true; })
-          (_: { inherit config overlays; stdenv = generic cc; })
-          # As config.replaceStdenv does it.
-          (previous: { inherit config overlays; stdenv = previous.indirStdenv; })
-        ];
       # Debian's linker knows Debian's folders.
       binutils = run "debian-binutils" { } ''
         mkdir -p $out/bin
@@ -103,27 +73,38 @@ let
         gnused = [ "sed" ];
         gnutar = [ "tar" ];
       };
-      prebuilt = final: prev:
-        if exe != null then { indir = run "indir" { exe = builtins.path { path = at exe; name = "indir-executable"; }; } "$exe setup --prefix $out"; }
-        else { rustPlatform = prev.makeRustPlatform { cargo = rust "cargo"; rustc = rust "rustc"; cargo-auditable.meta.broken = true; }; };
-      # The compiler's own linker would pass by the wrappers.
-      rust = name: run name { } ''
-        mkdir -p $out/bin
-        printf '#!/bin/bash\nexport RUSTFLAGS="-C linker-features=-lld"\nexec /rust/bin/%s "$@"\n' ${name} >$out/bin/${name}
-        chmod +x $out/bin/${name}
-      '' // { pname = name; meta.platforms = [ system ]; targetPlatforms = [ system ]; badTargetPlatforms = [ ]; };
     in
-    import (nixpkgs + "/pkgs/top-level") {
-      localSystem = { inherit system; };
-      config.allowUnsupportedSystem = true;
-      stdenvStages = stages;
-      overlays = [
-        prebuilt
-        (import ../overlay.nix)
-        (final: prev: if baseline == null then { } else { indirBaseline = baseline; })
-        debianSources
-      ] ++ overlays;
-    };
+    { lib, localSystem, config, overlays, ... }:
+        let
+          build = name: nixpkgs + "/pkgs/build-support/${name}";
+          generic = cc: import (nixpkgs + "/pkgs/stdenv/generic") {
+            inherit config cc;
+            buildPlatform = localSystem;
+            hostPlatform = localSystem;
+            targetPlatform = localSystem;
+            shell = "/bin/bash";
+            initialPath = [ "/" "/usr" ];
+            inherit fetchurlBoot;
+            overrides = self: super: unix // { binutils-unwrapped = binutils; fetchurl = fetchurlBoot; };
+          };
+          stdenvNoCC = generic null;
+          # Downloads nothing: what it names has to be in the store.
+          fetchurlBoot = import (build "fetchurl") { inherit lib stdenvNoCC; curl = null; };
+          wrapper = {
+            inherit lib stdenvNoCC libc;
+            inherit (unix) coreutils gnugrep;
+            runtimeShell = "/bin/bash";
+            nativeTools = false;
+            nativeLibc = false;
+            expand-response-params = "";
+          };
+          bintools = import (build "bintools-wrapper") (wrapper // { bintools = binutils; });
+          cc = import (build "cc-wrapper") (wrapper // { cc = gcc; inherit bintools; });
+        in
+        [
+          ({ }: { __raw = true; })
+          (_: { inherit config overlays; stdenv = generic cc; })
+        ];
   # nixpkgs' own expressions, with the sources that Debian has.
   debianSources = final: prev:
     builtins.mapAttrs
@@ -161,6 +142,16 @@ let
     };
 in
 rec {
-  baseline = setOf { glibc = frozen; overlays = [ ]; baseline = null; };
-  current = setOf { inherit glibc baseline; overlays = changes; };
+  current = import ../nixpkgs.nix {
+    inherit nixpkgs system hashes;
+    config.allowUnsupportedSystem = true;
+    frozenStages = stages;
+    frozenOverlays = [ debianSources ];
+    overlays = [ debianSources (final: prev: { inherit (final.buildPackages) fetchurl bash runtimeShell; }) ] ++ changes;
+    libc = libcOf glibc;
+    indir = run "indir" { exe = builtins.path { path = at exe; name = "indir-executable"; }; } "$exe setup --prefix $out";
+    # Scripts say /bin/bash.
+    namesShell = false;
+  };
+  baseline = current.indirection.frozen;
 }

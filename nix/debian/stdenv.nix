@@ -66,12 +66,14 @@ rec {
         args = [ ./setup.sh ];
         NIX_STORE = builtins.storeDir;
       } // attributes // builtins.removeAttrs attrs [ "meta" "passthru" ] // inputs);
+      common = drv // {
+        inherit (attrs) pname version;
+        buildInputs = attrs.buildInputs or [ ];
+        propagatedBuildInputs = attrs.propagatedBuildInputs or [ ];
+        overrideAttrs = f: mkDerivation (attrs // f attrs);
+      } // attrs.passthru or { };
     in
-    drv // {
-      inherit (attrs) pname version;
-      buildInputs = attrs.buildInputs or [ ];
-      propagatedBuildInputs = attrs.propagatedBuildInputs or [ ];
-      overrideAttrs = f: mkDerivation (attrs // f attrs);
-    }
-      // attrs.passthru or { };
+    common // builtins.listToAttrs (map
+      (name: { inherit name; value = common // drv.${name} // { outputSpecified = true; outputName = name; }; })
+      (attrs.outputs or [ "out" ]));
 }

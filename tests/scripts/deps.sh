@@ -57,7 +57,7 @@ packages_for() {
         # headers whose versions CMake finds
         echo libbz2-dev libexpat1-dev liblzma-dev libpng-dev zlib1g-dev
         # the package set of nix/debian: Nix, and what unpacks and builds sources
-        echo nix-bin tar bzip2 xz-utils patch pkg-config openssh-client cmake
+        echo nix-bin tar bzip2 xz-utils patch pkg-config openssh-client cmake jq python3
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt
         echo ca-certificates gpgv debian-archive-keyring
         ;;

@@ -142,7 +142,7 @@ upgrade() {
     name="$way: $1"
     shift
     build one "$attr" "$@"
-    compile=$(built compile) table=$(built relink rewrite) stubs=$(built stubs) other=$(built other) took=$seconds
+    compile=$(built compile) table=$(built tables rewrite) stubs=$(built stubs) other=$(built other) took=$seconds
     publish "$upload" "$@"
     : >"$demo/http"
     before=$(size two)
@@ -160,7 +160,7 @@ refused() {
     shift 2
     ! try one system "$@" || die "not refused: $name"
     grep -qF "$message" "$demo/log" || die "refused for another reason: $name (log: $demo/log)"
-    row "$name" "$(built compile)" "$(built relink)" "$(built stubs)" "$(built other)" "$seconds" refused - - -
+    row "$name" "$(built compile)" "$(built tables)" "$(built stubs)" "$(built other)" "$seconds" refused - - -
 }
 
 # runs GLIBC: programs of the set that the second machine has now do run.
@@ -182,23 +182,23 @@ zlib() { printf '{ zlib = _: { postPatch = "%s"; }; }' "$1"; }
 
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
-# relinking: what it takes to relink every package once more, beside builders that do
+# tabling: what it takes to make the tables once more, beside a builder that does
 # nothing and beside an evaluation with nothing to build.
-relinking() {
+tabling() {
     rm -f "$demo"/took-*
     round=0
     while [ $round -lt 7 ]; do
         round=$((round + 1))
-        for what in relinkedAgain nothing; do
+        for what in tablesAgain nothing; do
             build one $what --argstr glibc bookworm --argstr round "$(date +%s%N)"
             count=$(grep -c '^building ' "$demo/log")
             echo "$seconds" >>"$demo/took-$what"
         done
-        build one relinkedAgain --argstr glibc bookworm --argstr round ""
+        build one tablesAgain --argstr glibc bookworm --argstr round ""
         echo "$seconds" >>"$demo/took-evaluation"
     done
-    for what in evaluation nothing relinkedAgain; do
-        printf '%-14s %s packages: %s s (%s to %s)\n' $what "$count" "$(median <"$demo/took-$what")" \
+    for what in evaluation nothing tablesAgain; do
+        printf '%-14s %s derivation: %s s (%s to %s)\n' $what "$count" "$(median <"$demo/took-$what")" \
             "$(sort -n "$demo/took-$what" | head -n 1)" "$(sort -n "$demo/took-$what" | tail -n 1)"
     done
 }
@@ -214,8 +214,8 @@ walk() {
     upgrade "glibc u7 -> u14" --argstr glibc bookworm
     runs 2.36-9+deb12u14
     [ $way != indirect ] || {
-        build one relinkedAgain --argstr glibc bookworm --argstr round ""
-        relinking
+        build one tablesAgain --argstr glibc bookworm --argstr round ""
+        tabling
     }
     upgrade "glibc u14 -> 2.41" --argstr glibc trixie
     runs 2.41-
@@ -250,8 +250,8 @@ walk() {
 
 mkdir -p "$demo/frozen/nix/store"
 say "building the frozen set: the first run takes a while"
-build frozen baseline.packages
-say "frozen set: $seconds s, $(built compile) compiled, $(built relink) relinked"
+build frozen system
+say "frozen set and the indirect one above it: $seconds s, $(built compile) compiled"
 if [ "$ordinary" = yes ]; then
     build frozen ordinarySystem
     say "ordinary set: $seconds s, $(built compile) compiled"

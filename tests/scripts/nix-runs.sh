@@ -13,6 +13,9 @@ die() {
     exit 1
 }
 
+# As a shell of this environment would have it; the ordinary system has none.
+export INDIR_TABLES=$system/tables
+
 programs=0
 for program in "$system"/bin/*; do
     [ "$(head -c 4 "$program" | tr -d '\0')" = $'\x7fELF' ] || continue
