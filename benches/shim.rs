@@ -4,6 +4,8 @@
 //! - *runpath*: the ordinary loader and one RUNPATH folder a library, glibc's
 //!   among them, as in a Nix-like store (ld.so tries the folders in order);
 //! - *direct*: the shim and a table without bindings, for the same files;
+//! - *no table*: the shim and the interpreter that the link asked for; it is to be
+//!   compared with *cache*, the same files without the shim;
 //! - *before*: as *direct*, by another installation of indir, whose prefix
 //!   `INDIR_BENCH_BEFORE` names.
 //!
@@ -70,7 +72,9 @@ fn main() {
             ways.push(("before", before));
         }
         if cached || count == 0 {
+            let without = indirect(store, "without", &prefix, &source, needed);
             ways.insert(0, ("cache", ordinary));
+            ways.insert(1, ("no table", without));
         }
         report(&format!("{} libs", count + 1), &ways, runs);
     }
