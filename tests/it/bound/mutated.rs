@@ -103,8 +103,8 @@ impl Counts {
         } else {
             let died = |ran: &Ran| ran.output.status.signal().is_some();
             // A segment that grew falls on other memory, or not, by where the
-            // kernel put it.
-            let may_die = |o: &Ran| died(o) || (0..50).any(|_| died(&again()));
+            // kernel put it: what refuses the file in one start dies of it in another.
+            let may_die = |o: &Ran| !good(o) || (0..50).any(|_| died(&again()));
             if died(ran) && ordinary.is_some_and(may_die) {
                 &mut self.as_ordinary
             } else {
