@@ -54,8 +54,7 @@ enum Program {
     Unreadable,
 }
 
-/// Looks at everything that `paths` mean; `progress` as for
-/// [`verify`](crate::verify::verify).
+/// Looks at everything that `paths` mean; `progress` as for [`verify`].
 pub fn status(paths: &[PathBuf], progress: &(dyn Fn(usize, usize) + Sync)) -> Status {
     let mut status = Status::default();
     let mut builds: HashMap<PathBuf, Option<String>> = HashMap::new();
