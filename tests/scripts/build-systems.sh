@@ -38,8 +38,8 @@ kind_of() {
     esac
 }
 
-for tool in gcc make cmake ctest meson ninja pkg-config readelf mold ld.lld ld.gold; do
-    command -v "$tool" >/dev/null || die "no \`$tool\`: apt-get install build-essential cmake meson pkg-config mold lld"
+for tool in gcc make autoreconf libtoolize cmake ctest meson ninja pkg-config readelf mold ld.lld ld.gold; do
+    command -v "$tool" >/dev/null || die "no \`$tool\`: apt-get install build-essential autoconf automake libtool cmake meson pkg-config mold lld"
 done
 
 scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/indir-builds-XXXXXX")
@@ -60,6 +60,8 @@ step() {
 
 autotools() {
     cd "$work/source"
+    # Some tarballs are of a repository.
+    [ -x configure ] || step autoreconf autoreconf -fi
     # config.guess and the tests want no outer settings.
     step configure ./configure --prefix="$root" CC=gcc LDFLAGS="$flags"
     find . -name config.h -exec sha256sum {} + | sort
@@ -164,6 +166,11 @@ for project in "$@"; do
             # Flags are recorded by some projects.
             sed -i "s|-B$prefix/libexec/indir ||g" "$scratch/$way"
         done
+        # What was not built compares nothing.
+        if [ "$indirect" -eq 0 ] || grep -qE '^(configure|setup|make|build): exit [1-9]' "$scratch/plain"; then
+            tail -n 20 "$work/log" >&2
+            die "$project, $linker: it was not built"
+        fi
         tests=$(grep -cE '(^(PASS|XFAIL): | (Passed|OK)$)' "$scratch/plain") || true
         steps=$(grep -cE ': exit 0$' "$scratch/plain") || true
         bad=$(grep -E ': exit [1-9]' "$scratch/plain" | tr '\n' ' ') || true
