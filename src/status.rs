@@ -11,7 +11,7 @@ use crate::resolve::Library;
 use crate::resolve::files::glibc_build;
 use crate::table::{TableFile, absolute};
 use crate::update::Facts;
-use crate::verify::verify;
+use crate::verify::{Finding, Kind, verify};
 
 /// The programs of one glibc.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,22 +72,19 @@ pub fn status(paths: &[PathBuf], progress: &(dyn Fn(usize, usize) + Sync)) -> St
                     _ => &mut on.direct,
                 } += 1;
             }
-            Some(Program::Ordinary) => {
-                // Having no table is what it is counted for.
-                status.ordinary.push(one.path);
-                continue;
-            }
-            Some(Program::Sealed) => {
-                status.sealed.push(one.path);
-                continue;
-            }
+            Some(Program::Ordinary) => status.ordinary.push(one.path.clone()),
+            Some(Program::Sealed) => status.sealed.push(one.path.clone()),
             Some(Program::Unreadable) => {}
             None => {
                 status.failed.push(one.path);
                 continue;
             }
         }
-        if !one.findings.is_empty() {
+        // That a table is missing has been counted.
+        let is_more = |finding: &Finding| {
+            finding.kind != Kind::Missing || Some(&finding.file) != one.table.as_ref()
+        };
+        if one.findings.iter().any(is_more) {
             status.wrong.push(one.path);
         }
     }

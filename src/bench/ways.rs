@@ -176,10 +176,7 @@ impl Origin {
         };
         let notes = elf.notes();
         if notes.reference.is_some() {
-            let place = match Place::find(exe, &notes)? {
-                Some(place) => place,
-                None => Place::of(exe, &notes)?,
-            };
+            let place = Place::now(exe, &notes)?;
             let table = TableFile::load_for(&place.path, crate::place::owner_of(exe))?
                 .with_context(|| {
                     format!(

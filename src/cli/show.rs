@@ -86,10 +86,7 @@ fn table_path(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
         other => other.map_err(|error| anyhow::anyhow!("`{}`: {error}", path.display()))?,
     };
     let elf = map.elf().with_context(context)?;
-    let notes = elf.notes();
-    let found = Place::find(&real, &notes).with_context(context)?;
-    let beside = || Place::of(&real, &notes).with_context(context);
-    let place = found.map_or_else(beside, Ok)?;
+    let place = Place::now(&real, &elf.notes()).with_context(context)?;
     Ok((place.path, Some(real)))
 }
 

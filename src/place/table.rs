@@ -142,6 +142,14 @@ impl Place {
         Ok(all.find(|place| is_there(&place.path)))
     }
 
+    /// The same, or where its table would be beside it.
+    ///
+    /// # Errors
+    /// When the notes name no place.
+    pub fn now(exe: &Path, notes: &Notes<'_>) -> Result<Self, PlaceError> {
+        Self::find(exe, notes)?.map_or_else(|| Self::of(exe, notes), Ok)
+    }
+
     /// Where the bindings that belong to the table lie.
     pub fn bindings(&self) -> PathBuf {
         let mut name = self.path.clone().into_os_string();

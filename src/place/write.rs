@@ -20,6 +20,10 @@ use super::owner::{Acting, user_name};
 use super::table::Place;
 use super::temporary::{Temporary, clean};
 
+/// Who owns what belongs to a user that the namespace does not know
+/// (/proc/sys/kernel/overflowuid, which nobody changes).
+const OVERFLOW_UID: u32 = 65534;
+
 /// An executable as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -365,13 +369,14 @@ impl Tables {
     }
 }
 
-/// Whether the note of the executable at `exe` may decide that `place` is looked at.
+/// Whether the executable at `exe` may decide that `place` is looked at, by its note
+/// or, in a folder where tables go by id, by its id.
 ///
 /// # Errors
 /// When it is not below the executable's folder, and somebody else may have
 /// written the note.
 pub fn check_place(exe: &Path, subject: &Subject, place: &Place) -> Result<(), WriteError> {
-    if place.is_given || below(exe, place.folder()).is_some() {
+    if !place.is_given && below(exe, place.folder()).is_some() {
         return Ok(());
     }
     let folder = std::fs::metadata(exe.parent().unwrap_or(Path::new("/")))?;
@@ -379,17 +384,30 @@ pub fn check_place(exe: &Path, subject: &Subject, place: &Place) -> Result<(), W
 }
 
 /// A place elsewhere counts if root or we wrote the note, and put the executable
-/// where it is.
+/// where it is. Its id is no secret: a copy of it in another program would take over
+/// the table of that one.
 fn check_elsewhere(subject: &Subject, folder: Owner, place: &Place) -> Result<(), WriteError> {
     let euid = nix::unistd::geteuid().as_raw();
-    let is_safe = |owner: Owner| [0, euid].contains(&owner.uid) && owner.mode & WRITABLE == 0;
+    // In a user namespace, as builders of Nix are in one, root outside looks like this.
+    let outer = match place.is_given && euid != 0 {
+        true => OVERFLOW_UID,
+        false => 0,
+    };
+    let is_safe =
+        |owner: Owner| [0, euid, outer].contains(&owner.uid) && owner.mode & WRITABLE == 0;
     if is_safe(subject.owner) && is_safe(folder) {
         return Ok(());
     }
-    refused(format!(
-        "its note names `{}`, which is not below its folder, and others than root and you could have written that note, or put it there",
-        place.path.display()
-    ))
+    let path = place.path.display();
+    refused(if place.is_given {
+        format!(
+            "its table would be `{path}`, by its id alone, and others than root and you could have written the program with another one's id, or put it there: leave out `--tables` for it"
+        )
+    } else {
+        format!(
+            "its note names `{path}`, which is not below its folder, and others than root and you could have written that note, or put it there"
+        )
+    })
 }
 
 /// The parts of the path from the folder of `exe` down to `folder`; `None` if it

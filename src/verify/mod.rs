@@ -118,10 +118,7 @@ fn verify_one(store: &Store, known: &Known, exe: PathBuf, deep: bool) -> Verifie
 fn look(exe: &Path) -> Result<(Library, Place), String> {
     let library = Library::open(exe).map_err(|error: LibraryError| error.to_string())?;
     let elf = library.map().elf().map_err(|error| error.to_string())?;
-    let notes = elf.notes();
-    let found = Place::find(exe, &notes).map_err(|error| error.to_string())?;
-    let beside = || Place::of(exe, &notes).map_err(|error| error.to_string());
-    let place = found.map_or_else(beside, Ok)?;
+    let place = Place::now(exe, &elf.notes()).map_err(|error| error.to_string())?;
     Ok((library, place))
 }
 

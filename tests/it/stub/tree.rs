@@ -345,20 +345,25 @@ fn a_tree_on_floors_does_not_change_when_libraries_grow() {
     assert_eq!(contents(&out), old);
 }
 
-#[test]
-fn awkward_folders() {
-    let scratch = Scratch::new();
-    let folder = scratch.dir("lib");
+/// A library with one function and the soname libx.so.1, at `path`.
+fn libx(scratch: &Scratch, path: &Path) -> PathBuf {
     let source = scratch.file("x.c", "int x(void) { return 1; }\n");
-    let library = folder.join("libx.so.1.2");
     crate::support::cc([
         "-shared".as_ref(),
         "-fPIC".as_ref(),
         "-Wl,-soname,libx.so.1".as_ref(),
         source.as_os_str(),
         "-o".as_ref(),
-        library.as_os_str(),
+        path.as_os_str(),
     ]);
+    path.to_owned()
+}
+
+#[test]
+fn awkward_folders() {
+    let scratch = Scratch::new();
+    let folder = scratch.dir("lib");
+    let library = libx(&scratch, &folder.join("libx.so.1.2"));
     let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
     link("libx.so.1.2", "libx.so.1");
     link("libx.so.1", "libx.so");
@@ -410,16 +415,7 @@ fn awkward_folders() {
 fn what_nobody_can_link_with_is_named_and_left_out() {
     let scratch = Scratch::new();
     let folder = scratch.dir("lib");
-    let source = scratch.file("x.c", "int x(void) { return 1; }\n");
-    let library = folder.join("libx.so.1");
-    crate::support::cc([
-        "-shared".as_ref(),
-        "-fPIC".as_ref(),
-        "-Wl,-soname,libx.so.1".as_ref(),
-        source.as_os_str(),
-        "-o".as_ref(),
-        library.as_os_str(),
-    ]);
+    let library = libx(&scratch, &folder.join("libx.so.1"));
     let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
     link("libx.so.1", "libx.so");
     link("/nowhere/libgone.so.1", "libgone.so");

@@ -1,6 +1,7 @@
 //! `indir update`: tables, what they say, and what is refused.
 
 mod asked;
+mod by_id;
 mod changed;
 mod concurrent;
 mod copy;
