@@ -3,7 +3,7 @@
 //! `edit` changes the bytes: interpreter and `indir` note (`block`), with as
 //! little moved as will do; `spare` finds spare room in the file, `append` makes
 //! some; `sections` keeps section headers true for strip, objcopy and patchelf;
-//! `undo` turns the bytes back; `save` replaces files and keeps what belongs to
+//! `undo` turns the bytes back; `restore` does without them where it must; `save` replaces files and keeps what belongs to
 //! them. The program's own code and data are never touched: its
 //! run path stays in the file (with a table, the shim leaves it out of what ld.so
 //! sees) and is an input of every update; its interpreter stays in the note, for
@@ -15,6 +15,7 @@ mod edit;
 mod error;
 mod layout;
 mod refuse;
+mod restore;
 mod save;
 mod sections;
 mod spare;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 pub use edit::{Edited, adopt, with_interpreter};
 pub use error::AdoptError;
+pub use restore::{Restored, restore_file};
 pub(crate) use save::{Replacement, refusal};
 
 use crate::elf::{ElfFile, MappedElf};

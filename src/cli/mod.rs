@@ -7,6 +7,7 @@ pub mod adopt;
 pub mod bench;
 pub mod files;
 pub mod generate;
+pub mod restore;
 pub mod seal;
 pub mod setup;
 pub mod show;
@@ -52,6 +53,7 @@ enum Command {
     Verify(verify::Args),
     Why(why::Args),
     Files(files::Args),
+    Restore(restore::Args),
     Generate(generate::Args),
     Abi(abi::Args),
     Stub(stub::Args),
@@ -99,6 +101,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(args),
         Command::Why(args) => why::run(args),
         Command::Files(args) => files::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Generate(args) => generate::run(args, Cli::command()),
         Command::Abi(args) => abi::run(args),
         Command::Stub(args) => stub::run(args),

@@ -17,7 +17,7 @@ mod write;
 pub use collect::{Collected, collect};
 pub use folder::{FileId, Folder, Owner};
 pub use names::{ADOPTED_SUFFIX, CHANGED, UNDO_SUFFIX, hex, is_table_folder};
-pub use note::{NoteError, add_places, blank_interpreter, check_reference};
+pub use note::{NoteError, add_places, blank_interpreter, check_reference, retire};
 pub use orphans::{Unused, forget, orphans, remove, unused, unused_in};
 pub use owner::user_name;
 pub use table::{Place, PlaceError};

@@ -11,6 +11,11 @@ use indir_shim::format::note::is_reference;
 use super::table::PlaceError;
 use crate::elf::{ElfError, ElfFile};
 
+/// The owner with its padding, in bytes.
+const OWNER_LEN: usize = 8;
+/// Type of a note that says nothing any more.
+const RETIRED: u32 = 0;
+
 /// Why a note cannot say what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum NoteError {
@@ -68,6 +73,21 @@ pub fn blank_interpreter(data: &mut [u8], places: &[Vec<u8>]) -> Result<(), Note
     write(data, b"", &all)
 }
 
+/// Takes the type from the `indir` note of the file in `data`, so that nobody takes the
+/// file for an indirect executable; all else of the note stays.
+///
+/// # Errors
+/// When there is no note.
+pub fn retire(data: &mut [u8]) -> Result<(), NoteError> {
+    // The type is the last word of the header, before the owner and the id.
+    let start = desc(data)?.start;
+    let kind = start.saturating_sub(OWNER_LEN + 4);
+    let kind = data.get_mut(kind..kind + 4);
+    kind.unwrap_or_default()
+        .copy_from_slice(&RETIRED.to_le_bytes());
+    Ok(())
+}
+
 /// Those of the note, then those that are new.
 fn all_places(file: &ElfFile<'_>, places: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = file.notes().places().map(<[u8]>::to_vec).collect();
@@ -103,6 +123,18 @@ fn write(data: &mut [u8], interpreter: &[u8], places: &[Vec<u8>]) -> Result<(), 
 /// Where in the file the strings behind the reference are.
 fn range(data: &[u8]) -> Result<Range<usize>, NoteError> {
     let file = ElfFile::parse(data)?;
+    let desc = desc(data)?;
+    let reference = file.notes().reference.map_or(0, <[u8]>::len);
+    let start = desc.start + ID_LEN + reference + 1;
+    if start > desc.end {
+        return Err(NoteError::Place(PlaceError::MalformedNote));
+    }
+    Ok(start..desc.end)
+}
+
+/// Where in the file the content of the note is, which begins with the id.
+fn desc(data: &[u8]) -> Result<Range<usize>, NoteError> {
+    let file = ElfFile::parse(data)?;
     let notes = file.notes();
     let Some(reference) = notes.reference else {
         let malformed = notes.malformed;
@@ -112,16 +144,14 @@ fn range(data: &[u8]) -> Result<Range<usize>, NoteError> {
             PlaceError::NoNote
         }));
     };
-    // Before the id is the owner, padded to 8 bytes, and before that the header of
-    // three words, whose second is the length from the id on.
-    let at = reference.as_ptr().addr() - data.as_ptr().addr();
-    let len = at.checked_sub(ID_LEN + 8 + 8).and_then(|at| {
+    let start = reference.as_ptr().addr() - data.as_ptr().addr() - ID_LEN;
+    // Before the owner is the header of three words, whose second is the length.
+    let len = start.checked_sub(OWNER_LEN + 8).and_then(|at| {
         let word = data.get(at..)?.first_chunk::<4>()?;
         usize::try_from(u32::from_le_bytes(*word)).ok()
     });
-    let start = at + reference.len() + 1;
-    let end = len.and_then(|len| (at - ID_LEN).checked_add(len));
-    let end = end.filter(|&end| start <= end && end <= data.len());
+    let end = len.and_then(|len| start.checked_add(len));
+    let end = end.filter(|&end| end <= data.len());
     let end = end.ok_or(NoteError::Place(PlaceError::MalformedNote))?;
     Ok(start..end)
 }

@@ -7,4 +7,5 @@ mod killed;
 mod layout;
 mod libraries;
 mod programs;
+mod restore;
 mod undo;

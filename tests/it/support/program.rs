@@ -36,7 +36,8 @@ pub(crate) fn linked(file: &Path, source: &str, args: &[&str]) -> PathBuf {
     linked_with(&b_flag(), file, source, args)
 }
 
-fn linked_with(b_flag: &str, file: &Path, source: &str, args: &[&str]) -> PathBuf {
+/// The same with the `-B…` of another prefix.
+pub(crate) fn linked_with(b_flag: &str, file: &Path, source: &str, args: &[&str]) -> PathBuf {
     compile(file, source, args, &[b_flag])
 }
 
