@@ -8,6 +8,8 @@ use indir_shim::format::layout::ID_LEN;
 
 /// Name of the folder in the default reference.
 pub(super) const FOLDER: &str = ".indir";
+/// End of the name of the table that the last update replaced.
+pub(super) const KEPT_SUFFIX: &str = ".last";
 /// End of the name of what undoes an adoption.
 pub const UNDO_SUFFIX: &str = ".undo";
 /// End of the name of an adopted executable that has not taken its place yet.
@@ -43,6 +45,9 @@ pub(super) fn id_in(name: &str) -> Option<&str> {
     let is_id = !id.is_empty() && id.len() <= 2 * ID_LEN && id.bytes().all(is_hex);
     let is_ours = rest.is_empty()
         || rest == BINDINGS
+        || rest
+            .strip_prefix(KEPT_SUFFIX)
+            .is_some_and(|rest| rest.is_empty() || rest == BINDINGS)
         || rest == ADOPTED_SUFFIX
         || rest.ends_with(UNDO_SUFFIX);
     (is_id && is_ours).then_some(id)

@@ -9,7 +9,7 @@ use indir_shim::format::bindings_layout::SUFFIX;
 use indir_shim::format::note::{self, Notes};
 use indir_shim::trust::is_shared;
 
-use super::names::hex;
+use super::names::{KEPT_SUFFIX, hex};
 use crate::elf::is_privileged;
 
 /// The environment variable that names folders of tables.
@@ -152,15 +152,29 @@ impl Place {
 
     /// Where the bindings that belong to the table lie.
     pub fn bindings(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(SUFFIX);
-        name.into()
+        with_end(&self.path, SUFFIX)
+    }
+
+    /// Where the table lies that the last update replaced.
+    pub fn kept(&self) -> PathBuf {
+        with_end(&self.path, KEPT_SUFFIX)
+    }
+
+    /// Where the bindings that belonged to that one lie.
+    pub fn kept_bindings(&self) -> PathBuf {
+        with_end(&self.kept(), SUFFIX)
     }
 
     /// The folder that holds the table.
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
+}
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
 }
 
 /// Whether something is at `path`, be it a dangling symlink or what cannot be read.

@@ -18,7 +18,7 @@ use super::folder::{FileId, Folder, Owner};
 use super::names::{MAGIC, id_in, is_table_folder};
 use super::owner::{Acting, user_name};
 use super::table::Place;
-use super::temporary::{Temporary, clean};
+use super::temporary::{Temporary, clean, replace_hard_link};
 
 /// Who owns what belongs to a user that the namespace does not know
 /// (/proc/sys/kernel/overflowuid, which nobody changes).
@@ -357,6 +357,34 @@ impl Tables {
     /// When it is there and cannot be removed.
     pub fn remove(&self, path: &Path) -> Result<(), WriteError> {
         Ok(self.folder.remove(path.file_name().unwrap_or_default())?)
+    }
+
+    /// Gives the file that is called `path`, if there is one, the name `aside` as well;
+    /// where the kernel forbids that, instead.
+    ///
+    /// # Errors
+    /// When something that is not ours has that name, or it cannot be given.
+    pub fn set_aside(&self, path: &Path, aside: &Path) -> Result<(), WriteError> {
+        let name = path.file_name().unwrap_or_default();
+        let other = aside.file_name().unwrap_or_default();
+        self.check_name(other, aside)?;
+        match replace_hard_link(&self.folder, other, (&self.folder, name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => self.rename(path, aside),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the file that is called `path`, if there is one, the name `new`.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn rename(&self, path: &Path, new: &Path) -> Result<(), WriteError> {
+        let name = path.file_name().unwrap_or_default();
+        let new = new.file_name().unwrap_or_default();
+        match self.folder.rename(name, &self.folder, new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Makes what was renamed durable, and the folder itself if it is new.

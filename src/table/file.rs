@@ -58,22 +58,9 @@ impl TableFile {
         path: &Path,
         check: impl FnOnce(&std::fs::Metadata) -> Result<(), String>,
     ) -> Result<Option<Self>, LoadError> {
-        let (file, metadata) = match elf::open_regular(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        check(&metadata).map_err(|why| LoadError::Foreign(path.to_owned(), why))?;
-        let bytes = elf::read_open(file, &metadata, MAX_TABLE as u64);
-        let bytes = match bytes {
-            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
-                return Err(LoadError::Table(path.to_owned(), TableError::TooLarge));
-            }
-            other => other?,
-        };
-        match Self::new(bytes) {
-            Ok(table) => Ok(Some(table)),
-            Err(error) => Err(LoadError::Table(path.to_owned(), error)),
-        }
+        let bytes = read_if(path, MAX_TABLE, check)?;
+        let table = bytes.map(Self::new).transpose();
+        table.map_err(|error| LoadError::Table(path.to_owned(), error))
     }
 
     /// Its bytes.
@@ -87,5 +74,25 @@ impl TableFile {
     /// Never in practice: the bytes were checked when this was made.
     pub fn table(&self) -> Result<Table<'_>, TableError> {
         Table::parse(&self.bytes)
+    }
+}
+
+/// The at most `max` bytes of the file at `path`, if `check` lets it count; `None` if
+/// there is none.
+pub(super) fn read_if(
+    path: &Path,
+    max: usize,
+    check: impl FnOnce(&std::fs::Metadata) -> Result<(), String>,
+) -> Result<Option<Vec<u8>>, LoadError> {
+    let (file, metadata) = match elf::open_regular(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    check(&metadata).map_err(|why| LoadError::Foreign(path.to_owned(), why))?;
+    match elf::read_open(file, &metadata, max as u64) {
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            Err(LoadError::Table(path.to_owned(), TableError::TooLarge))
+        }
+        other => Ok(Some(other?)),
     }
 }

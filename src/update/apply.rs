@@ -7,32 +7,107 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rayon::prelude::*;
 
 use super::plan::{Plan, State};
-use crate::place::{Folder, Tables, Temporary, WriteError};
+use crate::place::{Folder, Place, Subject, Tables, Temporary, WriteError};
+use crate::table::{Kept, Run};
 
 /// Fewest files for which syncing the whole file system is quicker.
 const SYNCFS_FROM: usize = 16;
 /// How often a table is written again whose temporary somebody removed.
 const ATTEMPTS: usize = 3;
 /// Descriptors that are open for one plan: folders, temporaries.
-const DESCRIPTORS: u64 = 4;
+const DESCRIPTORS: u64 = 5;
 
-/// Writes the tables of all plans that are not current; they survive a power cut once
-/// this has returned. The result has the index and the outcome of every plan that was
-/// to be written.
+/// One table that is to be written.
+#[derive(Debug)]
+pub(super) struct Job<'a> {
+    pub(super) exe: &'a Path,
+    pub(super) subject: &'a Subject,
+    pub(super) place: &'a Place,
+    pub(super) table: &'a [u8],
+    pub(super) bindings: Bindings<'a>,
+    pub(super) keep: Keep,
+}
+
+/// What becomes of the bindings beside a table.
+#[derive(Debug)]
+pub(super) enum Bindings<'a> {
+    /// These are written.
+    New(&'a [u8]),
+    /// Those that were kept are them again.
+    Kept,
+    /// They go.
+    Gone,
+    /// There are none.
+    None,
+}
+
+/// What becomes of the table that is kept for `update --undo`.
+#[derive(Debug)]
+pub(super) enum Keep {
+    /// These are its bytes, and it had bindings or not.
+    New(Vec<u8>, bool),
+    /// It goes.
+    Gone,
+    /// It stays: the table stays as well.
+    Same,
+}
+
+impl<'a> Job<'a> {
+    fn of(plan: &'a Plan, run: &Run) -> Self {
+        let bindings = match &plan.bindings {
+            Some(bytes) => Bindings::New(bytes),
+            // Without a table there were no bindings that anybody would use.
+            None if plan.state == State::New => Bindings::None,
+            None => Bindings::Gone,
+        };
+        let keep = match (&plan.previous, &plan.before) {
+            (Some(previous), before) => {
+                let was_bound = before.as_ref().is_some_and(|before| before.plan == "bound");
+                Keep::New(Kept::to_bytes(run, previous), was_bound)
+            }
+            // The bindings alone are written again.
+            (None, Some(_)) if plan.state == State::Changed => Keep::Same,
+            (None, _) => Keep::Gone,
+        };
+        Self {
+            exe: &plan.exe,
+            subject: &plan.subject,
+            place: &plan.place,
+            table: &plan.bytes,
+            bindings,
+            keep,
+        }
+    }
+}
+
+/// Writes the tables of all plans that are not current, and keeps those that they
+/// replace; they survive a power cut once this has returned. The result has the index
+/// and the outcome of every plan that was to be written.
 pub fn apply(plans: &[Plan]) -> Vec<(usize, Result<(), WriteError>)> {
-    let plans: Vec<(usize, &Plan)> = plans
-        .iter()
-        .enumerate()
-        .filter(|(_, plan)| plan.state != State::Current)
-        .collect();
+    let to_write = || {
+        let all = plans.iter().enumerate();
+        all.filter(|(_, plan)| plan.state != State::Current)
+    };
+    let run = Run::now(
+        to_write()
+            .filter(|(_, plan)| plan.previous.is_some())
+            .count(),
+    );
+    let jobs = to_write().map(|(index, plan)| (index, Job::of(plan, &run)));
+    apply_jobs(&jobs.collect::<Vec<_>>())
+}
+
+/// The same of anything that is to be written.
+pub(super) fn apply_jobs(jobs: &[(usize, Job<'_>)]) -> Vec<(usize, Result<(), WriteError>)> {
     // A temporary stays open, and so locked, until it has its name.
-    let batches = plans.chunks(most_at_once());
+    let batches = jobs.chunks(most_at_once());
     batches.flat_map(apply_batch).collect()
 }
 
@@ -56,19 +131,19 @@ fn most_at_once() -> usize {
     usize::try_from(most).unwrap_or(usize::MAX).max(1)
 }
 
-fn apply_batch(batch: &[(usize, &Plan)]) -> Vec<(usize, Result<(), WriteError>)> {
+fn apply_batch(batch: &[(usize, Job<'_>)]) -> Vec<(usize, Result<(), WriteError>)> {
     let each = batch.len() < SYNCFS_FROM;
     let opened: Vec<Result<Tables, WriteError>> = batch
         .par_iter()
-        .map(|(_, plan)| Tables::open(&plan.exe, &plan.subject, &plan.place))
+        .map(|(_, job)| Tables::open(job.exe, job.subject, job.place))
         .collect();
     clean(&opened);
     let written: Vec<_> = batch
         .par_iter()
         .zip(opened)
-        .map(|((_, plan), tables)| {
+        .map(|((_, job), tables)| {
             let tables = tables?;
-            let written = Written::new(&tables, plan, each)?;
+            let written = Written::new(&tables, job, each)?;
             Ok((tables, written))
         })
         .collect();
@@ -81,10 +156,10 @@ fn apply_batch(batch: &[(usize, &Plan)]) -> Vec<(usize, Result<(), WriteError>)>
     let results: Vec<Result<Tables, WriteError>> = batch
         .par_iter()
         .zip(written)
-        .map(|((_, plan), written)| {
+        .map(|((_, job), written)| {
             let (tables, written) = written?;
             again(&synced)?;
-            publish(&tables, plan, written)?;
+            publish(&tables, job, written)?;
             Ok(tables)
         })
         .collect();
@@ -126,36 +201,60 @@ fn again(result: &io::Result<()>) -> Result<(), WriteError> {
     }
 }
 
-/// The temporaries of one plan; the bindings come first.
+/// The temporaries of one table, in the order in which they take their names.
 struct Written {
+    kept: Option<Temporary>,
     bindings: Option<Temporary>,
     table: Temporary,
 }
 
 impl Written {
-    fn new(tables: &Tables, plan: &Plan, sync: bool) -> Result<Self, WriteError> {
+    fn new(tables: &Tables, job: &Job<'_>, sync: bool) -> Result<Self, WriteError> {
         tables.act(|| {
-            let bindings = plan.bindings.as_ref();
-            let bindings = bindings.map(|bytes| tables.write(&plan.place.bindings(), bytes, sync));
+            let kept = match &job.keep {
+                Keep::New(bytes, _) => Some(tables.write(&job.place.kept(), bytes, sync)?),
+                Keep::Gone | Keep::Same => None,
+            };
+            let bindings = match job.bindings {
+                Bindings::New(bytes) => Some(tables.write(&job.place.bindings(), bytes, sync)?),
+                _ => None,
+            };
             Ok(Self {
-                bindings: bindings.transpose()?,
-                table: tables.write(&plan.place.path, &plan.bytes, sync)?,
+                kept,
+                bindings,
+                table: tables.write(&job.place.path, job.table, sync)?,
             })
         })
     }
 
     /// Bindings that do not belong to the table that is there are not used, so
-    /// that the two names need not change at the same moment.
-    fn publish(self, tables: &Tables, plan: &Plan) -> Result<(), WriteError> {
+    /// that the names need not change at the same moment.
+    fn publish(self, tables: &Tables, job: &Job<'_>) -> Result<(), WriteError> {
+        let place = job.place;
         tables.act(|| {
-            let bound = self.bindings.is_some();
+            match job.keep {
+                Keep::New(_, true) => {
+                    tables.set_aside(&place.bindings(), &place.kept_bindings())?;
+                }
+                Keep::New(_, false) => tables.remove(&place.kept_bindings())?,
+                Keep::Gone | Keep::Same => {}
+            }
+            if let Some(kept) = self.kept {
+                tables.publish(kept)?;
+            }
             if let Some(bindings) = self.bindings {
                 tables.publish(bindings)?;
             }
+            if let Bindings::Kept = job.bindings {
+                tables.rename(&place.kept_bindings(), &place.bindings())?;
+            }
             tables.publish(self.table)?;
-            // Without a table there were no bindings that anybody would use.
-            if !bound && plan.state != State::New {
-                tables.remove(&plan.place.bindings())?;
+            if let Bindings::Gone = job.bindings {
+                tables.remove(&place.bindings())?;
+            }
+            if let Keep::Gone = job.keep {
+                tables.remove(&place.kept())?;
+                tables.remove(&place.kept_bindings())?;
             }
             Ok(())
         })
@@ -163,15 +262,15 @@ impl Written {
 }
 
 /// Renames; a temporary that somebody has removed is written again.
-fn publish(tables: &Tables, plan: &Plan, mut written: Written) -> Result<(), WriteError> {
+fn publish(tables: &Tables, job: &Job<'_>, mut written: Written) -> Result<(), WriteError> {
     for _ in 1..ATTEMPTS {
-        match written.publish(tables, plan) {
+        match written.publish(tables, job) {
             Err(WriteError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
-        written = Written::new(tables, plan, true)?;
+        written = Written::new(tables, job, true)?;
     }
-    written.publish(tables, plan)
+    written.publish(tables, job)
 }
 
 /// A folder on each file system that was written to.

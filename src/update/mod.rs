@@ -17,6 +17,7 @@ mod plan;
 mod plugins;
 mod run;
 mod tolerate;
+mod undo;
 mod why;
 
 pub use apply::apply;
@@ -28,5 +29,6 @@ pub use options::{Kind, Options};
 pub use plan::{Plan, Planner, State};
 pub use plugins::Plugin;
 pub use run::{Counts, Entry, Outcome, Report, run};
+pub use undo::{Turned, TurnedBack, UndoReport, undo};
 pub use why::Subject;
 pub use why::{Offer, Want, Why, why};

@@ -51,6 +51,8 @@ pub struct Plan {
     pub bindings: Option<Vec<u8>>,
     /// What has to be done.
     pub state: State,
+    /// The table that is there, if it is another one.
+    pub previous: Option<TableFile>,
     /// What the table that is there says; `None` if there is none that can be read.
     pub before: Option<Facts>,
     /// The folders that its libraries are in.
@@ -172,6 +174,9 @@ impl<'a> Planner<'a> {
         spec.binder = bound.as_ref().map(|bound| bound.binder.clone());
         let bytes = spec.to_bytes()?;
         let before = known.and_then(|old| Some(Facts::of(&old.table().ok()?, &exe)));
+        let is_own = |old: &&TableFile| old.table().is_ok_and(|t| t.exe_id() == place.id);
+        let previous = known.filter(is_own).filter(|old| old.bytes() != bytes);
+        let previous = previous.cloned();
         let mut state = match old {
             Ok(Some(old)) if old.bytes() == bytes => State::Current,
             Ok(None) => State::New,
@@ -204,6 +209,7 @@ impl<'a> Planner<'a> {
             bytes,
             bindings,
             state,
+            previous,
             before,
             folders: folders_of(&closure),
             libraries: closure.nodes.into_iter().map(|node| node.library).collect(),

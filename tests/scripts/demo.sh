@@ -95,9 +95,11 @@ for glibc in $glibcs; do
             from=$previous to=$glibc update_time=$took
             # shellcheck disable=SC2046,SC2086 # lists of paths without spaces
             {
-                update_bytes=$(total "$apps" $(cat "$demo/changed"))
-                update_bindings=$(total "$apps" $(grep '\.bind$' "$demo/changed"))
-                update_different=$(different "$demo/apps-before" "$apps" $(cat "$demo/changed"))
+                # The tables of before, kept for `update --undo`, were there already.
+                grep -v '\.last' "$demo/changed" >"$demo/renewed"
+                update_bytes=$(total "$apps" $(cat "$demo/renewed"))
+                update_bindings=$(total "$apps" $(grep '\.bind$' "$demo/renewed"))
+                update_different=$(different "$demo/apps-before" "$apps" $(cat "$demo/renewed"))
                 update_programs=$(differing "$demo/apps-before" "$apps" $programs)
             }
         fi

@@ -1,6 +1,7 @@
 //! `indir update`: write or refresh the tables of executables.
 
 mod print;
+mod undo;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,11 +20,18 @@ use crate::update::{self, Kind, Options};
 Examples, after a glibc upgrade, and for all tables of a system in one folder:
   indir update --replace /store/glibc-2.36=/store/glibc-2.41 /srv/programs
   indir update --tables /etc/indir/tables /usr/bin /usr/sbin
+  indir update --undo /srv/programs
+
+--undo turns back the last update that replaced a table of any of the programs
+given: each of their tables that it replaced becomes the one of before. What that
+update left as it was stays, and so does a table that was a program's first. What
+an update replaces is kept until the next one replaces that.
 
 Exit codes: 0 done; 1 something failed; 2 wrong usage; 3 refused, because the
 libraries do not satisfy at least one of the binaries, or its table is, or would
-be, somebody else's (docs/SECURITY.md). The tables of what failed or was refused
-stay as they were.")]
+be, somebody else's (docs/SECURITY.md), or, with --undo, because libraries of its
+earlier table are not there any more. The tables of what failed or was refused
+stay as they were. With --undo also 1 if there was nothing to go back to.")]
 pub struct Args {
     /// Executables, or folders of which every indirect executable is meant
     #[arg(required = true, value_name = "PATH")]
@@ -48,6 +56,11 @@ pub struct Args {
     /// given folders refers to any more; with --tables, all others of that folder
     #[arg(long)]
     prune: bool,
+    /// Give programs the tables back that the last update replaced
+    #[arg(long, conflicts_with_all = [
+        "lib_dirs", "replace", "plugin_dirs", "scan_plugins", "no_plugins", "plan", "prune",
+    ])]
+    undo: bool,
     /// Name every program, and what its table changes
     #[arg(short, long, conflicts_with_all = ["json", "quiet"])]
     verbose: bool,
@@ -139,6 +152,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         bar.set_position(done as u64);
     };
     let pool = pool.build().context("failed to start threads")?;
+    if args.undo {
+        let how = undo::How {
+            dry_run: args.dry_run,
+            json: args.json,
+            verbose: args.verbose,
+            quiet: args.quiet,
+        };
+        let tables = options.tables.as_deref();
+        let report = pool.install(|| undo::run(&args.paths, tables, how, &progress));
+        bar.finish_and_clear();
+        return Ok(undo::tell(&report, how));
+    }
     let report = pool.install(|| update::run(&args.paths, &options, args.dry_run, &progress));
     bar.finish_and_clear();
     let unused = || match &options.tables {

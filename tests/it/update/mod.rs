@@ -14,3 +14,4 @@ pub(crate) mod plugins;
 mod refuse;
 mod table;
 mod tree;
+mod undo;
