@@ -9,14 +9,15 @@ use crate::support::{Scratch, b_flag, cc, cxx, glibc, glibc_lib, indir, run};
 
 const BUILDS: [&str; 4] = ["old", "bookworm", "trixie", "sid"];
 
-/// Path and content of every file in a folder and below.
+/// Path and content of every file in a folder and below, but for what is kept for
+/// `update --undo`.
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             all.extend(files(&path));
-        } else {
+        } else if !path.to_str().unwrap().contains(".last") {
             let content = fs::read(&path).unwrap();
             all.push((path, content));
         }

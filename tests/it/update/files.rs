@@ -57,15 +57,18 @@ fn text(path: &Path) -> &str {
 }
 
 /// Every file below `root/*/.indir`.
+/// What is in folders of tables, but for what is kept for `update --undo`.
 fn in_table_folders(root: &Path) -> Vec<PathBuf> {
     let folders = std::fs::read_dir(root)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let tables = folders.filter_map(|folder| std::fs::read_dir(folder.join(".indir")).ok());
-    tables
-        .flatten()
-        .map(|entry| entry.unwrap().path())
-        .collect()
+    let files = tables.flatten().map(|entry| entry.unwrap().path());
+    let is_kept = |file: &PathBuf| {
+        let name = file.to_str().unwrap();
+        name.ends_with(".last") || name.ends_with(".last.bind")
+    };
+    files.filter(|file| !is_kept(file)).collect()
 }
 
 /// A folder with the system's libc.so.6 and ld.so, so that tables differ.

@@ -64,6 +64,8 @@ pub(super) fn table(program: &Path) -> Vec<u8> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
+    // What `update --undo` would go back to is kept beside it.
+    files.retain(|file| file.extension().is_none_or(|end| end != "last"));
     assert_eq!(files.len(), 1, "{files:?}");
     std::fs::read(files.remove(0)).unwrap()
 }
