@@ -58,6 +58,39 @@ impl Subject {
         subject
     }
 
+    /// An ordinary start in whose memory things lie elsewhere than in that of another
+    /// `layout`: where ld.so reads behind the end of an array, as it does in a library
+    /// whose index of a version is too large, or code reads behind the end of a
+    /// library, or a segment that grew falls on another, it finds something else
+    /// there. The kernel's choice of addresses comes on top.
+    fn ordinary_start(&self, layout: usize) -> Ran {
+        let mut command = limited(&self.ordinary);
+        if layout % 2 == 1 {
+            command.env("LD_BIND_NOW", "1");
+        }
+        match layout {
+            0 | 1 => {}
+            _ if layout % 4 < 2 => {
+                command.env("LD_PRELOAD", self.padding(layout / 4 % PADDINGS));
+            }
+            // ld.so keeps a copy of it in its own heap; the folder does not exist.
+            _ => {
+                command.env("LD_LIBRARY_PATH", format!("/{}", "x".repeat(layout * 8)));
+            }
+        }
+        run(&mut command)
+    }
+
+    /// A library with much memory of its own.
+    fn padding(&self, number: usize) -> PathBuf {
+        let library = self.dir.join(format!("libpadding{number}.so"));
+        if !library.exists() {
+            let text = format!("char pad[{}];\n", (16 << 10) << (2 * number));
+            shared(&library.with_extension("so.c"), &text, &[]);
+        }
+        library
+    }
+
     fn bindings(&self) -> PathBuf {
         let mut name = table_of(&self.exe).into_os_string();
         name.push(".bind");
@@ -65,14 +98,33 @@ impl Subject {
     }
 }
 
-/// A start that is stopped after ten seconds.
-fn start(exe: &Path, bound: bool) -> Ran {
+/// A command that is stopped after ten seconds.
+fn limited(exe: &Path) -> Command {
     let mut command = Command::new("timeout");
     command.args(["-s", "KILL", "10"]).arg(exe);
+    command
+}
+
+fn start(exe: &Path, bound: bool) -> Ran {
+    let mut command = limited(exe);
     if !bound {
         command.env("INDIR_DISABLE_BINDINGS", "1");
     }
     run(&mut command)
+}
+
+/// Ordinary starts that are made before a start counts as another than theirs.
+const LAYOUTS: usize = 200;
+/// Sizes of libraries that such starts load before the mutated one: 16 KiB to 1 GiB.
+const PADDINGS: usize = 9;
+
+fn is_good(ran: &Ran) -> bool {
+    ran.code() == Some(0) && ran.stdout() == PRINTS
+}
+
+/// Whether the shim (127) or ld.so (127, or 1 for a version) said why there is no start.
+fn is_refusal(ran: &Ran) -> bool {
+    matches!(ran.code(), Some(1 | 127)) && ran.stdout().is_empty() && !ran.stderr().is_empty()
 }
 
 /// What became of the starts of one kind.
@@ -82,55 +134,71 @@ struct Counts {
     same: usize,
     refused: usize,
     as_ordinary: usize,
+    /// Ordinary starts with the same file end in more than one way.
+    by_chance: usize,
     signals: usize,
     wrong: usize,
     first: Option<String>,
 }
 
 impl Counts {
-    /// Counts one start; `ordinary` is the ordinary program's with the same file,
-    /// and `again` makes another one.
-    fn add(&mut self, ran: &Ran, ordinary: Option<&Ran>, again: impl Fn() -> Ran) {
-        let good = |ran: &Ran| ran.code() == Some(0) && ran.stdout() == PRINTS;
-        let fault = if good(ran) {
-            &mut self.same
-        } else if ordinary
-            .is_some_and(|o| o.output.status == ran.output.status && o.stdout() == ran.stdout())
-        {
-            &mut self.as_ordinary
-        } else if ran.code() == Some(127) && ran.stdout().is_empty() && !ran.stderr().is_empty() {
-            &mut self.refused
-        } else {
-            let died = |ran: &Ran| ran.output.status.signal().is_some();
-            // A segment that grew falls on other memory, or not, by where the
-            // kernel put it: what refuses the file in one start dies of it in another.
-            let may_die = |o: &Ran| !good(o) || (0..50).any(|_| died(&again()));
-            if died(ran) && ordinary.is_some_and(may_die) {
-                &mut self.as_ordinary
-            } else {
-                self.first.get_or_insert_with(|| {
-                    let ordinary = ordinary.map(ToString::to_string).unwrap_or_default();
-                    format!("file {}: {ran}\n{ordinary}", self.files)
-                });
-                if died(ran) {
-                    &mut self.signals
-                } else {
-                    &mut self.wrong
-                }
-            }
+    /// Counts one start; `ordinary` makes an ordinary one with the same file, laid
+    /// out in memory as the number says.
+    fn add(&mut self, ran: &Ran, ordinary: impl Fn(usize) -> Ran) {
+        // Which signal says only what lay where a wrong address points to.
+        let died = |ran: &Ran| ran.output.status.signal().is_some();
+        let same = |one: &Ran, other: &Ran| {
+            died(one) && died(other)
+                || one.output.status == other.output.status && one.stdout() == other.stdout()
         };
-        *fault += 1;
+        if is_good(ran) {
+            self.same += 1;
+            return;
+        }
+        let first = ordinary(0);
+        if same(&first, ran) {
+            self.as_ordinary += 1;
+        } else if is_refusal(ran) {
+            self.refused += 1;
+        } else if (1..LAYOUTS).any(|n| !same(&first, &ordinary(n))) {
+            self.by_chance += 1;
+        } else {
+            self.fault(ran, &first.to_string());
+        }
     }
 
     /// Counts one start that has no ordinary one to be compared with.
     fn add_without(&mut self, ran: &Ran) {
-        self.add(ran, None, || unreachable!("nothing to compare with"));
+        if is_good(ran) {
+            self.same += 1;
+        } else if is_refusal(ran) {
+            self.refused += 1;
+        } else {
+            self.fault(ran, "");
+        }
+    }
+
+    fn fault(&mut self, ran: &Ran, ordinary: &str) {
+        let text = || format!("file {}: {ran}\n{ordinary}", self.files);
+        self.first.get_or_insert_with(text);
+        if ran.output.status.signal().is_some() {
+            self.signals += 1;
+        } else {
+            self.wrong += 1;
+        }
     }
 
     fn report(&self, kind: &str) {
         println!(
-            "{kind}: {} files, {} starts as ever, {} refused, {} as the ordinary start ended, {} signals, {} wrong",
-            self.files, self.same, self.refused, self.as_ordinary, self.signals, self.wrong
+            "{kind}: {} files, {} starts as ever, {} refused, {} as the ordinary start ended, \
+             {} where ordinary starts differ, {} signals, {} wrong",
+            self.files,
+            self.same,
+            self.refused,
+            self.as_ordinary,
+            self.by_chance,
+            self.signals,
+            self.wrong
         );
         assert!(self.files > 0);
         let first = self.first.as_deref().unwrap_or_default();
@@ -266,10 +334,9 @@ fn libraries() {
     for bytes in mutations(&good, &places) {
         replace(&path, &bytes);
         counts.files += 1;
-        let again = || start(&subject.ordinary, true);
-        let ordinary = again();
         for bound in [false, true] {
-            counts.add(&start(&subject.exe, bound), Some(&ordinary), again);
+            let ordinary = |layout| subject.ordinary_start(layout);
+            counts.add(&start(&subject.exe, bound), ordinary);
         }
     }
     counts.report("libraries");
