@@ -38,7 +38,7 @@ packages_for() {
         # other C libraries; what edits run paths; build systems
         echo musl-tools chrpath autoconf automake libtool
         # programs that start copies of themselves, and images
-        echo runc crun sbcl python3-venv proot initramfs-tools-core
+        echo runc crun sbcl python3-venv proot initramfs-tools-core dracut-core cpio
         # programs whose every slot is compared with what ld.so writes
         echo ffmpeg clang-14 vim-gtk3 git python3
         # programs that load while they run (tests/programs), and what they load

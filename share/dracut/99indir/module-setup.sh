@@ -3,7 +3,9 @@
 #
 # ln -s PREFIX/share/indir/dracut/99indir /usr/lib/dracut/modules.d/
 #
-# The number puts it behind the modules whose programs it completes.
+# The number puts it behind the modules whose programs it completes. What `--install`
+# names comes behind all modules otherwise; what `--include` copies still does, and is
+# not completed.
 
 check() {
     return 0
@@ -18,6 +20,11 @@ install() {
     # shellcheck disable=SC2154 # dracut sets it
     own=$(readlink -f "$moddir")
     indir=${own%/share/*}/bin/indir
+    # As dracut itself does later; what is there then stays.
+    # shellcheck disable=SC2154,SC2128,SC2086 # dracut sets them, a text each
+    [[ -z ${install_items-} ]] || inst_multiple $install_items
+    # shellcheck disable=SC2128,SC2086
+    [[ -z ${install_optional_items-} ]] || inst_multiple -o $install_optional_items
     # shellcheck disable=SC2154 # dracut sets it
     find "$initdir" -type f -perm /111 -exec grep -lF ld-indir-x86-64.so.1 {} + |
         while IFS= read -r copy; do

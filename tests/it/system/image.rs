@@ -162,3 +162,51 @@ fn an_initramfs_has_what_its_programs_need() {
         .success()
         .out_has("coreutils");
 }
+
+/// A whole image by dracut, unpacked: a program of a module, and one of `--install`.
+#[test]
+fn an_image_of_dracut_has_what_its_programs_need() {
+    need("dracut", "dracut-core");
+    let dir = Scratch::new();
+    let programs = ["sha256sum", "sha1sum"].map(|name| {
+        let exe = dir.dir("bin").join(name);
+        adopt([Path::new("-o"), &exe, &need(name, "coreutils")]).success();
+        exe
+    });
+    let base = dir.join("dracut");
+    run(Command::new("cp")
+        .args(["-rs", "/usr/lib/dracut"])
+        .arg(&base))
+    .success();
+    let hook = prefix().join("share/indir/dracut/99indir");
+    std::os::unix::fs::symlink(hook, base.join("modules.d/99indir")).unwrap();
+    let module = format!(
+        "check() {{ return 0; }}\ndepends() {{ return 0; }}\n\
+         install() {{ inst_multiple {}; }}\n",
+        programs[0].display()
+    );
+    dir.file("dracut/modules.d/90part/module-setup.sh", module);
+    let image = dir.join("image");
+    run(Command::new("dracut")
+        .args(["--force", "--no-kernel", "--no-hostonly"])
+        .args(["--conf", "/dev/null", "--confdir"])
+        .arg(dir.dir("conf"))
+        .arg("--tmpdir")
+        .arg(dir.dir("tmp"))
+        .args(["-m", "part indir", "--install"])
+        .args([&programs[1], &image])
+        .arg("0-indir-test")
+        .env("dracutbasedir", &base))
+    .success();
+    let root = dir.dir("root");
+    run(Command::new("lsinitrd")
+        .arg("--unpack")
+        .arg(&image)
+        .current_dir(&root))
+    .success();
+    for exe in programs {
+        run(Command::new("chroot").arg(&root).arg(exe).arg("--version"))
+            .success()
+            .out_has("coreutils");
+    }
+}

@@ -106,6 +106,53 @@ fn runtimes_of_containers_seal_themselves_in_memory() {
     }
 }
 
+/// What stands in a bundle's config.json for one process without a terminal, in
+/// namespaces of its own.
+const BUNDLE: &str = r#"{
+    "ociVersion": "1.0.2",
+    "process": {
+        "user": { "uid": 0, "gid": 0 },
+        "args": ["/say", "inside"],
+        "env": ["PATH=/"],
+        "cwd": "/",
+        "noNewPrivileges": true
+    },
+    "root": { "path": "rootfs", "readonly": true },
+    "hostname": "box",
+    "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
+    "linux": {
+        "namespaces": [
+            { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" }
+        ]
+    }
+}"#;
+
+#[test]
+fn an_adopted_runtime_runs_a_container() {
+    let dir = Scratch::new();
+    dir.file("bundle/config.json", BUNDLE);
+    dir.dir("bundle/rootfs/proc");
+    let say = "#include <stdio.h>\n#include <unistd.h>\n\
+        int main(int n, char **v) { char name[65]; gethostname(name, 65);\
+        return printf(\"%s %s %d\\n\", v[1], name, getpid()) < 0; }\n";
+    let say = dir.file("say.c", say);
+    let static_program = dir.join("bundle/rootfs/say");
+    run(Command::new("cc")
+        .args(["-static", "-o"])
+        .args([&static_program, &say]))
+    .success();
+    for exe in [need("runc", "runc"), adopted(&dir, "runc", "runc")] {
+        run(Command::new(exe)
+            .arg("--root")
+            .arg(dir.join("state"))
+            .args(["run", "--bundle"])
+            .arg(dir.join("bundle"))
+            .arg(format!("indir-{}", std::process::id())))
+        .success()
+        .prints("inside box 1\n");
+    }
+}
+
 #[test]
 fn what_begins_with_a_copy_of_an_adopted_program() {
     let dir = Scratch::new();
