@@ -23,6 +23,9 @@ use crate::sys::{self, PATH};
 const FAMILY: &[u8] = b"libm.so.6\0libmvec.so.1\0libresolv.so.2\0libpthread.so.0\0\
     libdl.so.2\0librt.so.1\0libutil.so.1\0libanl.so.1\0libnss_files.so.2\0\
     libnss_dns.so.2\0libnss_compat.so.2\0libnss_db.so.2\0libnss_hesiod.so.2\0";
+/// ELFCLASS64 and ELFDATA2LSB (gABI, "ELF Identification").
+const CLASS64: u8 = 2;
+const DATA2LSB: u8 = 1;
 /// Most that [`LibraryPath::family`] gives.
 pub const MAX_FAMILY: usize = 13;
 
@@ -33,6 +36,8 @@ pub struct LibraryPath {
     pub value: &'static CStr,
     /// ld.so that runs.
     pub ldso: &'static CStr,
+    /// The executable's folder.
+    pub origin: &'static [u8],
 }
 
 impl LibraryPath {
@@ -54,25 +59,91 @@ impl LibraryPath {
                 .holder(object.soname)
                 .is_some_and(|it| self.has_ldso(it));
         }
-        self.folders().any(|folder| folder.contains(&b'$')) || self.holder(object.soname).is_some()
+        self.holder(object.soname).is_some()
     }
 
-    /// The first folder that holds `soname`. A folder with a `$` token is not
-    /// expanded here, and passed over.
+    /// The first folder that holds `soname`.
     fn holder(self, soname: &CStr) -> Option<&'static [u8]> {
         self.folders().find(|folder| {
-            let holds = |level: &[u8]| exists(folder, level, soname);
+            let holds = |level: &[u8]| self.any_path(folder, level, soname);
             holds(b"/") || arch::any_hwcaps(holds)
         })
     }
 
+    /// Whether the three parts put together, unless they are too long, name what counts:
+    /// where `folder` has a `$` token (elf/dl-load.c, _dl_dst_count), with one of the
+    /// values that it may have. What `$LIB` is, was said when ld.so was built.
+    #[inline(never)]
+    fn any_path(self, folder: &[u8], level: &[u8], name: &CStr) -> bool {
+        let most = if folder.contains(&b'$') {
+            usize::MAX
+        } else {
+            1
+        };
+        let path = &mut Buffer::<PATH>::empty();
+        arch::LIB.split(|&b| b == 0).take(most).any(|lib| {
+            path.clear();
+            self.put_path(path, folder, lib, level, name).is_some()
+                && path.text().is_some_and(|path| self.counts(path, name))
+        })
+    }
+
+    /// Of ld.so the very one that runs, of libraries every one that ld.so takes.
+    fn counts(self, path: &CStr, name: &CStr) -> bool {
+        if name != arch::LDSO {
+            return holds(path);
+        }
+        match (sys::stat(path), sys::stat(self.ldso)) {
+            (Ok(a), Ok(b)) => a.dev == b.dev && a.ino == b.ino,
+            _ => false,
+        }
+    }
+
+    fn put_path(
+        self,
+        path: &mut Buffer<PATH>,
+        folder: &[u8],
+        lib: &[u8],
+        level: &[u8],
+        name: &CStr,
+    ) -> Option<()> {
+        let mut is_first = true;
+        for part in folder.split(|&b| b == b'$') {
+            let (value, rest) = if is_first {
+                (&b""[..], part)
+            } else {
+                self.token(part, lib)?
+            };
+            is_first = false;
+            path.push(value)?;
+            path.push(rest)?;
+        }
+        path.push(level)?;
+        path.push(name.to_bytes_with_nul())
+    }
+
+    /// The value of the token that `part` begins with, and what is behind it.
+    fn token<'a>(self, part: &'a [u8], lib: &'a [u8]) -> Option<(&'a [u8], &'a [u8])>
+    where
+        Self: 'a,
+    {
+        let (part, end) = match part.strip_prefix(b"{") {
+            Some(part) => (part, &b"}"[..]),
+            None => (part, &b""[..]),
+        };
+        let is = |name| part.strip_prefix(name)?.strip_prefix(end);
+        if let Some(rest) = is(&b"ORIGIN"[..]) {
+            return Some((self.origin, rest));
+        }
+        if let Some(rest) = is(b"LIB") {
+            return Some((lib, rest));
+        }
+        Some((arch::PLATFORM, is(b"PLATFORM")?))
+    }
+
     /// Whether `folder` holds the very ld.so that runs.
     fn has_ldso(self, folder: &[u8]) -> bool {
-        let same = |path: &CStr| {
-            let (a, b) = (sys::stat(path).ok()?, sys::stat(self.ldso).ok()?);
-            Some(a.dev == b.dev && a.ino == b.ino)
-        };
-        with_path(folder, b"/", arch::LDSO, same).flatten() == Some(true)
+        self.any_path(folder, b"/", arch::LDSO)
     }
 
     /// Calls `put` with the path of each part of the table's glibc that is not in
@@ -83,7 +154,6 @@ impl LibraryPath {
     pub fn family(
         self,
         table: &Table<'static>,
-        origin: &[u8],
         arena: &mut Arena,
         mut put_path: impl FnMut(&'static CStr),
     ) {
@@ -100,7 +170,7 @@ impl LibraryPath {
             }
             let path = in_arena(arena, |room| {
                 let (home, rest) = match folder(libc.path).strip_prefix(b"$ORIGIN") {
-                    Some(rest) => (origin, rest),
+                    Some(rest) => (self.origin, rest),
                     None => (folder(libc.path), &b""[..]),
                 };
                 let mut at = 0;
@@ -151,15 +221,19 @@ impl LibraryPath {
     }
 }
 
-fn exists(folder: &[u8], level: &[u8], soname: &CStr) -> bool {
-    with_path(folder, level, soname, |path| sys::exists(path).is_ok()) == Some(true)
-}
-
-/// Calls `f` with the three parts put together, unless they are too long.
-fn with_path<T>(folder: &[u8], level: &[u8], name: &CStr, f: impl FnOnce(&CStr) -> T) -> Option<T> {
-    let mut path = Buffer::<PATH>::empty();
-    path.push(folder)?;
-    path.push(level)?;
-    path.push(name.to_bytes_with_nul())?;
-    path.text().map(f)
+/// Whether ld.so takes this file, or refuses the start because of it: what it cannot
+/// open, and a library of another class or machine, it passes over in its search
+/// (elf/dl-load.c, open_verify).
+fn holds(path: &CStr) -> bool {
+    let Ok(fd) = sys::open(path) else {
+        return false;
+    };
+    let mut start = [0; 20];
+    // Less than that is refused.
+    let _ = sys::read(fd, &mut start);
+    sys::close(fd);
+    let [0x7f, b'E', b'L', b'F', class, data, .., low, high] = start else {
+        return true;
+    };
+    class == CLASS64 && (data != DATA2LSB || u16::from_le_bytes([low, high]) == arch::MACHINE)
 }

@@ -51,7 +51,7 @@ impl Needs<'_> {
         }
         if let Some(path) = self.library_path {
             let mut full = Some(());
-            path.family(self.table, self.origin, arena, |part| {
+            path.family(self.table, arena, |part| {
                 full = full.and_then(|()| put(part));
             });
             full?;

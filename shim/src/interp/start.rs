@@ -241,6 +241,7 @@ impl Process {
         let library_path = options.library_path.map(|value| LibraryPath {
             value,
             ldso: ldso_path,
+            origin,
         });
         let own = table.header().flags & SEARCH_OWN != 0;
         let search = match library_path {

@@ -8,6 +8,7 @@ mod dlopen;
 mod env;
 mod glibc_parts;
 mod large;
+mod library_path;
 mod ordinary;
 mod places;
 mod privileged;

@@ -30,6 +30,14 @@ pub fn any_hwcaps(holds: impl Fn(&[u8]) -> bool) -> bool {
         || holds(b"/glibc-hwcaps/x86-64-v4/")
 }
 
+/// What `$LIB` may be in a folder that ld.so searches: DL_DST_LIB of Debian's glibc,
+/// of the others for this machine, and of those with one library folder; a NUL between.
+pub const LIB: &[u8] = b"lib/x86_64-linux-gnu\0lib64\0lib";
+
+/// What `$PLATFORM` is: AT_PLATFORM. ld.so says `haswell` or `xeon_phi` on some
+/// processors, up to glibc 2.36; libraries of these folders are not looked for.
+pub const PLATFORM: &[u8] = b"x86_64";
+
 /// Numbers of the system calls that the shim and the binder make.
 pub mod nr {
     /// read(2).
