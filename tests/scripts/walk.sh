@@ -1,0 +1,102 @@
+#!/bin/sh
+# Walks through README.md and docs/guide.md as somebody would who has a bare Debian and a
+# clone of this repository: every command that the pages show, in a fresh system, with what
+# it prints compared with what the pages say. The transcript is what is printed.
+#
+# usage: walk.sh [bookworm|trixie]
+#
+# The system is debootstrap's, under target/walk, entered by chroot; it has to be root for
+# that. It has no network but Debian's mirrors: no name server, and their addresses alone in
+# its /etc/hosts. So crates come from a folder that `cargo vendor` makes outside.
+#
+# On trixie only the README is walked, since the guide's packages are those of bookworm.
+set -eu
+# shellcheck source=tests/scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+suite=${1-bookworm}
+case $suite in bookworm | trixie) ;; *) die "unknown suite $suite: bookworm or trixie" ;; esac
+[ "$(id -u)" = 0 ] || die "only root can make a system and enter it"
+for tool in debootstrap unshare chroot cargo git; do
+    command -v $tool >/dev/null || die "$tool is not on PATH: apt-get install debootstrap util-linux git"
+done
+
+walk=$target/walk
+root=$walk/$suite
+rm -rf "$root"
+mkdir -p "$walk" "$cache/debootstrap"
+
+mirror=$(mirror bookworm) security=$(mirror bookworm-security)
+say "a fresh $suite from $mirror"
+log=$walk/debootstrap.log
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+[ "$suite" = bookworm ] || {
+    own_apt bookworm >"$walk/apt.log" 2>&1
+    keyring=$cache/apt/keyring.gpg
+}
+debootstrap --variant=minbase --keyring="$keyring" --cache-dir="$(cd "$cache/debootstrap" && pwd -P)" \
+    "$suite" "$root" "$mirror" >"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    die "debootstrap failed (whole log: $log)"
+}
+{
+    echo "deb $mirror $suite main"
+    echo "deb $security $suite-security main"
+} >"$root/etc/apt/sources.list"
+: >"$root/etc/resolv.conf"
+{
+    echo "127.0.0.1 localhost"
+    for url in "$mirror" "$security"; do
+        host=${url#*://} host=${host%%[/:]*}
+        getent ahostsv4 "$host" | awk -v host="$host" 'NR == 1 { print $1, host }'
+    done | sort -u
+} >"$root/etc/hosts"
+# A proxy of this machine's, if it has one, is how it reaches the mirror.
+apt-config dump | grep -i '^Acquire::.*::Proxy ' >"$root/etc/apt/apt.conf.d/proxy" || :
+
+home=$root/home/me
+mkdir -p "$home/.cargo"
+git clone -q --no-hardlinks "$top" "$home/indir"
+(cd "$home/indir" && cargo vendor --locked "$walk/vendor" >"$walk/vendor.toml" 2>"$walk/vendor.log") ||
+    die "cargo vendor failed (whole log: $walk/vendor.log)"
+cp -a "$walk/vendor" "$home/vendor"
+sed 's|^directory = .*|directory = "/home/me/vendor"|' "$walk/vendor.toml" >"$home/.cargo/config.toml"
+
+# enter COMMAND…: in the system, with mounts and processes of its own that end with it.
+enter() {
+    # shellcheck disable=SC2016 # for the inner shell
+    unshare --mount --pid --fork --kill-child sh -eu -c '
+        root=$1
+        shift
+        mount --make-rprivate /
+        mount -t proc proc "$root/proc"
+        mount --rbind /dev "$root/dev"
+        mount --rbind /sys "$root/sys"
+        exec chroot "$root" env -i HOME=/home/me LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+            PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+    ' sh "$root" "$@" </dev/null
+}
+
+# walk PAGE [SECTION]: from the folder that the clone is in.
+walk_through() {
+    printf '\n=== %s\n' "$*"
+    PAGE_WALK=1 "$top/tests/scripts/page.sh" "$top/$1" ${2+"$2"} >"$home/walk.sh"
+    before=$(date +%s)
+    # shellcheck disable=SC2016 # for the inner shell
+    enter sh -c 'cd "$1" && PATH=$2$PATH && exec sh /home/me/walk.sh' sh "$folder" "$path" 2>&1 ||
+        die "$* does not work on a fresh $suite"
+    printf '(%s s, %s in the system)\n' $(($(date +%s) - before)) \
+        "$(du -shx --exclude=home/me/vendor "$root" | cut -f 1)"
+}
+
+folder=/home/me/indir path=''
+walk_through README.md
+[ "$suite" = bookworm ] || exit 0
+# Where the guide begins: docs/guide.md, "Install".
+folder=/home/me/work path=/opt/indir/bin:
+mkdir -p "$home/work"
+sed -n 's/^## //p' "$top/docs/guide.md" | while read -r section; do
+    rm -rf "$home/work"
+    mkdir "$home/work"
+    walk_through docs/guide.md "$section"
+done
