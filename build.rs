@@ -135,7 +135,8 @@ fn binder(root: &Path, out: &Path, library: &Path) {
         "-nodefaultlibs",
         "-Wl,-soname,libindir-bind.so",
         "-Wl,--build-id=sha1",
-        "-Wl,--no-rosegment",
+        // Constants and code in one segment.
+        "-Wl,-z,noseparate-code",
         "-Wl,-z,norelro",
         "-Wl,-z,noexecstack",
         "-Wl,--hash-style=gnu",
@@ -149,6 +150,8 @@ fn binder(root: &Path, out: &Path, library: &Path) {
         .args(FREESTANDING)
         .args(["--crate-name=indir_bind", "--crate-type=cdylib"])
         .args(["-Clto=fat", "-Crelocation-model=pic"])
+        // GNU ld, as where rustc brings no lld of its own: the same bytes everywhere.
+        .arg("-Clinker-features=-lld")
         .arg("shim/start/bind.rs")
         .arg("--extern")
         .arg(format!("indir_shim={}", library.display()))

@@ -3,6 +3,7 @@
 mod adopt;
 mod bound;
 mod cli;
+mod docs;
 mod link;
 mod nix;
 mod resolve;

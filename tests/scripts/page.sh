@@ -7,7 +7,8 @@
 # ```sh        commands; their output is shown and not compared
 # ```console   commands behind `$ `, and below each what it must print, with every string
 #              of 16 hexadecimal digits or more taken for the same; a line `...` stands
-#              for any number of lines. What prints nothing has to succeed
+#              for any number of lines, and in a line for anything. What prints nothing
+#              has to succeed
 # any other    is not run
 #
 # A comment in the line above a block says what else to do with it:
@@ -45,9 +46,19 @@ page_expect() {
         NR == FNR { want[++wants] = $0; next }
         { got[++gots] = $0 }
         END { exit !fits(1, 1) }
+        # Whether a line is the other, in which `...` stands for anything.
+        function like(line, model,    dots, at) {
+            dots = index(model, "...")
+            if (!dots) return line == model
+            if (substr(line, 1, dots - 1) != substr(model, 1, dots - 1)) return 0
+            model = substr(model, dots + 3)
+            for (at = dots; at <= length(line) + 1; at++)
+                if (like(substr(line, at), model)) return 1
+            return 0
+        }
         function fits(w, g,    at) {
             for (; w <= wants && want[w] != "..."; w++) {
-                if (g > gots || got[g] != want[w]) return 0
+                if (g > gots || !like(got[g], want[w])) return 0
                 g++
             }
             if (w > wants) return g > gots
