@@ -58,6 +58,8 @@ packages_for() {
         echo libbz2-dev libexpat1-dev liblzma-dev libpng-dev zlib1g-dev
         # the package set of nix/debian: Nix, and what unpacks and builds sources
         echo nix-bin tar bzip2 xz-utils patch pkg-config openssh-client cmake jq python3
+        # what docs/guide.md shows
+        echo bubblewrap ccache cmake debhelper distcc dpkg-dev gdb git lintian sccache sqlite3
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt
         echo ca-certificates gpgv debian-archive-keyring
         ;;
@@ -117,6 +119,10 @@ as_root apt-get -q update >"$log" 2>&1 || {
 # shellcheck disable=SC2086 # a word list
 as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get -q install -y --no-remove --no-install-recommends $missing >"$log" 2>&1 || {
+    # Its list is indented; the lines around it are not.
+    removed=$(sed -n '/^The following packages will be REMOVED/,/^[^ ]/ s/^ //p' "$log" | tr -s ' \n' ' ')
+    [ -z "$removed" ] ||
+        die "what is to be installed conflicts with packages that are there, which stay:$removed (wanted:$missing)"
     tail -n 20 "$log" >&2
     die "apt-get could not install:$missing"
 }

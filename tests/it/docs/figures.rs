@@ -64,8 +64,11 @@ fn between(page: &str, before: &str, after: &str) -> String {
         .unwrap_or_else(|| panic!("{page}: nothing between {before:?} and {after:?}"))
 }
 
-/// Quantities that several pages tell, and where: page, what stands before, what behind.
-const SAME: &[(&str, &[(&str, &str, &str)])] = &[
+/// A page, what stands before a figure, and what behind.
+type Place = (&'static str, &'static str, &'static str);
+
+/// Quantities that several pages tell, and where.
+const SAME: &[(&str, &[Place])] = &[
     (
         "system calls of an ordinary start",
         &[

@@ -111,6 +111,19 @@ macro_rules! sections {
 sections! {
     install: "Install",
     package: "A package",
+    prebuilt: "A folder of prebuilt programs",
+    container: "A container",
+    debian: "A Debian package",
+    caches: "ccache, sccache, distcc",
+    cmake: "CMake",
+    bazel: "Bazel",
+    libraries: "Upgrading libraries",
+    upgrade: "Upgrading indir",
+    moved: "Moving the prefix",
+    uninstalled: "Uninstalling",
+    troubles: "Troubleshooting",
+    costs: "What a start costs",
+    licence: "The licence of stubs",
 }
 
 #[test]

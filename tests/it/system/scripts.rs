@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{need, run};
+use crate::support::{Scratch, need, run};
 
 const TOP: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -35,4 +35,32 @@ fn deps_refuses_unknown_purposes() {
             .err_is_one_line()
             .err_has("one of build, lint, test, demo, glibc, nix");
     }
+}
+
+#[test]
+fn deps_removes_nothing_and_names_the_conflict() {
+    let tree = Scratch::new();
+    let program = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = tree.file(Path::new("bin").join(name), format!("#!/bin/sh\n{text}\n"));
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    // Nothing is installed, as far as the script sees; and what is to be installed cannot
+    // be there together with `make`, says the real apt, which only pretends to do it.
+    program("dpkg-query", "exit 1");
+    program(
+        "apt-get",
+        "for word; do [ \"$word\" != update ] || exit 0; done\nexec /usr/bin/apt-get -s \"$@\" make-",
+    );
+    program("id", "echo 0");
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", tree.join("bin").display());
+    run(Command::new(Path::new(TOP).join("tests/scripts/deps.sh"))
+        .arg("lint")
+        .env("PATH", path))
+    .exits(1)
+    .err_has("conflicts with packages that are there, which stay: ")
+    .err_has("make")
+    .err_has("(wanted: shellcheck)");
+    need("make", "make");
 }
