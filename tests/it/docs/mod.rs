@@ -3,6 +3,7 @@
 mod figures;
 mod names;
 mod pages;
+mod pictures;
 
 use std::path::{Path, PathBuf};
 
