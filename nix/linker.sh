@@ -31,4 +31,29 @@ for argument; do
     esac
     arguments+=("$argument")
 done
-INDIR_LD=$real exec @indir@/bin/indir-ld --indir-shim=@shim@/lib/indir/ld-indir-x86-64.so.1 "${arguments[@]}" "${last[@]}"
+status=0
+{
+    errors=$(INDIR_LD=$real @indir@/bin/indir-ld --indir-shim=@shim@/lib/indir/ld-indir-x86-64.so.1 \
+        "${arguments[@]}" "${last[@]}" 2>&1 >&3 3>&-) || status=$?
+} 3>&1
+[ -z "$errors" ] || printf '%s\n' "$errors" >&2
+[ $status != 0 ] || exit 0
+# A stub may be of a frozen build, and lack what today's library has.
+missing='' floors=''
+while read -r line; do
+    if [[ $line =~ undefined\ (reference\ to|symbol:?)\ [\`\']?([A-Za-z0-9_.@]+) ]] &&
+        [[ " $missing" != *" ${BASH_REMATCH[2]} "* ]]; then
+        missing+="${BASH_REMATCH[2]} "
+    fi
+done <<<"$errors"
+for argument in "${arguments[@]}"; do
+    mark=${argument#-L}/../nix-support/indir-floor
+    if [[ $argument == -L*-stubs/lib && -e $mark ]]; then
+        name=$(<"$mark")
+        [[ " $floors" == *" $name "* ]] || floors+="$name "
+    fi
+done
+if [ -n "$missing" ] && [ -n "$floors" ]; then
+    echo "indir: not in the stubs: ${missing% }; these are of frozen builds and may lack what today's library has: ${floors% } (raise the floor of the library that has it; docs/nix.md, \"Stubs\")" >&2
+fi
+exit $status

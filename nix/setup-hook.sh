@@ -118,7 +118,12 @@ indirFinish() {
     fi
 }
 
-indirSeal() { TERM=dumb @indir@/bin/indir seal --libraries "$@"; }
+# A program of one output may have its private libraries in another.
+indirSeal() {
+    local own=() output
+    for output; do own+=(--own "$output"); done
+    TERM=dumb @indir@/bin/indir seal --libraries "${own[@]}" "$@"
+}
 
 # The build tree, as it is after installing, for the tests of `check`. With its times, or
 # make would build again.

@@ -58,9 +58,11 @@ let
     inherit indir;
     indirStep = "tables";
     exportReferencesGraph = concatMap (n: [ "closure-${number n}" (builtins.elemAt roots n) ]) (genList (n: n) (length roots));
+    # Too long, in a large system, for a variable.
+    passAsFile = [ "libDirs" "preferred" ];
     libDirs = map ownLibDir all;
-    runtimeDirs = map ownLibDir runtime;
     preferred = map ownLibDir prefer;
+    runtimeDirs = map ownLibDir runtime;
     frozenNames = map (path: baseNameOf (unsafeDiscardStringContext "${path}")) frozenRuntime;
     # A fixed output is not built again when its package changes.
     floorChecks = map

@@ -29,6 +29,10 @@ pub struct Args {
     /// Shared libraries too
     #[arg(long)]
     libraries: bool,
+    /// A further folder of the same package (another output, say): run paths into it
+    /// stay, absolute
+    #[arg(long, value_name = "DIR")]
+    own: Vec<PathBuf>,
     /// Change nothing; print what still names a path, one a line
     #[arg(long, conflicts_with = "places")]
     check: bool,
@@ -47,6 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = Options {
         libraries: args.libraries,
         places: super::adopt::places(&args.places)?,
+        own: args.own.clone(),
     };
     let (mut sealed, mut already, mut failed, mut names) = (0, 0, 0, 0);
     for (path, outcome) in seal::run(&args.paths, &options, args.check) {

@@ -5,6 +5,8 @@
 //! find a file as they expect one. Strings that some tool left in the string table
 //! although nobody refers to them any more are blanked if they look like paths.
 
+use std::path::PathBuf;
+
 use object::elf::{self, DynamicTag};
 
 use super::folders::Package;
@@ -22,6 +24,8 @@ pub struct Options {
     pub libraries: bool,
     /// Further places of tables for the notes of executables.
     pub places: Vec<Vec<u8>>,
+    /// Further folders of the same package; what is no folder counts for nothing.
+    pub own: Vec<PathBuf>,
 }
 
 /// Why a file cannot be sealed.

@@ -21,6 +21,8 @@ pub(super) struct Package {
     folder: PathBuf,
     /// The root of the package, without symlinks, and as it was given.
     roots: Vec<PathBuf>,
+    /// Further folders of the package, each without symlinks and as it was given.
+    others: Vec<PathBuf>,
 }
 
 /// A folder that stays.
@@ -34,17 +36,12 @@ struct Kept {
 
 impl Package {
     /// For a file at `path`, which is absolute and free of symlinks, below the folder
-    /// `root`; without one, the package is where programs and libraries usually lie.
-    pub(super) fn of(path: &Path, root: Option<&Path>) -> Self {
+    /// `root`; without one, the package is where programs and libraries usually lie. The
+    /// folders `others` belong to it too.
+    pub(super) fn of(path: &Path, root: Option<&Path>, others: &[PathBuf]) -> Self {
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
         let roots = match root {
-            Some(root) => {
-                let real = std::fs::canonicalize(root).ok();
-                let given = std::path::absolute(root).ok();
-                real.into_iter()
-                    .chain(given.map(|path| normal(&path)))
-                    .collect()
-            }
+            Some(root) => both(root),
             None => {
                 let known = folder
                     .file_name()
@@ -53,7 +50,12 @@ impl Package {
                 vec![parent.unwrap_or(&folder).to_owned()]
             }
         };
-        Self { folder, roots }
+        let others = others.iter().flat_map(|other| both(other)).collect();
+        Self {
+            folder,
+            roots,
+            others,
+        }
     }
 
     /// The lists that may stand for the run path `list`, the best first; all are empty
@@ -100,13 +102,20 @@ impl Package {
         if let Some(below) = self.below_root(&path) {
             return Some(self.relative(&below));
         }
+        if self.is_of_others(&path) {
+            return Some(path.into_os_string().into_encoded_bytes());
+        }
         // A package that lies below another root until it is installed.
         let staged = self.roots.first()?.join(path.strip_prefix("/").ok()?);
         (staged != path && staged.is_dir()).then(|| self.relative(&staged))
     }
 
     fn holds(&self, path: &Path) -> bool {
-        self.below_root(path).is_some()
+        self.below_root(path).is_some() || self.is_of_others(path)
+    }
+
+    fn is_of_others(&self, path: &Path) -> bool {
+        self.others.iter().any(|other| path.starts_with(other))
     }
 
     /// `path` below the first of the roots, if it lies below any.
@@ -134,6 +143,14 @@ impl Package {
         }
         out
     }
+}
+
+/// `folder` without symlinks, and as it was given.
+fn both(folder: &Path) -> Vec<PathBuf> {
+    let real = std::fs::canonicalize(folder).ok();
+    let given = std::path::absolute(folder).ok();
+    let given = given.map(|path| normal(&path));
+    real.into_iter().chain(given).collect()
 }
 
 /// `path`, which is absolute, without `.`, `..` and doubled slashes.
@@ -164,6 +181,7 @@ mod tests {
         let package = Package {
             folder: "/p/bin".into(),
             roots: vec!["/p".into(), "/link".into()],
+            others: vec!["/o".into()],
         };
         for (old, new) in [
             ("", ""),
@@ -172,6 +190,8 @@ mod tests {
             ("/p/lib:/q/lib", "$ORIGIN/../lib"),
             ("/link/lib/x/../private/", "$ORIGIN/../lib/private"),
             ("/p/../q/lib", ""),
+            ("/o/lib/../x:/other", "/o/x"),
+            ("$ORIGIN/../../o/lib", "$ORIGIN/../../o/lib"),
             ("/p/bin::.:lib", "$ORIGIN"),
             ("$ORIGIN/../lib:${ORIGIN}/x", "$ORIGIN/../lib:${ORIGIN}/x"),
             ("$ORIGIN/../../q/lib:$ORIGINAL", ""),
@@ -189,7 +209,7 @@ mod tests {
             ("/p/x/lib64/y.so", "/p/x"),
             ("/tmp/build/x", "/tmp/build"),
         ] {
-            let package = Package::of(Path::new(file), None);
+            let package = Package::of(Path::new(file), None, &[]);
             assert_eq!(package.roots, [Path::new(root)], "{file}");
         }
     }

@@ -75,7 +75,7 @@ pub fn run(paths: &[PathBuf], options: &Options, check: bool) -> Vec<(PathBuf, O
     let done = order.into_par_iter().filter_map(|key| {
         let target = targets.get(&key)?;
         let outcome = if check {
-            self::check(target).map(Outcome::Names)
+            self::check(target, options).map(Outcome::Names)
         } else {
             seal(target, options)
         };
@@ -188,9 +188,9 @@ fn is_library(elf: &ElfFile<'_>) -> Result<bool, crate::elf::ElfError> {
     Ok(elf.kind() == elf::ET_DYN && !is_pie)
 }
 
-fn check(target: &Target) -> anyhow::Result<Vec<String>> {
+fn check(target: &Target, options: &Options) -> anyhow::Result<Vec<String>> {
     let (name, map) = open(target)?;
-    let package = Package::of(name, target.root.as_deref());
+    let package = Package::of(name, target.root.as_deref(), &options.own);
     let is_program = target.kind != Kind::Library;
     Ok(edit::names(map.bytes(), &package, is_program)?)
 }
@@ -205,7 +205,7 @@ fn open(target: &Target) -> anyhow::Result<(&Path, MappedElf)> {
 /// Seals one file under all its names.
 fn seal(target: &Target, options: &Options) -> anyhow::Result<Outcome> {
     let (name, map) = open(target)?;
-    let package = Package::of(name, target.root.as_deref());
+    let package = Package::of(name, target.root.as_deref(), &options.own);
     let bytes = edit::seal(map.bytes(), &package, options)?;
     if bytes == map.bytes() {
         return Ok(Outcome::Already);

@@ -122,10 +122,18 @@ fn a_package_may_run_its_own_programs_while_it_installs_and_after() {
     let tables = tables(&machine, "private", &newer);
     let ran = machine.run_with(&tables, &format!("{private}/bin/asks"), &[]);
     ran.success().out_has("answer 42").out_has("glibc 2.41");
-    let shown = run(Command::new(env!("CARGO_BIN_EXE_indir"))
-        .args(["seal", "--check", "--libraries"])
-        .arg(machine.real(&private)));
-    shown.success().prints("");
+    // The folder of its own library stays, in another output.
+    let lib = machine.path("current.packages.private.lib", &newer);
+    let check = |more: &[&str]| {
+        run(Command::new(env!("CARGO_BIN_EXE_indir"))
+            .args(["seal", "--check", "--libraries"])
+            .args(more)
+            .arg(machine.real(&private)))
+    };
+    check(&["--own", &lib]).success().prints("");
+    check(&[])
+        .exits(3)
+        .out_has(&format!("its run path names `{lib}/lib/private`"));
 }
 
 #[test]

@@ -142,6 +142,18 @@ fn a_library_that_lost_a_symbol_is_refused() {
 }
 
 #[test]
+fn a_link_that_misses_what_the_floor_lacks_says_so() {
+    let machine = Machine::new();
+    let arguments = "changes.zlib = _: { postPatch = \"echo 'int zlibMore(void) { return 1; }' >>zutil.c\"; }; \
+        changes.parts = _: { buildPhase = \"echo 'int zlibMore(void); int main(void) { return zlibMore(); }' >p.c; gcc p.c -lz\"; };";
+    machine
+        .build("current.packages.parts", arguments)
+        .fails()
+        .err_has("indir: not in the stubs: zlibMore; these are of frozen builds")
+        .err_has("zlib-1.2.13");
+}
+
+#[test]
 fn raising_a_floor_rebuilds_the_dependents_and_nobody_else() {
     let machine = Machine::new();
     let arguments = format!("raised = [ \"zlib\" ]; {}", zlib(REMOVE_UNUSED));
