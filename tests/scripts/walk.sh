@@ -3,7 +3,9 @@
 # clone of this repository: every command that the pages show, in a fresh system, with what
 # it prints compared with what the pages say. The transcript is what is printed.
 #
-# usage: walk.sh [bookworm|trixie]
+# usage: walk.sh [--prebuilt PREFIX] [bookworm|trixie]
+#
+# With --prebuilt nothing is compiled: `make install` is a copy of that installation.
 #
 # The system is debootstrap's, under target/walk, entered by chroot; it has to be root for
 # that. It has no network but Debian's mirrors: no name server, and their addresses alone in
@@ -14,6 +16,12 @@ set -eu
 # shellcheck source=tests/scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+prebuilt=''
+if [ "${1-}" = --prebuilt ]; then
+    [ -x "${2-}/bin/indir" ] || die "there is no bin/indir in \`${2-}\`: run indir setup --prefix there"
+    prebuilt=$2
+    shift 2
+fi
 suite=${1-bookworm}
 case $suite in bookworm | trixie) ;; *) die "unknown suite $suite: bookworm or trixie" ;; esac
 [ "$(id -u)" = 0 ] || die "only root can make a system and enter it"
@@ -23,7 +31,7 @@ done
 
 walk=$target/walk
 root=$walk/$suite
-rm -rf "$root"
+rm -rf "$root" "$walk/opt"
 mkdir -p "$walk" "$cache/debootstrap"
 
 mirror=$(mirror bookworm) security=$(mirror bookworm-security)
@@ -57,10 +65,16 @@ apt-config dump | grep -i '^Acquire::.*::Proxy ' >"$root/etc/apt/apt.conf.d/prox
 home=$root/home/me
 mkdir -p "$home/.cargo"
 git clone -q --no-hardlinks "$top" "$home/indir"
-(cd "$home/indir" && cargo vendor --locked "$walk/vendor" >"$walk/vendor.toml" 2>"$walk/vendor.log") ||
-    die "cargo vendor failed (whole log: $walk/vendor.log)"
-cp -a "$walk/vendor" "$home/vendor"
-sed 's|^directory = .*|directory = "/home/me/vendor"|' "$walk/vendor.toml" >"$home/.cargo/config.toml"
+if [ -n "$prebuilt" ]; then
+    cp -a "$prebuilt" "$home/prebuilt"
+    compile='cp -a /home/me/prebuilt /opt/indir'
+else
+    compile='&'
+    (cd "$home/indir" && cargo vendor --locked "$walk/vendor" >"$walk/vendor.toml" 2>"$walk/vendor.log") ||
+        die "cargo vendor failed (whole log: $walk/vendor.log)"
+    cp -a "$walk/vendor" "$home/vendor"
+    sed 's|^directory = .*|directory = "/home/me/vendor"|' "$walk/vendor.toml" >"$home/.cargo/config.toml"
+fi
 
 # enter COMMAND…: in the system, with mounts and processes of its own that end with it.
 enter() {
@@ -80,7 +94,8 @@ enter() {
 # walk PAGE [SECTION]: from the folder that the clone is in.
 walk_through() {
     printf '\n=== %s\n' "$*"
-    PAGE_WALK=1 "$top/tests/scripts/page.sh" "$top/$1" ${2+"$2"} >"$home/walk.sh"
+    PAGE_WALK=1 "$top/tests/scripts/page.sh" "$top/$1" ${2+"$2"} |
+        sed "s|^make install PREFIX=/opt/indir\$|$compile|" >"$home/walk.sh"
     before=$(date +%s)
     # shellcheck disable=SC2016 # for the inner shell
     enter sh -c 'cd "$1" && PATH=$2$PATH && exec sh /home/me/walk.sh' sh "$folder" "$path" 2>&1 ||
@@ -94,9 +109,11 @@ walk_through README.md
 [ "$suite" = bookworm ] || exit 0
 # Where the guide begins: docs/guide.md, "Install".
 folder=/home/me/work path=/opt/indir/bin:
-mkdir -p "$home/work"
+cp -a "$root/opt" "$walk/opt"
 sed -n 's/^## //p' "$top/docs/guide.md" | while read -r section; do
-    rm -rf "$home/work"
-    mkdir "$home/work"
+    # As it was after the tour, whatever the last section did.
+    rm -rf "$root/opt" "$root/srv" "$home/work"
+    cp -a "$walk/opt" "$root/opt"
+    mkdir "$root/srv" "$home/work"
     walk_through docs/guide.md "$section"
 done
