@@ -3,7 +3,7 @@
 # not installed yet; asks apt nothing when none is missing. Removes nothing: what
 # is there may be somebody's.
 #
-# usage: deps.sh build|lint|test|demo|glibc|nix…
+# usage: deps.sh build|lint|test|demo|glibc|nix|walk…
 #
 # Rust itself is not among them: cargo has to be there (Rust 1.90 or later,
 # which is newer than Debian 12's own).
@@ -80,11 +80,14 @@ packages_for() {
         echo autoconf automake libtool perl tcl python3 jq util-linux
         echo ca-certificates gpgv debian-archive-keyring
         ;;
-    *) die "unknown purpose $1: one of build, lint, test, demo, glibc, nix" ;;
+    walk) # a fresh system to follow the pages in
+        echo debootstrap util-linux git ca-certificates debian-archive-keyring
+        ;;
+    *) die "unknown purpose $1: one of build, lint, test, demo, glibc, nix, walk" ;;
     esac
 }
 
-[ $# -gt 0 ] || die "no purpose given: one of build, lint, test, demo, glibc, nix"
+[ $# -gt 0 ] || die "no purpose given: one of build, lint, test, demo, glibc, nix, walk"
 missing=''
 for purpose in "$@"; do
     # By itself, or the shell would go on after an unknown purpose.

@@ -25,8 +25,8 @@ fi
 suite=${1-bookworm}
 case $suite in bookworm | trixie) ;; *) die "unknown suite $suite: bookworm or trixie" ;; esac
 [ "$(id -u)" = 0 ] || die "only root can make a system and enter it"
-for tool in debootstrap unshare chroot cargo git; do
-    command -v $tool >/dev/null || die "$tool is not on PATH: apt-get install debootstrap util-linux git"
+for tool in debootstrap unshare git; do
+    command -v $tool >/dev/null || die "$tool is not on PATH: run tests/scripts/deps.sh walk"
 done
 
 walk=$target/walk
@@ -60,7 +60,11 @@ debootstrap --variant=minbase --keyring="$keyring" --cache-dir="$(cd "$cache/deb
     done | sort -u
 } >"$root/etc/hosts"
 # A proxy of this machine's, if it has one, is how it reaches the mirror.
-apt-config dump | grep -i '^Acquire::.*::Proxy ' >"$root/etc/apt/apt.conf.d/proxy" || :
+{
+    apt-config dump | grep -i '^Acquire::.*::Proxy ' || :
+    # A transcript, not a terminal.
+    echo 'quiet "2"; Dpkg::Use-Pty "0";'
+} >"$root/etc/apt/apt.conf.d/walk"
 
 home=$root/home/me
 mkdir -p "$home/.cargo"
