@@ -9,6 +9,7 @@ pub mod bench;
 pub mod cli;
 pub mod elf;
 pub mod exit;
+pub mod interrupt;
 pub mod link;
 pub mod place;
 pub mod resolve;

@@ -10,28 +10,30 @@ use object::elf;
 
 use super::block::Block;
 use super::error::AdoptError;
-use super::layout::{ALIGN, EHDR, NewSection, PAGE, PHDR, put, write_headers};
+use super::image::Image;
+use super::layout::{ALIGN, EHDR, NewSection, PAGE, PHDR, write_headers};
 use super::sections::{SHT_NOTE, SHT_PROGBITS, SectionTable};
-use crate::elf::{ElfFile, Segment};
+use crate::elf::{ElfFile, MAX_FILE, MappedElf, Segment};
 
 /// Name of the section that stands for room in front of all others.
 const FRONT: &str = ".indir.front";
 const TOO_LARGE: AdoptError = AdoptError::Layout("its addresses leave no room");
 
 /// A file with a new segment.
-pub(super) struct Appended {
-    pub(super) bytes: Vec<u8>,
+pub(super) struct Appended<'a> {
+    pub(super) image: Image<'a>,
     /// Way 3: the program headers are in the new segment.
     pub(super) headers_moved: bool,
 }
 
-pub(super) fn append(
+pub(super) fn append<'a>(
+    source: &'a MappedElf,
     file: &ElfFile<'_>,
     sections: Option<&SectionTable>,
     block: &Block,
     lean: Option<Block>,
     phoff: u64,
-) -> Result<Appended, AdoptError> {
+) -> Result<Appended<'a>, AdoptError> {
     let data = file.data();
     let loads = || file.segments().iter().filter(|s| s.kind == elf::PT_LOAD);
     let first = loads()
@@ -133,12 +135,12 @@ pub(super) fn append(
         .checked_add(len)
         .and_then(|len| usize::try_from(len).ok());
     let total = total.ok_or(TOO_LARGE)?;
-    let mut out = Vec::new();
     // What an address makes of a length is not trusted.
-    out.try_reserve(total.saturating_add(payload.len()))
-        .map_err(|_| TOO_LARGE)?;
-    out.extend_from_slice(data);
-    out.resize(total, 0);
+    if (total as u64).saturating_add(payload.len() as u64) > MAX_FILE {
+        return Err(TOO_LARGE);
+    }
+    let mut out = Image::of_file(source);
+    out.resize(total);
     // Some find their payload behind the section headers: those stay, then.
     let new = if payload.is_empty() { &*new } else { &[] };
     for front in new.iter().filter(|section| section.name == FRONT) {
@@ -146,37 +148,36 @@ pub(super) fn append(
         let range = usize::try_from(front.offset)
             .ok()
             .zip(usize::try_from(front.offset + front.len).ok());
-        if let Some(room) = range.and_then(|(from, to)| out.get_mut(from..to)) {
-            room.fill(0);
+        if let Some((from, to)) = range {
+            out.write(from, &vec![0; to.saturating_sub(from).min(data.len())]);
         }
     }
     block.write(&mut out, sections, block_offset, block_vaddr, new);
-    out.extend_from_slice(payload);
-    put(&mut out, 32, phoff);
-    if let Some(count) = out.get_mut(56..58) {
-        count.copy_from_slice(&(segments.len() as u16).to_le_bytes());
-    }
+    out.repeat(payload);
+    out.put(32, phoff);
+    out.write(56, &(segments.len() as u16).to_le_bytes());
     write_headers(&mut out, &segments, phoff);
     Ok(Appended {
-        bytes: out,
+        image: out,
         headers_moved: !in_place,
     })
 }
 
 /// What lies behind everything that the ELF headers speak of, if it is more
 /// than padding.
-fn payload<'a>(file: &ElfFile<'a>, sections: Option<&SectionTable>) -> &'a [u8] {
+fn payload(file: &ElfFile<'_>, sections: Option<&SectionTable>) -> Range<usize> {
     let segments = file.segments().iter().map(|s| (s.offset, s.filesz));
     let in_sections = sections.iter().flat_map(|table| table.file_ranges());
     let end = segments
         .chain(in_sections)
         .map(|(at, len)| at.saturating_add(len))
         .fold(EHDR, u64::max);
-    let rest = usize::try_from(end)
-        .ok()
-        .and_then(|at| file.data().get(at..));
-    rest.filter(|rest| rest.iter().any(|&byte| byte != 0))
-        .unwrap_or(&[])
+    let data = file.data();
+    let at = usize::try_from(end).unwrap_or(data.len());
+    match data.get(at..) {
+        Some(rest) if rest.iter().any(|&byte| byte != 0) => at..data.len(),
+        _ => 0..0,
+    }
 }
 
 /// `block` with its interpreter at `from`, behind the program headers, if what moves

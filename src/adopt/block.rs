@@ -5,6 +5,7 @@ use std::ops::Range;
 use object::elf;
 
 use super::error::{AdoptError, OUTSIDE};
+use super::image::Image;
 use super::layout::{ALIGN, Move, NewSection};
 use super::sections::SectionTable;
 use crate::elf::{ElfFile, Segment};
@@ -178,17 +179,14 @@ impl Block {
     /// get headers.
     pub(super) fn write(
         &self,
-        out: &mut Vec<u8>,
+        out: &mut Image<'_>,
         sections: Option<&SectionTable>,
         offset: u64,
         vaddr: u64,
         new: &[NewSection],
     ) {
-        let slot = usize::try_from(offset)
-            .ok()
-            .and_then(|at| out.get_mut(at..at.checked_add(self.bytes.len())?));
-        if let Some(slot) = slot {
-            slot.copy_from_slice(&self.bytes);
+        if let Ok(at) = usize::try_from(offset) {
+            out.write(at, &self.bytes);
         }
         let placed = |m: &Move| Move {
             offset: m.offset + offset,
@@ -197,15 +195,13 @@ impl Block {
         };
         let mut moves: Vec<Move> = self.moves.iter().map(placed).collect();
         if let Some(front) = &self.front {
-            let from = usize::try_from(front.moved.offset).ok();
-            let to = usize::try_from(front.room_end).ok();
-            let room = from.zip(to).and_then(|(from, to)| out.get_mut(from..to));
-            for (slot, byte) in room
-                .into_iter()
-                .flatten()
-                .zip(front.path.iter().copied().chain(std::iter::repeat(0)))
+            let room = front.room_end.saturating_sub(front.moved.offset);
+            if let Ok(at) = usize::try_from(front.moved.offset)
+                && let Ok(room) = usize::try_from(room.min(out.len() as u64))
             {
-                *slot = byte;
+                let mut path = front.path.clone();
+                path.resize(room, 0);
+                out.write(at, &path);
             }
             moves.push(front.moved);
         }

@@ -19,16 +19,16 @@
 use indir_shim::format::layout::ID_LEN;
 use indir_shim::format::note;
 use object::elf;
-use sha2::{Digest as _, Sha256};
 
 use super::append::{Appended, append, in_front};
 use super::block::{Block, host, pad};
 use super::error::AdoptError;
+use super::image::Image;
 use super::layout::{ALIGN, EHDR, PHDR, half, word, write_headers};
 use super::sections::SectionTable;
 use super::spare::{self, Spare};
 use crate::artefacts::ROOM;
-use crate::elf::ElfFile;
+use crate::elf::{ElfFile, MappedElf};
 
 /// Shortest build-id that is taken for unique, in bytes (MD5's length).
 const SHORTEST_ID: usize = 16;
@@ -38,12 +38,14 @@ const MAX_INTERPRETER: usize = 4096;
 const MAX_PHDRS: usize = 256;
 
 /// What came of an executable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edited {
+#[derive(Clone, Debug)]
+pub enum Edited<'a> {
     /// The bytes of the indirect one.
     Changed {
         /// The whole file.
-        bytes: Vec<u8>,
+        image: Image<'a>,
+        /// What identifies it.
+        id: Vec<u8>,
         /// The program headers had to move, which strip and objcopy do not
         /// expect.
         headers_moved: bool,
@@ -52,20 +54,24 @@ pub enum Edited {
     Already,
 }
 
-/// The executable `data` with `shim` as its interpreter and an `indir` note, which
+/// The executable `source` with `shim` as its interpreter and an `indir` note, which
 /// names the interpreter that it had and `places`, further references to tables.
 ///
 /// # Errors
 /// See [`AdoptError`].
-pub fn adopt(data: &[u8], shim: &[u8], places: &[Vec<u8>]) -> Result<Edited, AdoptError> {
-    let file = ElfFile::parse(data)?;
+pub fn adopt<'a>(
+    source: &'a MappedElf,
+    shim: &[u8],
+    places: &[Vec<u8>],
+) -> Result<Edited<'a>, AdoptError> {
+    let file = source.elf()?;
     let notes = file.notes();
     if notes.reference.is_some() && file.interpreter().is_some() {
         return Ok(Edited::Already);
     }
     let mut id = [0; ID_LEN];
     if notes.build_id.is_none_or(|own| own.len() < SHORTEST_ID) {
-        let digest = Sha256::digest(data);
+        let digest = Image::of_file(source).digest();
         id.copy_from_slice(digest.get(..ID_LEN).unwrap_or(&[0; ID_LEN]));
     }
     // Files without one are refused below.
@@ -77,21 +83,26 @@ pub fn adopt(data: &[u8], shim: &[u8], places: &[Vec<u8>]) -> Result<Edited, Ado
     let bare = own_note(&id, &strings);
     let roomy = own_note(&id, &[&*strings, &[0; ROOM]].concat());
     let Appended {
-        bytes,
+        image,
         headers_moved,
-    } = edit(&file, shim, &[&roomy, &bare])?;
+    } = edit(source, &file, shim, &[&roomy, &bare])?;
+    let own = Some(&id[..]).filter(|id| id.iter().any(|&byte| byte != 0));
     Ok(Edited::Changed {
-        bytes,
+        image,
+        id: own.or(notes.build_id).unwrap_or_default().to_vec(),
         headers_moved,
     })
 }
 
-/// The executable `data` with another interpreter and nothing else.
+/// The executable `source` with another interpreter and nothing else.
 ///
 /// # Errors
 /// See [`AdoptError`].
-pub fn with_interpreter(data: &[u8], interpreter: &[u8]) -> Result<Vec<u8>, AdoptError> {
-    Ok(edit(&ElfFile::parse(data)?, interpreter, &[])?.bytes)
+pub fn with_interpreter<'a>(
+    source: &'a MappedElf,
+    interpreter: &[u8],
+) -> Result<Image<'a>, AdoptError> {
+    Ok(edit(source, &source.elf()?, interpreter, &[])?.image)
 }
 
 /// The strings of the note.
@@ -119,7 +130,12 @@ fn own_note(id: &[u8; ID_LEN], strings: &[u8]) -> Vec<u8> {
 
 /// With `interp` as the interpreter and the first of `notes` that needs no room of its
 /// own, or the first.
-fn edit(file: &ElfFile<'_>, interp: &[u8], notes: &[&[u8]]) -> Result<Appended, AdoptError> {
+fn edit<'a>(
+    source: &'a MappedElf,
+    file: &ElfFile<'_>,
+    interp: &[u8],
+    notes: &[&[u8]],
+) -> Result<Appended<'a>, AdoptError> {
     if file.machine() != elf::EM_X86_64 {
         return Err(AdoptError::Machine);
     }
@@ -148,7 +164,7 @@ fn edit(file: &ElfFile<'_>, interp: &[u8], notes: &[&[u8]]) -> Result<Appended, 
     let sections = sections.as_ref();
     let spare = |block: &Block| spare::find(file, sections, &taken, block.len(), ALIGN);
     let in_spare = |block: &Block, spare| Appended {
-        bytes: into_spare(file, sections, block, spare),
+        image: into_spare(source, file, sections, block, spare),
         headers_moved: false,
     };
     let old_notes = || file.segments().iter().filter(|s| s.kind == elf::PT_NOTE);
@@ -192,10 +208,11 @@ fn edit(file: &ElfFile<'_>, interp: &[u8], notes: &[&[u8]]) -> Result<Appended, 
     let mut block = build(note)?;
     // All notes make room for the headers.
     old_notes().try_for_each(|segment| block.keep(file, segment))?;
-    append(file, sections, &block, lean, phoff)
+    append(source, file, sections, &block, lean, phoff)
 }
 
-fn no_interpreter(file: &ElfFile<'_>) -> AdoptError {
+/// What a file without an interpreter is.
+pub(super) fn no_interpreter(file: &ElfFile<'_>) -> AdoptError {
     const DF_1_PIE: u64 = 0x0800_0000;
     let Ok(Some(dynamic)) = file.dynamic() else {
         return AdoptError::Static;
@@ -210,20 +227,21 @@ fn no_interpreter(file: &ElfFile<'_>) -> AdoptError {
 }
 
 /// Way 1.
-fn into_spare(
+fn into_spare<'a>(
+    source: &'a MappedElf,
     file: &ElfFile<'_>,
     sections: Option<&SectionTable>,
     block: &Block,
     spare: Spare,
-) -> Vec<u8> {
-    let mut out = file.data().to_vec();
+) -> Image<'a> {
+    let mut out = Image::of_file(source);
     let mut segments = block.follow(file.segments(), spare.offset, spare.vaddr);
     if let Some(load) = segments.get_mut(spare.load) {
         load.filesz = spare.offset + block.len() - load.offset;
         load.memsz = load.filesz;
     }
     block.write(&mut out, sections, spare.offset, spare.vaddr, &[]);
-    let phoff = word(&out, 32).unwrap_or(0);
+    let phoff = word(file.data(), 32).unwrap_or(0);
     write_headers(&mut out, &segments, phoff);
     out
 }

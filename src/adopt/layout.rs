@@ -1,5 +1,6 @@
 //! What the files of `adopt` share: sizes, what moves, and words at offsets.
 
+use super::image::Image;
 use crate::elf::Segment;
 
 /// Length of the ELF header.
@@ -40,11 +41,11 @@ pub(super) struct NewSection {
     pub(super) len: u64,
 }
 
-pub(super) fn write_headers(out: &mut [u8], segments: &[Segment], phoff: u64) {
-    let Some(table) = usize::try_from(phoff).ok().and_then(|at| out.get_mut(at..)) else {
+pub(super) fn write_headers(out: &mut Image<'_>, segments: &[Segment], phoff: u64) {
+    let Ok(at) = usize::try_from(phoff) else {
         return;
     };
-    for (segment, slot) in segments.iter().zip(table.chunks_exact_mut(PHDR)) {
+    for (nth, segment) in segments.iter().enumerate() {
         // p_paddr, which nobody reads, follows p_vaddr, as linkers have it.
         let kind = u64::from(segment.kind.0) | u64::from(segment.flags.0) << 32;
         let words = [
@@ -57,7 +58,7 @@ pub(super) fn write_headers(out: &mut [u8], segments: &[Segment], phoff: u64) {
             segment.align,
         ];
         for (index, word) in words.into_iter().enumerate() {
-            put(slot, index * 8, word);
+            out.put(at + nth * PHDR + index * 8, word);
         }
     }
 }

@@ -11,8 +11,10 @@
 
 mod append;
 mod block;
+mod collect;
 mod edit;
 mod error;
+mod image;
 mod layout;
 mod refuse;
 mod restore;
@@ -25,13 +27,17 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
+pub use collect::{InFolder, Skipped, in_folder, what};
 pub use edit::{Edited, adopt, with_interpreter};
 pub use error::AdoptError;
+pub use image::Image;
 pub use restore::{Restored, restore_file};
 pub(crate) use save::{Replacement, refusal};
 
-use crate::elf::{ElfFile, MappedElf};
-use crate::place::{self, Place, PlaceError};
+use indir_shim::format::note::{self, Notes};
+
+use crate::elf::MappedElf;
+use crate::place::{self, Place, PlaceError, Subject};
 use crate::resolve::{Library, Store};
 use crate::update::{Options, Plan, PlanError, Planner, apply};
 
@@ -49,6 +55,42 @@ pub enum Adopted {
     },
     /// It was indirect already; its bytes stay as they were.
     Already,
+}
+
+/// An executable that was made indirect.
+#[derive(Clone, Debug)]
+pub struct Adoption {
+    /// What was done.
+    pub adopted: Adopted,
+    /// Its table.
+    pub table: PathBuf,
+    /// What the table changes, if that can be told.
+    pub change: Option<String>,
+}
+
+impl Adoption {
+    fn new(adopted: Adopted, plan: &Plan) -> Self {
+        Self {
+            adopted,
+            table: plan.place.path.clone(),
+            change: plan.change(),
+        }
+    }
+}
+
+/// How executables are made indirect; what one run shares.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The shim to refer to.
+    pub shim: &'a Path,
+    /// Further references to tables for the notes.
+    pub places: &'a [Vec<u8>],
+    /// How tables are made.
+    pub options: &'a Options,
+    /// The libraries that were read.
+    pub store: &'a Store,
+    /// Nothing is written.
+    pub dry_run: bool,
 }
 
 /// Where the result goes.
@@ -97,9 +139,8 @@ pub fn own_shim() -> anyhow::Result<PathBuf> {
     })
 }
 
-/// Makes the executable at `exe` indirect, with a table that is made as
-/// `options` say, and puts it where `target` says. `places` are further references to
-/// tables for its note; without a table anywhere it starts as it did before.
+/// Makes the executable at `exe` indirect, with a table, as `request` says, and puts it
+/// where `target` says; without a table anywhere it starts as it did before.
 ///
 /// The table is written before the executable takes its name, so that there is
 /// no moment at which it does not start, and nothing is changed on failure.
@@ -108,39 +149,57 @@ pub fn own_shim() -> anyhow::Result<PathBuf> {
 /// When it is not a dynamically linked x86-64 executable, when its libraries
 /// cannot be found or do not satisfy it ([`crate::exit::Refused`]), or when a file
 /// must not or cannot be written.
-pub fn adopt_file(
-    exe: &Path,
-    target: &Target,
-    shim: &Path,
-    places: &[Vec<u8>],
-    options: &Options,
-) -> anyhow::Result<Adopted> {
+pub fn adopt_file(exe: &Path, target: &Target, request: &Request<'_>) -> anyhow::Result<Adoption> {
+    let &Request {
+        shim,
+        places,
+        options,
+        store,
+        dry_run,
+    } = request;
     let source = open(exe)?;
     refuse::unsuitable(&source)?;
-    let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes(), places) {
+    let mut new_id = None;
+    let (image, adopted) = match adopt(&source, shim.as_os_str().as_bytes(), places) {
         Ok(Edited::Changed {
-            bytes,
+            image,
+            id,
             headers_moved,
-        }) => (bytes, Adopted::Now { headers_moved }),
+        }) => {
+            new_id = Some(id);
+            (image, Adopted::Now { headers_moved })
+        }
         Ok(Edited::Already) if !places.is_empty() => {
             let mut bytes = source.bytes().to_vec();
             place::add_places(&mut bytes, places)?;
-            (bytes, Adopted::Already)
+            (Image::over(&source, &bytes), Adopted::Already)
         }
         Ok(Edited::Already) if *target == Target::InPlace => {
-            let store = Store::default();
-            let plan = Planner::new(&store, options).plan(exe);
-            write_table(&plan.map_err(PlanError::into_error)?)?;
-            return Ok(Adopted::Already);
+            let plan = Planner::new(store, options).plan(exe);
+            let plan = plan.map_err(PlanError::into_error)?;
+            if !dry_run {
+                write_table(&plan)?;
+            }
+            return Ok(Adoption::new(Adopted::Already, &plan));
         }
-        Ok(Edited::Already) => (source.bytes().to_vec(), Adopted::Already),
+        Ok(Edited::Already) => (Image::of_file(&source), Adopted::Already),
         Err(error) => bail!("{error}"),
     };
+    if let (Target::Copy(output), false) = (target, dry_run)
+        && let Some(folder) = output
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        fs_err::create_dir_all(folder)?;
+    }
+    if dry_run {
+        return try_out(exe, &source, target, request, (&image, adopted));
+    }
     let path = target.path(exe)?;
-    let place = place_of(&path, &bytes)?;
+    let place = place_of(&path, &source, new_id.as_deref())?;
     let mut replacement = match target {
-        Target::InPlace => save::Replacement::of_file(exe, &source, &bytes, &place)?,
-        Target::Copy(_) => save::Replacement::new_file(path, &source, &bytes, Some(&place))?,
+        Target::InPlace => save::Replacement::of_file(exe, &source, &image, &place)?,
+        Target::Copy(_) => save::Replacement::new_file(path, &source, &image, Some(&place))?,
     };
     let mut options = options.clone();
     let moved = left_behind(exe, replacement.target())?;
@@ -148,11 +207,10 @@ pub fn adopt_file(
         options.origin_dirs = Some(moved);
     }
     options.privileged = *target == Target::InPlace && crate::elf::is_privileged(exe);
-    let library = Library::from_map(replacement.elf(bytes.clone())?);
+    let library = Library::from_map(replacement.elf()?);
     let library = library.map_err(|error| anyhow!("{error}"))?;
     let name = replacement.target().to_owned();
-    let store = Store::default();
-    let plan = Planner::new(&store, &options).plan_as(name, &library, replacement.subject());
+    let plan = Planner::new(store, &options).plan_as(name, &library, replacement.subject());
     let plan = plan.map_err(PlanError::into_error)?;
     if options.privileged {
         refuse::unstartable(&plan)?;
@@ -160,12 +218,58 @@ pub fn adopt_file(
     check_unchanged(&source)?;
     write_table(&plan)?;
     if adopted != Adopted::Already {
-        undo::save(&plan, source.bytes(), &bytes)?;
+        undo::save(&plan, &Image::of_file(&source), &image)?;
     } else if let Ok(original) = undo::load(exe, &source) {
-        undo::save(&plan, &original, &bytes)?;
+        undo::save(&plan, &original, &image)?;
     }
     replacement.publish()?;
-    Ok(adopted)
+    Ok(Adoption::new(adopted, &plan))
+}
+
+/// What [`adopt_file`] would do of `image`, as far as that can be told without writing:
+/// the new file has no name.
+fn try_out(
+    exe: &Path,
+    source: &MappedElf,
+    target: &Target,
+    request: &Request<'_>,
+    (image, adopted): (&Image<'_>, Adopted),
+) -> anyhow::Result<Adoption> {
+    let path = match target.path(exe) {
+        // Folders for the results are made when there are some.
+        Err(_) if matches!(target, Target::Copy(out) if out.parent().is_some_and(|f| !f.exists())) => {
+            match target {
+                Target::Copy(out) => std::path::absolute(out)?,
+                Target::InPlace => exe.canonicalize()?,
+            }
+        }
+        other => other?,
+    };
+    let in_place = *target == Target::InPlace;
+    if in_place {
+        save::check_links(source)?;
+    }
+    let mut file = tempfile::tempfile()?;
+    image.write_to(&mut file)?;
+    let library = Library::from_map(MappedElf::of_file(path.clone(), &file)?);
+    let library = library.map_err(|error| anyhow!("{error}"))?;
+    let mut options = request.options.clone();
+    let moved = left_behind(exe, &path)?;
+    if !moved.is_empty() {
+        options.origin_dirs = Some(moved);
+    }
+    options.privileged = in_place && crate::elf::is_privileged(exe);
+    let subject = match in_place {
+        true => Subject::of(source.metadata()),
+        false => save::new_subject(source),
+    };
+    let plan = Planner::new(request.store, &options).plan_as(path, &library, subject);
+    let plan = plan.map_err(PlanError::into_error)?;
+    if options.privileged {
+        refuse::unstartable(&plan)?;
+    }
+    check_unchanged(source)?;
+    Ok(Adoption::new(adopted, &plan))
 }
 
 /// # Errors
@@ -211,20 +315,31 @@ pub fn undo_file(exe: &Path, target: &Target) -> anyhow::Result<Undone> {
         other => other?,
     };
     if *target == Target::InPlace && crate::elf::is_privileged(&real) {
-        undo::check_trust(&place, source.bytes())?;
+        undo::check_trust(&place, &source)?;
     }
-    let bytes = undo::load(exe, &source)?;
+    let image = undo::load(exe, &source)?;
     check_unchanged(&source)?;
     let replacement = match target {
-        Target::InPlace => save::Replacement::of_file(exe, &source, &bytes, &place)?,
-        Target::Copy(_) => save::Replacement::new_file(target.path(exe)?, &source, &bytes, None)?,
+        Target::InPlace => save::Replacement::of_file(exe, &source, &image, &place)?,
+        Target::Copy(_) => save::Replacement::new_file(target.path(exe)?, &source, &image, None)?,
     };
     replacement.publish()?;
     Ok(Undone::Now(place.path))
 }
 
-fn place_of(exe: &Path, bytes: &[u8]) -> anyhow::Result<Place> {
-    Ok(Place::of(exe, &ElfFile::parse(bytes)?.notes())?)
+/// The place of the table of what `source` becomes at `exe`; with a note of ours, the
+/// executable has the id `new_id`.
+fn place_of(exe: &Path, source: &MappedElf, new_id: Option<&[u8]>) -> anyhow::Result<Place> {
+    let notes = match new_id {
+        None => source.elf()?.notes(),
+        Some(id) => {
+            let mut notes = Notes::default();
+            notes.reference = Some(note::DEFAULT_REFERENCE.as_bytes());
+            notes.own_id = Some(id);
+            notes
+        }
+    };
+    Ok(Place::of(exe, &notes)?)
 }
 
 /// An indirect copy at `out` of the executable at `exe`, without a table and
@@ -234,14 +349,15 @@ fn place_of(exe: &Path, bytes: &[u8]) -> anyhow::Result<Place> {
 /// When `exe` cannot be read or made indirect, or `out` cannot be written.
 pub fn adopted_copy(exe: &Path, out: &Path, shim: &Path) -> anyhow::Result<Adopted> {
     let source = open(exe)?;
-    let (bytes, adopted) = match adopt(source.bytes(), shim.as_os_str().as_bytes(), &[])? {
+    let (image, adopted) = match adopt(&source, shim.as_os_str().as_bytes(), &[])? {
         Edited::Changed {
-            bytes,
+            image,
             headers_moved,
-        } => (bytes, Adopted::Now { headers_moved }),
-        Edited::Already => (source.bytes().to_vec(), Adopted::Already),
+            ..
+        } => (image, Adopted::Now { headers_moved }),
+        Edited::Already => (Image::of_file(&source), Adopted::Already),
     };
-    save::plain(out, &bytes)?;
+    save::plain(out, &image)?;
     Ok(adopted)
 }
 
@@ -251,7 +367,7 @@ pub fn adopted_copy(exe: &Path, out: &Path, shim: &Path) -> anyhow::Result<Adopt
 /// # Errors
 /// When `exe` cannot be read or `out` cannot be written.
 pub fn plain_copy(exe: &Path, out: &Path) -> anyhow::Result<()> {
-    save::plain(out, open(exe)?.bytes())
+    save::plain(out, &Image::of_file(&open(exe)?))
 }
 
 /// A copy at `out` of the executable at `exe` that another interpreter runs;
@@ -261,8 +377,8 @@ pub fn plain_copy(exe: &Path, out: &Path) -> anyhow::Result<()> {
 /// See [`adopted_copy`].
 pub fn copy_with_interpreter(exe: &Path, out: &Path, interpreter: &Path) -> anyhow::Result<()> {
     let source = open(exe)?;
-    let bytes = with_interpreter(source.bytes(), interpreter.as_os_str().as_bytes())?;
-    save::plain(out, &bytes)
+    let image = with_interpreter(&source, interpreter.as_os_str().as_bytes())?;
+    save::plain(out, &image)
 }
 
 /// The error alone: its source would say the same again.

@@ -17,6 +17,9 @@ use crate::update::Plan;
 /// How the file name of glibc's ld.so begins on every machine.
 const LDSO: &[u8] = b"ld-linux";
 
+/// How the file name of musl's begins.
+const MUSL: &[u8] = b"ld-musl-";
+
 /// Refuses what no ld.so of glibc starts as a program.
 ///
 /// # Errors
@@ -41,9 +44,19 @@ pub(super) fn unsuitable(source: &MappedElf) -> anyhow::Result<()> {
             name.starts_with(LDSO) || elf.notes().reference.is_some()
         }
     };
+    if !is_glibc
+        && path
+            .file_name()
+            .is_some_and(|name| name.as_bytes().starts_with(MUSL))
+    {
+        bail!(
+            "it is a program of musl (its interpreter is `{}`), and only programs of glibc can be made indirect",
+            path.display()
+        );
+    }
     if !is_glibc {
         bail!(
-            "its interpreter `{}` is not glibc's ld.so for x86-64: programs of musl and other C libraries cannot be made indirect",
+            "its interpreter `{}` is not glibc's ld.so for x86-64: programs of other C libraries cannot be made indirect",
             path.display()
         );
     }

@@ -15,6 +15,7 @@ use anyhow::{Context as _, anyhow, bail};
 use object::elf;
 
 use super::edit::with_interpreter;
+use super::image::Image;
 use super::{save, undo};
 use crate::elf::MappedElf;
 use crate::place::{self, Place, PlaceError};
@@ -46,24 +47,24 @@ pub fn restore_file(exe: &Path, dry_run: bool) -> anyhow::Result<(Restored, Opti
     };
     let original = || {
         if crate::elf::is_privileged(&real) {
-            undo::check_trust(&place, source.bytes())?;
+            undo::check_trust(&place, &source)?;
         }
         undo::load(exe, &source)
     };
-    let (bytes, restored) = match original() {
-        Ok(bytes) => (bytes, Restored::Bytes),
+    let (image, restored) = match original() {
+        Ok(image) => (image, Restored::Bytes),
         Err(unknown) => {
             let bytes = independent(&source).map_err(|error| {
                 anyhow!("{error:#}; its original bytes are not known either: {unknown:#}")
             })?;
-            (bytes, Restored::Interpreter)
+            (Image::over(&source, &bytes), Restored::Interpreter)
         }
     };
     if !source.is_unchanged() {
         bail!("{}", place::CHANGED);
     }
     // Also where nothing is to be written, so that the same is refused.
-    let replacement = save::Replacement::of_file(exe, &source, &bytes, &place)?;
+    let replacement = save::Replacement::of_file(exe, &source, &image, &place)?;
     if !dry_run {
         replacement.publish()?;
     }
@@ -94,7 +95,7 @@ fn independent(source: &MappedElf) -> anyhow::Result<Vec<u8>> {
                 *to = *from;
             }
         }
-        _ => bytes = with_interpreter(source.bytes(), recorded)?,
+        _ => bytes = with_interpreter(source, recorded)?.to_vec(),
     }
     place::retire(&mut bytes)?;
     Ok(bytes)

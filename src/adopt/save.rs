@@ -14,11 +14,12 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context as _, bail};
 use fs_err as fs;
 
+use super::image::Image;
 use crate::elf::MappedElf;
 use crate::exit::Refused;
 use crate::place::{
@@ -31,6 +32,9 @@ const MAX_XATTR: usize = 64 << 10;
 const CAPABILITIES: &[u8] = b"security.capability";
 /// Set-user-ID, set-group-ID, sticky.
 const PRIVILEGES: u32 = 0o7000;
+
+/// Taken alone while a folder of tables may go, and shared while one is made for a file.
+static EMPTYING: RwLock<()> = RwLock::new(());
 
 /// A complete new file that has not taken its name yet. Dropped, it is gone.
 #[derive(Debug)]
@@ -52,31 +56,32 @@ impl Replacement {
     pub(super) fn of_file(
         path: &Path,
         source: &MappedElf,
-        bytes: &[u8],
+        image: &Image<'_>,
         place: &Place,
     ) -> anyhow::Result<Self> {
-        let links = source.metadata().nlink();
-        if links > 1 {
-            bail!("it has {links} hard links, of which only one would become indirect; use `-o`");
-        }
-        Self::in_place(path, source, bytes, Some(place))
+        check_links(source)?;
+        Self::in_place(path, source, image, Some(place))
     }
 
     /// The same for a file whose other names, if it has any, the caller replaces.
-    pub(crate) fn of_names(path: &Path, source: &MappedElf, bytes: &[u8]) -> anyhow::Result<Self> {
-        Self::in_place(path, source, bytes, None)
+    pub(crate) fn of_names(
+        path: &Path,
+        source: &MappedElf,
+        image: &Image<'_>,
+    ) -> anyhow::Result<Self> {
+        Self::in_place(path, source, image, None)
     }
 
     fn in_place(
         path: &Path,
         source: &MappedElf,
-        bytes: &[u8],
+        image: &Image<'_>,
         place: Option<&Place>,
     ) -> anyhow::Result<Self> {
         let metadata = source.metadata();
         let subject = Subject::of(metadata);
         let target = fs::canonicalize(path)?;
-        let mut this = Self::write(target, subject, bytes, place)?;
+        let mut this = Self::write(target, subject, image, place)?;
         let old = this.beside.folder().open_file(&this.name)?;
         if !is_same(&old.metadata()?, metadata) {
             bail!("it was replaced while it was read");
@@ -115,17 +120,12 @@ impl Replacement {
     pub(super) fn new_file(
         target: PathBuf,
         source: &MappedElf,
-        bytes: &[u8],
+        image: &Image<'_>,
         place: Option<&Place>,
     ) -> anyhow::Result<Self> {
-        let mode = source.metadata().mode() & 0o777;
-        let owner = Owner {
-            uid: nix::unistd::geteuid().as_raw(),
-            gid: nix::unistd::getegid().as_raw(),
-            mode,
-        };
-        let subject = Subject { file: None, owner };
-        let mut this = Self::write(target, subject, bytes, place)?;
+        let subject = new_subject(source);
+        let mode = subject.owner.mode;
+        let mut this = Self::write(target, subject, image, place)?;
         this.mode = mode;
         let file = this.file()?;
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
@@ -136,12 +136,14 @@ impl Replacement {
     fn write(
         target: PathBuf,
         subject: Subject,
-        bytes: &[u8],
+        image: &Image<'_>,
         place: Option<&Place>,
     ) -> anyhow::Result<Self> {
         let beside = Beside::open(&target, &subject).map_err(refusal)?;
         let name = target.file_name().context("the output has no file name")?;
         let name = name.to_owned();
+        // Until there is a file in it, another thread could find the folder empty.
+        let _shared = EMPTYING.read().unwrap_or_else(PoisonError::into_inner);
         let tables = match place {
             Some(place) => Some(Tables::open(&target, &subject, place).map_err(refusal)?),
             None => None,
@@ -150,7 +152,7 @@ impl Replacement {
         let failed = || format!("failed to write in `{}`", beside.folder().path().display());
         let create = |folder: &Arc<Folder>, name: &OsString| -> Result<Temporary, WriteError> {
             let mut temporary = Temporary::create(folder, name)?;
-            sparse(temporary.file(), bytes)?;
+            image.write_to(temporary.file())?;
             Ok(temporary)
         };
         let temporary = match (&tables, place) {
@@ -180,9 +182,9 @@ impl Replacement {
     }
 
     /// The file as it will be, to be read.
-    pub(super) fn elf(&mut self, bytes: Vec<u8>) -> anyhow::Result<MappedElf> {
-        let metadata = self.file()?.metadata()?;
-        Ok(MappedElf::of_bytes(self.target.clone(), bytes, metadata))
+    pub(super) fn elf(&mut self) -> anyhow::Result<MappedElf> {
+        let target = self.target.clone();
+        Ok(MappedElf::of_file(target, self.file()?)?)
     }
 
     /// Whose it will be, and which file it replaces.
@@ -238,9 +240,29 @@ impl Drop for Replacement {
         // First the file goes, then a folder that was made for it alone.
         self.temporary = None;
         if let Some(tables) = &self.tables {
+            let _alone = EMPTYING.write().unwrap_or_else(PoisonError::into_inner);
             tables.remove_if_empty();
         }
     }
+}
+
+/// Refuses a file with several names.
+pub(super) fn check_links(source: &MappedElf) -> anyhow::Result<()> {
+    let links = source.metadata().nlink();
+    if links > 1 {
+        bail!("it has {links} hard links, of which only one would become indirect; use `-o`");
+    }
+    Ok(())
+}
+
+/// A new file of ours, made of `source`.
+pub(super) fn new_subject(source: &MappedElf) -> Subject {
+    let owner = Owner {
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: nix::unistd::getegid().as_raw(),
+        mode: source.metadata().mode() & 0o777,
+    };
+    Subject { file: None, owner }
 }
 
 /// As an error of the command: what somebody else's rights forbid is a refusal.
@@ -248,6 +270,7 @@ pub(crate) fn refusal(error: WriteError) -> anyhow::Error {
     match error {
         WriteError::Refused(why) => Refused(why).into(),
         WriteError::Io(error) => error.into(),
+        WriteError::Interrupted(interrupted) => interrupted.into(),
     }
 }
 
@@ -256,44 +279,11 @@ fn is_same(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
 }
 
 /// Writes an executable file at `out`, not synced.
-pub(super) fn plain(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn plain(out: &Path, image: &Image<'_>) -> anyhow::Result<()> {
     let mut file = fs::File::create(out)?;
-    sparse(&mut file, bytes)?;
+    image.write_to(&mut file)?;
     file.set_permissions(std::fs::Permissions::from_mode(0o755))?;
     Ok(())
-}
-
-/// Most bytes of one write.
-const RUN: usize = 1 << 20;
-
-/// Leaves out pages of zeros, of which there may be many in front of a segment
-/// that had to be far away. All else is written in long runs: the page cache
-/// keeps what one call wrote in large units, which are mapped by fewer faults.
-fn sparse(file: &mut (impl std::io::Write + std::io::Seek), bytes: &[u8]) -> std::io::Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        // The last byte is always written: it gives the file its length.
-        let skipped = leading(rest, true).min(rest.len() - 1);
-        file.seek(std::io::SeekFrom::Current(skipped as i64))?;
-        rest = rest.get(skipped..).unwrap_or_default();
-        let (run, after) = rest.split_at(leading(rest, false).max(1));
-        for part in run.chunks(RUN) {
-            file.write_all(part)?;
-        }
-        rest = after;
-    }
-    Ok(())
-}
-
-/// Bytes of the pages at the front that are all zero, or that are not.
-fn leading(bytes: &[u8], zero: bool) -> usize {
-    const PAGE: usize = 4096;
-    let is_zero = |page: &[u8]| page.iter().all(|&byte| byte == 0);
-    let pages = bytes.chunks(PAGE);
-    pages
-        .take_while(|page| is_zero(page) == zero)
-        .map(<[u8]>::len)
-        .sum()
 }
 
 fn own_ids(file: &std::fs::File) -> std::io::Result<(u32, u32)> {

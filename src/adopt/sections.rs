@@ -10,6 +10,7 @@
 //!
 //! Source: gABI chapter 4, "Sections" and "Symbol Table".
 
+use super::image::Image;
 use super::layout::{Move, NewSection, half, put, word};
 
 const HEADER: usize = 64;
@@ -122,7 +123,7 @@ impl SectionTable {
     }
 
     /// Writes to `data` the headers as they are after `moves`, with those of `new`.
-    pub(super) fn write(&self, data: &mut Vec<u8>, moves: &[Move], new: &[NewSection]) {
+    pub(super) fn write(&self, data: &mut Image<'_>, moves: &[Move], new: &[NewSection]) {
         let mut headers = self.headers.clone();
         let mut moved = Vec::new();
         for (index, header) in headers.iter_mut().enumerate() {
@@ -131,7 +132,7 @@ impl SectionTable {
             }
         }
         let mut order = self.in_order(&headers, &moved);
-        let mut names = half(data, E_SHSTRNDX).map_or(0, usize::from);
+        let mut names = data.half(E_SHSTRNDX).map_or(0, usize::from);
         for &section in new {
             let header = new_header(data, headers.get_mut(names), section);
             let at = position(&headers, &order, &header);
@@ -159,17 +160,13 @@ impl SectionTable {
             .flat_map(|header| header.0)
             .collect();
         put_half(data, E_SHSTRNDX, names);
-        if let Some(slot) = data
-            .get_mut(self.at..)
-            .and_then(|rest| rest.get_mut(..bytes.len()))
-            .filter(|_| new.is_empty())
-        {
-            slot.copy_from_slice(&bytes);
+        if new.is_empty() {
+            data.write(self.at, &bytes);
         } else {
-            data.resize(data.len().next_multiple_of(8), 0);
+            data.resize(data.len().next_multiple_of(8));
             let at = data.len() as u64;
-            data.extend_from_slice(&bytes);
-            put(data, E_SHOFF, at);
+            data.extend(&bytes);
+            data.put(E_SHOFF, at);
             put_half(data, E_SHNUM, headers.len());
         }
     }
@@ -232,20 +229,20 @@ fn follow(header: &mut Header, moves: &[Move]) -> bool {
 
 /// A header for `section`, whose name is added to a copy of `names` at the end of
 /// `data`.
-fn new_header(data: &mut Vec<u8>, names: Option<&mut Header>, section: NewSection) -> Header {
+fn new_header(data: &mut Image<'_>, names: Option<&mut Header>, section: NewSection) -> Header {
     let mut header = Header([0; HEADER]);
     if let Some(names) = names.filter(|names| names.kind() == SHT_STRTAB)
         && let Ok(at) = usize::try_from(names.offset())
         && let Ok(len) = usize::try_from(names.size())
         && let Some(end) = at.checked_add(len)
-        && let Some(text) = data.get(at..end).map(<[u8]>::to_vec)
+        && let Some(text) = data.bytes(at..end)
     {
         if end != data.len() {
             put(&mut names.0, 24, data.len() as u64);
-            data.extend_from_slice(&text);
+            data.extend(&text);
         }
-        data.extend_from_slice(section.name.as_bytes());
-        data.push(0);
+        data.extend(section.name.as_bytes());
+        data.extend(&[0]);
         put(&mut names.0, 32, (len + section.name.len() + 1) as u64);
         header.set_half(0, len as u32);
     }
@@ -273,30 +270,30 @@ fn renumber(header: &mut Header, new_index: &[usize]) {
 }
 
 /// The sections that symbols are in.
-fn renumber_symbols(data: &mut [u8], headers: &[Header], new_index: &[usize]) {
+fn renumber_symbols(data: &mut Image<'_>, headers: &[Header], new_index: &[usize]) {
     for header in headers {
         if !matches!(header.kind(), SHT_SYMTAB | SHT_DYNSYM) {
             continue;
         }
-        let Some(symbols) = usize::try_from(header.offset())
-            .ok()
-            .zip(usize::try_from(header.size()).ok())
-            .and_then(|(at, len)| data.get_mut(at..at.checked_add(len)?))
-        else {
+        let (Ok(at), Ok(len)) = (
+            usize::try_from(header.offset()),
+            usize::try_from(header.size()),
+        ) else {
             continue;
         };
-        for symbol in symbols.chunks_exact_mut(SYMBOL) {
-            let old = half(symbol, 6).map_or(0, usize::from);
-            if let Some(&new) = new_index.get(old) {
-                put_half(symbol, 6, new);
+        if at.checked_add(len).is_none_or(|end| end > data.len()) {
+            continue;
+        }
+        for symbol in (at..at + len / SYMBOL * SYMBOL).step_by(SYMBOL) {
+            let old = data.half(symbol + 6).map_or(0, usize::from);
+            if let Some(&new) = new_index.get(old).filter(|&&new| new != old) {
+                put_half(data, symbol + 6, new);
             }
         }
     }
 }
 
 /// Writes 16 bits, which numbers of sections fit into.
-fn put_half(data: &mut [u8], at: usize, value: usize) {
-    if let Some(slot) = data.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
-        *slot = (value as u16).to_le_bytes();
-    }
+fn put_half(data: &mut Image<'_>, at: usize, value: usize) {
+    data.write(at, &(value as u16).to_le_bytes());
 }

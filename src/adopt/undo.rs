@@ -11,16 +11,16 @@
 //! many bytes are the same, how many differ (both LEB128), and the latter.
 
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
-use sha2::{Digest as _, Sha256};
-
+use super::image::{Image, PAGE};
 use super::save::refusal;
 use crate::elf::MappedElf;
 use crate::exit::Refused;
 use crate::place::{Place, Tables, UNDO_SUFFIX, hex};
 use crate::update::Plan;
+use anyhow::{Context as _, bail};
 
 /// With the version of the format.
 const MAGIC: &[u8; 8] = b"INDIRUN1";
@@ -34,56 +34,53 @@ const IN_NAME: usize = 8;
 /// Equal bytes between two hunks that are not worth a hunk of their own.
 const GAP: usize = 2;
 
-/// The patch that makes `original` of `adopted`.
-pub(super) fn patch(original: &[u8], adopted: &[u8]) -> Vec<u8> {
+/// The patch that makes `original` of `adopted`, which is over the same file and has
+/// the digest `of_adopted`.
+fn patch(original: &Image<'_>, adopted: &Image<'_>, of_adopted: &[u8; DIGEST]) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(MAGIC);
     out.extend_from_slice(&(original.len() as u64).to_le_bytes());
-    out.extend_from_slice(&Sha256::digest(adopted));
-    out.extend_from_slice(&Sha256::digest(original));
+    out.extend_from_slice(of_adopted);
+    out.extend_from_slice(&original.digest());
     let common = original.len().min(adopted.len());
-    let (head, tail) = original.split_at_checked(common).unwrap_or((original, &[]));
-    let adopted = adopted.get(..common).unwrap_or(adopted);
-    // Where the last hunk ended.
+    // Where the last hunk ended, and the one that may grow.
     let mut done = 0;
-    let mut at = 0;
-    while let Some(start) = difference(head, adopted, at) {
-        let mut end = start + 1;
-        let mut same = 0;
-        for (a, b) in head.iter().zip(adopted).skip(end) {
-            same = if a == b { same + 1 } else { 0 };
-            end += 1;
-            if same > GAP {
-                break;
+    let mut open: Option<Range<usize>> = None;
+    let mut close = |open: Range<usize>, out: &mut Vec<u8>| {
+        let bytes = original.bytes(open.clone()).unwrap_or_default();
+        hunk(out, open.start - done, &bytes);
+        done = open.end;
+    };
+    let (mut old, mut new) = ([0; PAGE], [0; PAGE]);
+    for page in original.may_differ(adopted) {
+        let at = page * PAGE;
+        let len = common.saturating_sub(at).min(PAGE);
+        let (Some(old), Some(new)) = (old.get_mut(..len), new.get_mut(..len)) else {
+            continue;
+        };
+        // Both are there up to `common`.
+        let _ = original.read(at, old).and_then(|()| adopted.read(at, new));
+        for (index, _) in old
+            .iter()
+            .zip(&*new)
+            .enumerate()
+            .filter(|(_, (a, b))| a != b)
+        {
+            let index = at + index;
+            match &mut open {
+                Some(hunk) if index - hunk.end <= GAP => hunk.end = index + 1,
+                _ => {
+                    let before = open.replace(index..index + 1);
+                    before.into_iter().for_each(|hunk| close(hunk, &mut out));
+                }
             }
         }
-        at = end;
-        end -= same;
-        hunk(&mut out, start - done, head.get(start..end).unwrap_or(&[]));
-        done = end;
     }
-    if !tail.is_empty() {
-        hunk(&mut out, common - done, tail);
+    open.into_iter().for_each(|hunk| close(hunk, &mut out));
+    if original.len() > common {
+        close(common..original.len(), &mut out);
     }
     out
-}
-
-/// The first position from `from` on at which the two differ.
-fn difference(a: &[u8], b: &[u8], from: usize) -> Option<usize> {
-    const CHUNK: usize = 4096;
-    let mut at = from;
-    for (a, b) in a
-        .get(from..)?
-        .chunks(CHUNK)
-        .zip(b.get(from..)?.chunks(CHUNK))
-    {
-        if a != b {
-            let within = a.iter().zip(b).position(|(a, b)| a != b)?;
-            return Some(at + within);
-        }
-        at += a.len();
-    }
-    None
 }
 
 fn hunk(out: &mut Vec<u8>, same: usize, bytes: &[u8]) {
@@ -97,9 +94,8 @@ fn hunk(out: &mut Vec<u8>, same: usize, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Where the patch lies for the executable with these bytes.
-fn path(place: &Place, adopted: &[u8]) -> PathBuf {
-    let digest = Sha256::digest(adopted);
+/// Where the patch lies for the executable whose bytes have this digest.
+fn path(place: &Place, digest: &[u8; DIGEST]) -> PathBuf {
     let mut name = place.path.clone().into_os_string();
     name.push(".");
     name.push(hex(digest.get(..IN_NAME).unwrap_or(&[])));
@@ -112,9 +108,9 @@ fn path(place: &Place, adopted: &[u8]) -> PathBuf {
 ///
 /// # Errors
 /// Says why not.
-pub(super) fn check_trust(place: &Place, adopted: &[u8]) -> anyhow::Result<()> {
+pub(super) fn check_trust(place: &Place, adopted: &MappedElf) -> anyhow::Result<()> {
     use std::os::unix::ffi::OsStrExt as _;
-    let path = path(place, adopted);
+    let path = path(place, &Image::of_file(adopted).digest());
     let text = std::ffi::CString::new(path.as_os_str().as_bytes())?;
     // What is missing is told by `load`.
     if path.exists()
@@ -130,12 +126,13 @@ pub(super) fn check_trust(place: &Place, adopted: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Writes the patch for the executable of `plan`, durably.
-pub(super) fn save(plan: &Plan, original: &[u8], adopted: &[u8]) -> anyhow::Result<()> {
-    let path = path(&plan.place, adopted);
+pub(super) fn save(plan: &Plan, original: &Image<'_>, adopted: &Image<'_>) -> anyhow::Result<()> {
+    let digest = adopted.digest();
+    let path = path(&plan.place, &digest);
+    let patch = patch(original, adopted, &digest);
     let write = || {
         let tables = Tables::open(&plan.exe, &plan.subject, &plan.place)?;
         tables.act(|| {
-            let patch = patch(original, adopted);
             tables.publish(tables.write(&path, &patch, true)?)?;
             Ok(tables.sync()?)
         })
@@ -146,18 +143,19 @@ pub(super) fn save(plan: &Plan, original: &[u8], adopted: &[u8]) -> anyhow::Resu
 }
 
 /// The original of the executable at `exe`, which is open as `source`.
-pub(super) fn load(exe: &Path, source: &MappedElf) -> anyhow::Result<Vec<u8>> {
+pub(super) fn load<'a>(exe: &Path, source: &'a MappedElf) -> anyhow::Result<Image<'a>> {
     use std::os::unix::fs::MetadataExt as _;
     let place = Place::of(&exe.canonicalize()?, &source.elf()?.notes())?;
-    let adopted = source.bytes();
-    let path = path(&place, adopted);
+    let adopted = Image::of_file(source);
+    let digest = adopted.digest();
+    let path = path(&place, &digest);
     let owner = source.metadata().uid();
     // A patch holds no more than the bytes of the original.
     let max = 2 * adopted.len() as u64 + MAX_MORE;
     let not_found = || std::io::Error::from(std::io::ErrorKind::NotFound);
     let patch = crate::place::read(&path, owner, max).and_then(|patch| patch.ok_or_else(not_found));
     match patch {
-        Ok(patch) => apply(&patch, adopted).with_context(|| {
+        Ok(patch) => apply(&patch, adopted, &digest).with_context(|| {
             format!(
                 "`{}` is damaged, so the original cannot be restored",
                 path.display()
@@ -194,35 +192,33 @@ fn has_other(path: &Path) -> bool {
     names.filter_map(is_other).any(|is| is)
 }
 
-/// `None` if the patch is not one for `adopted`, or not whole.
-fn apply(patch: &[u8], adopted: &[u8]) -> Option<Vec<u8>> {
+/// `None` if the patch is not one for `adopted`, which has the digest `digest`, or not
+/// whole.
+fn apply<'a>(patch: &[u8], mut adopted: Image<'a>, digest: &[u8; DIGEST]) -> Option<Image<'a>> {
     let (header, mut rest) = patch.split_at_checked(HEADER)?;
     let header = header.strip_prefix(MAGIC)?;
     let (len, digests) = header.split_first_chunk::<8>()?;
     let (of_adopted, of_original) = digests.split_at_checked(DIGEST)?;
-    if Sha256::digest(adopted).as_slice() != of_adopted {
+    if digest != of_adopted {
         return None;
     }
     let len = usize::try_from(u64::from_le_bytes(*len)).ok()?;
-    let mut out = Vec::new();
     // No patch makes more than what is there and what it holds.
     if len > adopted.len().saturating_add(patch.len()) {
         return None;
     }
-    out.try_reserve_exact(len).ok()?;
-    out.extend_from_slice(adopted.get(..len.min(adopted.len()))?);
-    out.resize(len, 0);
+    adopted.resize(len);
     let mut at = 0usize;
     while !rest.is_empty() {
         at = at.checked_add(number(&mut rest)?)?;
         let count = number(&mut rest)?;
         let (bytes, after) = rest.split_at_checked(count)?;
-        let end = at.checked_add(count)?;
-        out.get_mut(at..end)?.copy_from_slice(bytes);
+        let end = at.checked_add(count).filter(|&end| end <= len)?;
+        adopted.write(at, bytes);
         at = end;
         rest = after;
     }
-    (Sha256::digest(&out).as_slice() == of_original).then_some(out)
+    (adopted.digest() == of_original).then_some(adopted)
 }
 
 fn number(rest: &mut &[u8]) -> Option<usize> {
@@ -242,15 +238,49 @@ fn number(rest: &mut &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use sha2::{Digest as _, Sha256};
+
+    /// `bytes` as an image over `base`.
+    fn over<'a>(base: &'a [u8], bytes: &[u8]) -> Image<'a> {
+        let mut image = Image::of(base);
+        image.resize(bytes.len());
+        image.write(0, bytes);
+        image
+    }
+
+    /// What the patch makes of `adopted`.
+    fn turned_back(patch: &[u8], adopted: &[u8]) -> Option<Vec<u8>> {
+        let digest = Sha256::digest(adopted).into();
+        Some(apply(patch, Image::of(adopted), &digest)?.to_vec())
+    }
+
+    fn patch_for(original: &[u8], adopted: &[u8]) -> Vec<u8> {
+        let adopted = over(original, adopted);
+        patch(&Image::of(original), &adopted, &adopted.digest())
+    }
 
     proptest! {
         #[test]
         fn every_change_is_turned_back(
-            original in proptest::collection::vec(0u8..4, 0..600),
-            adopted in proptest::collection::vec(0u8..4, 0..600),
+            original in proptest::collection::vec(0u8..4, 0..9000),
+            adopted in proptest::collection::vec(0u8..4, 0..9000),
         ) {
-            let patch = patch(&original, &adopted);
-            prop_assert_eq!(apply(&patch, &adopted), Some(original));
+            let patch = patch_for(&original, &adopted);
+            prop_assert_eq!(turned_back(&patch, &adopted), Some(original));
+        }
+
+        #[test]
+        fn few_changes_make_short_patches(
+            original in proptest::collection::vec(any::<u8>(), 9000),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let mut adopted = original.clone();
+            let at = at.index(adopted.len() - 3);
+            adopted[at] ^= 1;
+            adopted[at + 2] ^= 1;
+            let patch = patch_for(&original, &adopted);
+            prop_assert!(patch.len() < HEADER + 8, "{}", patch.len());
+            prop_assert_eq!(turned_back(&patch, &adopted), Some(original));
         }
 
         #[test]
@@ -260,14 +290,14 @@ mod tests {
             at in any::<prop::sample::Index>(),
             bit in 0u8..8,
         ) {
-            let mut patch = patch(&original, &adopted);
+            let mut patch = patch_for(&original, &adopted);
             for cut in 0..patch.len() {
-                let left = apply(&patch[..cut], &adopted);
+                let left = turned_back(&patch[..cut], &adopted);
                 prop_assert!(left.is_none_or(|left| left == original));
             }
             let at = at.index(patch.len());
             patch[at] ^= 1 << bit;
-            prop_assert!(apply(&patch, &adopted).is_none_or(|left| left == original));
+            prop_assert!(turned_back(&patch, &adopted).is_none_or(|left| left == original));
         }
     }
 }

@@ -16,6 +16,8 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::interrupt;
+
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -37,13 +39,16 @@ impl Counts {
     /// When it cannot be started or watched.
     pub fn of(mut command: impl FnMut() -> Command, scratch: &Path) -> io::Result<Self> {
         let mut counts = watch(command())?;
+        interrupt::check().map_err(io::Error::other)?;
         let output = scratch.join("statistics");
         let mut child = silent(&mut command())
             .env("LD_DEBUG", "statistics")
             .env("LD_DEBUG_OUTPUT", &output)
             .spawn()?;
         let file = output.with_extension(child.id().to_string());
+        let watched = interrupt::Child::watch(child.id().cast_signed());
         child.wait()?;
+        drop(watched);
         // A program may well remove it, or not be allowed to write it.
         if let Ok(text) = std::fs::read_to_string(file) {
             counts.lookups_at_start = number_after(&text, " number of relocations: ");
@@ -84,6 +89,7 @@ fn follow(command: &mut Command) -> io::Result<Counts> {
     let mut counts = Counts::default();
     let child = command.spawn()?;
     let program = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let _watched = interrupt::Child::watch(program.as_raw());
     let mut inside = HashSet::new();
     let mut known = HashSet::new();
     let ours = Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD);

@@ -4,6 +4,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use crate::interrupt;
+
 use super::{Caches, Counts, Program, Ratio, Run, Start, Summary, WayKind, Ways};
 
 /// Rounds before the measured ones.
@@ -118,10 +120,12 @@ impl Ways {
                     continue;
                 };
                 let of_way = || format!("failed to run it ({})", way.kind.name());
+                interrupt::check()?;
                 cool()?;
                 let start = program.run_to_entry().with_context(of_way)?;
                 cool()?;
                 let run = program.run().with_context(of_way)?;
+                interrupt::check()?;
                 let expected = *status.get_or_insert(run.status);
                 if run.status != expected {
                     bail!(

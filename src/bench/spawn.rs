@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::unistd::Pid;
 
+use crate::interrupt;
+
 /// A program with its arguments and its whole environment.
 #[derive(Debug)]
 pub struct Program {
@@ -85,7 +87,9 @@ impl Program {
             &self.args,
             &self.env,
         )?;
+        let watched = interrupt::Child::watch(pid.as_raw());
         let (status, usage) = wait4(pid)?;
+        drop(watched);
         let time = |t: libc::timeval| {
             Duration::from_secs(t.tv_sec.unsigned_abs())
                 + Duration::from_micros(t.tv_usec.unsigned_abs())

@@ -53,16 +53,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .map(|(kind, path)| json!({ "kind": kind, "path": path.to_string_lossy() }))
             .collect();
         let path = args.path.to_string_lossy();
-        let document = json!({ "version": JSON_VERSION, "program": path, "files": all });
+        let document = json!({ "version": JSON_VERSION, "path": path, "files": all });
         crate::say::json(&document);
         return Ok(ExitCode::SUCCESS);
     }
-    use std::io::Write as _;
-    let mut out = std::io::stdout().lock();
-    for (_, path) in &files {
-        out.write_all(path.as_os_str().as_bytes())?;
-        out.write_all(b"\n")?;
-    }
+    let lines = files
+        .iter()
+        .flat_map(|(_, path)| [path.as_os_str().as_bytes(), b"\n"]);
+    crate::say::data(&lines.collect::<Vec<_>>().concat());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::{Man, roff};
 use fs_err as fs;
@@ -66,7 +66,7 @@ pub fn run(args: Args, root: clap::Command) -> anyhow::Result<ExitCode> {
                 .join("-");
             let page = pages(&root)?
                 .into_iter()
-                .find(|(file, _)| *file == format!("{name}.1"))
+                .find(|(file, _)| *file == format!("{name}.1") || file.replace('.', "-") == name)
                 .map(|(_, page)| page)
                 .with_context(|| {
                     format!("no manual page `{name}`; `indir help` lists the commands")
@@ -85,7 +85,14 @@ pub fn run(args: Args, root: clap::Command) -> anyhow::Result<ExitCode> {
 pub fn share(root: &clap::Command) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut files: Vec<(PathBuf, Vec<u8>)> = pages(root)?
         .into_iter()
-        .map(|(name, page)| (Path::new("man/man1").join(name), page))
+        .map(|(name, page)| {
+            let folder = if name.ends_with(".7") {
+                "man/man7"
+            } else {
+                "man/man1"
+            };
+            (Path::new(folder).join(name), page)
+        })
         .collect();
     for (path, shell) in [
         ("bash-completion/completions/indir", Shell::Bash),
@@ -99,8 +106,22 @@ pub fn share(root: &clap::Command) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
 
 fn completions(shell: Shell, root: &clap::Command) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut root.clone(), "indir", &mut script);
+    clap_complete::generate(shell, &mut hinted(root.clone()), "indir", &mut script);
     script
+}
+
+/// With what values are: folders, files, programs on PATH.
+fn hinted(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let hint = match arg.get_value_names().and_then(|names| names.first()) {
+            Some(name) if name == "DIR" || name == "TREE" => ValueHint::DirPath,
+            Some(name) if name == "FILE" || name == "LIB" => ValueHint::FilePath,
+            Some(name) if name == "PROGRAM [ARGS]" => ValueHint::CommandWithArguments,
+            _ => return arg,
+        };
+        arg.value_hint(hint)
+    });
+    command.mut_subcommands(hinted)
 }
 
 /// File name and text of every page: `indir.1`, `indir-update.1`, …
@@ -114,6 +135,11 @@ fn pages(root: &clap::Command) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let page = page(&command).context("failed to render a manual page")?;
         pages.push((Man::new(command).get_filename(), page));
     }
+    pages.extend(
+        super::pages::others()
+            .iter()
+            .map(|page| (page.file.to_owned(), page.render())),
+    );
     pages.sort();
     Ok(pages)
 }
@@ -132,13 +158,34 @@ fn page(command: &clap::Command) -> std::io::Result<Vec<u8>> {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
-    if let Some(examples) = command.get_after_help() {
-        let mut section = roff::Roff::new();
-        section.control("SH", ["EXAMPLES"]).control("nf", []);
-        for line in examples.to_string().lines() {
+    // What stands behind the options in `--help`, by its paragraphs.
+    let after = command.get_after_help().map(ToString::to_string);
+    let mut section = roff::Roff::new();
+    let mut known = Vec::new();
+    for paragraph in after.iter().flat_map(|text| text.split("\n\n")) {
+        let heading = match paragraph {
+            _ if paragraph.starts_with("Example") => "EXAMPLES",
+            _ if paragraph.starts_with("Exit codes") => "EXIT STATUS",
+            _ if paragraph.starts_with("Environment") => continue,
+            _ => "NOTES",
+        };
+        if !known.contains(&heading) {
+            section.control("SH", [heading]);
+            known.push(heading);
+        } else {
+            section.control("PP", []);
+        }
+        section.control("nf", []);
+        for line in paragraph.lines() {
             section.text([roff::roman(line)]);
         }
-        section.control("fi", []).to_writer(&mut page)?;
+        section.control("fi", []);
     }
+    // The codes that all commands share are said once.
+    let name = command
+        .get_display_name()
+        .unwrap_or_else(|| command.get_name());
+    super::pages::add(&mut section, &super::pages::sections(name, &known));
+    section.to_writer(&mut page)?;
     Ok(page)
 }

@@ -5,8 +5,10 @@
 pub mod abi;
 pub mod adopt;
 pub mod bench;
+pub mod diff;
 pub mod files;
 pub mod generate;
+mod pages;
 pub mod restore;
 pub mod seal;
 pub mod setup;
@@ -34,7 +36,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
         ./configure CC='cc -B/opt/indir/libexec/indir' && make\n  \
         indir update . --lib-dir /opt/glibc/lib\n\n\
         Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused because the libraries\n\
-        do not satisfy the binaries, 127 (a program) cannot start."
+        do not satisfy the binaries, 127 (a program) cannot start.\n\n\
+        Environment: INDIR_TABLES, INDIR_DEBUG, INDIR_DISABLE_BINDINGS (starts), INDIR_LD,\n\
+        INDIR_SAVE_LINK (links), NO_COLOR; `indir generate man 7` says what each does."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -49,6 +53,7 @@ enum Command {
     Bench(bench::Args),
     Seal(seal::Args),
     Show(show::Args),
+    Diff(diff::Args),
     Status(status::Args),
     Verify(verify::Args),
     Why(why::Args),
@@ -65,6 +70,10 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         .first()
         .is_some_and(|argv0| crate::link::is_wrapper(argv0))
     {
+        if argv.iter().skip(1).any(|arg| arg == "--indir-help") {
+            crate::say::data(pages::linker_help().as_bytes());
+            return ExitCode::SUCCESS;
+        }
         return crate::link::main(&argv);
     }
     let cli = match Cli::try_parse_from(argv) {
@@ -78,6 +87,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
             crate::exit::code_of(&error)
         }
     };
+    crate::interrupt::end();
     let cut_short = crate::elf::take_cut_short();
     for path in &cut_short {
         crate::say::err!("indir: `{}`: {}", path.display(), crate::place::CHANGED);
@@ -97,6 +107,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(args),
         Command::Seal(args) => seal::run(&args),
         Command::Show(args) => show::run(args),
+        Command::Diff(args) => diff::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Why(args) => why::run(args),

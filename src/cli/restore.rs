@@ -34,6 +34,7 @@ pub struct Args {
 /// # Errors
 /// Never: what happens to single executables is printed and decides the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    crate::interrupt::watch();
     let collected = place::collect(&args.paths);
     let (mut bytes, mut interpreter, mut failed) = (0, 0, 0);
     let mut tables = Vec::new();
@@ -45,6 +46,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         fail(path, why);
     }
     for exe in &collected.executables {
+        if crate::interrupt::is_pending() {
+            fail(exe, "interrupted: it and what follows stay as they are");
+            break;
+        }
         let (word, count) = match restore_file(exe, args.dry_run) {
             Ok((restored, table)) => {
                 tables.extend(table);

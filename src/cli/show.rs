@@ -11,10 +11,11 @@ use indir_shim::format::layout::{
 use indir_shim::format::table::Table;
 use serde_json::json;
 
+use crate::adopt::{self, Skipped};
 use crate::elf::{Identity, MappedElf};
-use crate::place::{Place, hex};
+use crate::place::{Place, PlaceError, hex};
 use crate::shell::quoted;
-use crate::table::{Inputs, SEPARATOR, TableFile, absolute};
+use crate::table::{Inputs, Kept, SEPARATOR, TableFile, absolute};
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -38,17 +39,7 @@ pub struct Args {
 /// # Errors
 /// When there is no readable table.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (path, exe) = table_path(&args.path)?;
-    let file = TableFile::load(&path);
-    let file = file.map_err(|error| anyhow::anyhow!("`{}`: {error}", args.path.display()))?;
-    let Some(file) = file else {
-        bail!(
-            "`{}` has no table at `{}` (run `indir update {}`)",
-            args.path.display(),
-            path.display(),
-            quoted(&args.path)
-        );
-    };
+    let Shown { path, exe, file } = load(&args.path)?;
     let table = file
         .table()
         .map_err(|error| anyhow::anyhow!(error.message()))?;
@@ -70,6 +61,38 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A table that was asked for.
+pub(super) struct Shown {
+    /// Where it lies.
+    pub(super) path: PathBuf,
+    /// The executable that it was asked for by.
+    pub(super) exe: Option<PathBuf>,
+    pub(super) file: TableFile,
+}
+
+/// The table at `given`, which may be one that is kept for `update --undo`, or that of
+/// the executable there.
+///
+/// # Errors
+/// When there is none that can be read.
+pub(super) fn load(given: &Path) -> anyhow::Result<Shown> {
+    let (path, exe) = table_path(given)?;
+    let file = match Kept::load(&path) {
+        Ok(Some(kept)) => Ok(Some(kept.table)),
+        _ => TableFile::load(&path),
+    };
+    let file = file.map_err(|error| anyhow::anyhow!("`{}`: {error}", given.display()))?;
+    let Some(file) = file else {
+        bail!(
+            "`{}` has no table at `{}` (run `indir update {}`)",
+            given.display(),
+            path.display(),
+            quoted(given)
+        );
+    };
+    Ok(Shown { path, exe, file })
+}
+
 /// What identifies the executable at `exe`.
 fn id_of(exe: &Path) -> Option<Vec<u8>> {
     let map = MappedElf::open(exe).ok()?;
@@ -81,18 +104,46 @@ fn table_path(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
     let context = || format!("`{}`", path.display());
     let real = std::fs::canonicalize(path).with_context(context)?;
     let map = match MappedElf::open(&real) {
-        Ok(map) if map.bytes().starts_with(&MAGIC) => return Ok((real, None)),
+        Ok(map) if map.bytes().starts_with(&MAGIC) || Kept::is_kept(map.bytes()) => {
+            return Ok((real, None));
+        }
         // The error alone: its source would say the same again.
         other => other.map_err(|error| anyhow::anyhow!("`{}`: {error}", path.display()))?,
     };
     let elf = map.elf().with_context(context)?;
-    let place = Place::now(&real, &elf.notes()).with_context(context)?;
-    Ok((place.path, Some(real)))
+    match Place::now(&real, &elf.notes()) {
+        Ok(place) => Ok((place.path, Some(real))),
+        Err(PlaceError::NoNote) => bail!("`{}`: {}", path.display(), not_indirect(path)),
+        Err(error) => Err(anyhow::Error::new(error).context(context())),
+    }
+}
+
+/// Why the file at `path` is not indirect, and the command that would make it so, if
+/// there is one.
+pub(super) fn not_indirect(path: &Path) -> String {
+    let why = match adopt::what(path) {
+        Ok(None) => {
+            let path = quoted(path);
+            return format!(
+                "it is not indirect (link it with `indir-ld`, or run `indir adopt -o NEW {path}`)"
+            );
+        }
+        Ok(Some(Skipped::Static)) => {
+            "it is statically linked: it loads no library, and has no table"
+        }
+        Ok(Some(Skipped::Library)) => "it is a shared library: executables have tables",
+        Ok(Some(Skipped::Foreign)) => {
+            "it is not a program of glibc's for x86-64, and only those have tables"
+        }
+        Ok(Some(Skipped::Script)) => "it is a script: executables have tables",
+        Ok(Some(Skipped::Other)) | Err(_) => "it is no executable",
+    };
+    why.to_owned()
 }
 
 /// Where a path of the table lies; as it stands there, if it is not known beside which
 /// executable.
-fn located(path: &CStr, exe: Option<&Path>) -> String {
+pub(super) fn located(path: &CStr, exe: Option<&Path>) -> String {
     match exe {
         Some(exe) => absolute(path.to_bytes(), exe)
             .to_string_lossy()
@@ -120,7 +171,7 @@ fn fixed(table: &Table<'_>) -> usize {
     }
 }
 
-fn text(string: &CStr) -> String {
+pub(super) fn text(string: &CStr) -> String {
     string.to_string_lossy().into_owned()
 }
 
@@ -132,11 +183,19 @@ fn folders(list: &CStr) -> Vec<String> {
         .collect()
 }
 
-fn identity(identity: &Identity) -> String {
-    match identity {
+/// Digits of a build-id that are shown: enough to tell two builds apart.
+const SHORT: usize = 12;
+
+/// Few letters for an identity.
+pub(super) fn short(raw: &indir_shim::format::layout::Identity) -> String {
+    match Identity::from_raw(raw) {
         Identity::None => "-".to_owned(),
-        Identity::BuildId(id) => hex(id),
-        Identity::SizeMtime(size, mtime) => format!("{size} bytes, changed {mtime} ns"),
+        Identity::BuildId(id) => {
+            let mut id = hex(&id);
+            id.truncate(SHORT);
+            id
+        }
+        Identity::SizeMtime(size, _) => format!("{size} bytes"),
     }
 }
 
@@ -153,7 +212,7 @@ fn flags(flags: u8) -> Vec<&'static str> {
     .collect()
 }
 
-fn plan(table: &Table<'_>) -> &'static str {
+pub(super) fn plan(table: &Table<'_>) -> &'static str {
     if table.header().plan == PLAN_BOUND {
         "bound"
     } else {
@@ -195,20 +254,49 @@ fn print(path: &Path, exe: Option<&Path>, table: &Table<'_>) {
         crate::say::out!("search      {folder}{note}");
     }
     crate::say::out!("libraries   {}", table.len());
+    libraries(exe, table);
+}
+
+/// The libraries by folder, in the order of their first.
+fn libraries(exe: Option<&Path>, table: &Table<'_>) {
+    let mut by_folder: Vec<(String, Vec<[String; 3]>)> = Vec::new();
     for object in table.objects() {
-        let mut notes = flags(object.raw.flags);
-        notes.insert(0, "");
-        crate::say::out!(
-            "  {} => {} ({}){}",
-            text(object.soname),
-            located(object.path, exe),
-            identity(&Identity::from_raw(&object.raw.identity)),
-            notes.join(" ")
-        );
+        let path = located(object.path, exe);
+        let (folder, file) = path.rsplit_once('/').unwrap_or(("", &path));
+        let soname = text(object.soname);
+        let name = match soname == file || soname == path {
+            true => file.to_owned(),
+            false => format!("{soname} = {file}"),
+        };
+        let line = [
+            name,
+            short(&object.raw.identity),
+            flags(object.raw.flags).join(" "),
+        ];
+        match by_folder.iter_mut().find(|(known, _)| known == folder) {
+            Some((_, lines)) => lines.push(line),
+            None => by_folder.push((folder.to_owned(), vec![line])),
+        }
+    }
+    let lines = || by_folder.iter().flat_map(|(_, lines)| lines);
+    // A few long names do not push the rest off a terminal.
+    let widths = lines().map(|[name, ..]| name.chars().count());
+    let name_width = widths.filter(|&width| width <= NAMES).max().unwrap_or(0);
+    let ids = lines().map(|[_, id, _]| id.chars().count());
+    let id_width = ids.max().unwrap_or(0);
+    for (folder, lines) in &by_folder {
+        crate::say::out!("  {folder}/");
+        for [name, id, flags] in lines {
+            let line = format!("    {name:name_width$}  {id:id_width$}  {flags}");
+            crate::say::out!("{}", line.trim_end());
+        }
     }
 }
 
-fn json_identity(raw: &indir_shim::format::layout::Identity) -> serde_json::Value {
+/// Longest name that others are aligned with.
+const NAMES: usize = 44;
+
+pub(super) fn json_identity(raw: &indir_shim::format::layout::Identity) -> serde_json::Value {
     match Identity::from_raw(raw) {
         Identity::None => serde_json::Value::Null,
         Identity::BuildId(id) => json!({ "build_id": hex(&id) }),

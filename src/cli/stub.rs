@@ -64,6 +64,7 @@ pub struct Args {
 /// # Errors
 /// When a library cannot be read or a stub cannot be written.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    crate::interrupt::watch();
     if !args.tree.is_empty() {
         return tree(args);
     }
@@ -83,6 +84,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         bail!("--floor is for one library; use --tree with --floor-dir for a folder");
     }
     for library in &args.libraries {
+        crate::interrupt::check()?;
         let abi = match &args.floor {
             Some(floor) => on_floor(library, floor, &finder)?,
             None => load(library, &finder)?.abi,
@@ -147,6 +149,14 @@ fn tree(args: Args) -> anyhow::Result<ExitCode> {
     // What the tree itself holds comes before the system's libraries.
     let mut finder = args.search.finder();
     finder.folders.extend(args.tree.iter().cloned());
+    let names = args
+        .tree
+        .iter()
+        .map(|folder| format!("`{}`", folder.display()));
+    let named = match args.tree.len() {
+        1 => format!("the tree {}", names.collect::<String>()),
+        _ => format!("the trees {}", names.collect::<Vec<_>>().join(", ")),
+    };
     let options = Options {
         folders: args.tree,
         floors: args.floor_dir,
@@ -163,7 +173,8 @@ fn tree(args: Args) -> anyhow::Result<ExitCode> {
         bar.set_position(done);
     });
     bar.finish_and_clear();
-    let tree = tree.context("cannot read the tree")?;
+    crate::interrupt::check()?;
+    let tree = tree.with_context(|| format!("cannot read {named}"))?;
     warn_left_out(&tree.left_out);
     for (path, why) in &tree.kept {
         crate::say::err!("warning: {}: kept as it is: {why}", path.display());
@@ -178,19 +189,19 @@ fn tree(args: Args) -> anyhow::Result<ExitCode> {
     if !tree.refused.is_empty() {
         let count = tree.refused.len();
         return Err(Refused(format!(
-            "{count} libraries do not satisfy their floors, listed above; nothing is written"
+            "{named}: {count} libraries do not satisfy their floors, listed above; nothing is written"
         ))
         .into());
     }
     if !tree.failed.is_empty() {
         bail!(
-            "{} files cannot be used, listed above; nothing is written",
+            "{named}: {} files cannot be used, listed above; nothing is written",
             tree.failed.len()
         );
     }
     let output = &args.output;
     tree.write(output)
-        .with_context(|| format!("cannot write {}", output.display()))?;
+        .with_context(|| format!("cannot write `{}`, the stubs of {named}", output.display()))?;
     Ok(ExitCode::from(crate::exit::DONE))
 }
 

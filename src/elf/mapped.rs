@@ -1,10 +1,12 @@
 //! The content of a file, at hand as bytes.
 
+use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 
 use super::bus;
 use super::file::{ElfError, ElfFile};
@@ -12,7 +14,7 @@ use super::open::{open_regular, read_open};
 
 /// Largest file that is read, in bytes: a few times the largest known library.
 /// Of a larger one not a byte is looked at.
-const MAX_FILE: u64 = 4 << 30;
+pub const MAX_FILE: u64 = 4 << 30;
 
 /// Largest file that is read instead of mapped, in bytes. Unmapping interrupts
 /// every processor that runs one of our threads, which costs more than copying
@@ -72,6 +74,22 @@ impl MappedElf {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, ElfError> {
         let path = path.into();
         let (file, metadata) = open_regular(&path)?;
+        Self::new(path, file, metadata)
+    }
+
+    /// Maps the regular file `file` that is, or will be, at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read or mapped, or is too large.
+    pub fn of_file(path: PathBuf, file: &File) -> Result<Self, ElfError> {
+        use std::io::Seek as _;
+        let metadata = file.metadata()?;
+        let mut file = file.try_clone()?;
+        file.rewind()?;
+        Self::new(path, file, metadata)
+    }
+
+    fn new(path: PathBuf, file: File, metadata: std::fs::Metadata) -> Result<Self, ElfError> {
         if metadata.len() == 0 {
             return Err(ElfError::NotElf);
         }
@@ -101,15 +119,6 @@ impl MappedElf {
         })
     }
 
-    /// The file with this content and `stat` that is, or will be, at `path`.
-    pub fn of_bytes(path: PathBuf, bytes: Vec<u8>, metadata: std::fs::Metadata) -> Self {
-        Self {
-            path,
-            content: Content::Read(bytes.into()),
-            metadata,
-        }
-    }
-
     /// The path that it was opened by.
     pub fn path(&self) -> &Path {
         &self.path
@@ -121,6 +130,31 @@ impl MappedElf {
             Content::Mapped(mapping) => &mapping.map,
             Content::Read(bytes) => bytes,
         }
+    }
+
+    /// Gives the memory back that holds the bytes in `range`; they are read again when
+    /// they are looked at again.
+    pub fn release(&self, range: Range<usize>) {
+        let Content::Mapped(mapping) = &self.content else {
+            return;
+        };
+        let end = range.end.min(mapping.map.len());
+        let len = end.saturating_sub(range.start);
+        if len == 0 || bus::is_damaged(&mapping.map) {
+            return;
+        }
+        #[expect(
+            unsafe_code,
+            reason = "memmap2 cannot know that the mapping is never written"
+        )]
+        // SAFETY: nobody writes to the mapping, so that what is dropped is in the file,
+        // and comes from there again.
+        let released = unsafe {
+            let advice = UncheckedAdvice::DontNeed;
+            mapping.map.unchecked_advise_range(advice, range.start, len)
+        };
+        // Memory that is not given back is no harm.
+        drop(released);
     }
 
     /// `stat` of the open file.

@@ -23,7 +23,7 @@ mod versions;
 pub use dynamic::{Dynamic, Search};
 pub use file::{ElfError, ElfFile, Segment};
 pub use identity::Identity;
-pub use mapped::{MappedElf, take_cut_short};
+pub use mapped::{MAX_FILE, MappedElf, take_cut_short};
 pub use open::{open_regular, read_open, read_regular};
 pub use privileged::is_privileged;
 pub use sections::{ORDINARY_ALIGN, Sections};

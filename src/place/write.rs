@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use indir_shim::trust::{S_IFMT, S_IFREG, WRITABLE, is_shared};
 
+use crate::interrupt::Interrupted;
+
 use super::collect::abandoned_in;
 use super::folder::{FileId, Folder, Owner};
 use super::names::{MAGIC, id_in, is_table_folder};
@@ -67,6 +69,9 @@ pub enum WriteError {
     /// It cannot be.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// A signal came.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 /// The folder of an executable, open, and whose rights count in it.

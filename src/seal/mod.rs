@@ -19,7 +19,7 @@ pub use edit::{Options, SealError};
 use rayon::prelude::*;
 
 use self::folders::Package;
-use crate::adopt::{Replacement, refusal};
+use crate::adopt::{Image, Replacement, refusal};
 use crate::elf::{ElfFile, MappedElf};
 use crate::place::{self, Beside, Folder, Subject, is_table_folder};
 
@@ -220,7 +220,7 @@ fn seal(target: &Target, options: &Options) -> anyhow::Result<Outcome> {
     if !map.is_unchanged() {
         bail!("{}", place::CHANGED);
     }
-    let new = Replacement::of_names(name, &map, &bytes)?;
+    let new = Replacement::of_names(name, &map, &Image::of(&bytes))?;
     new.publish()?;
     for other in target.names.iter().skip(1) {
         link(name, other, &map)

@@ -28,8 +28,13 @@ pub fn write(
     wanted: &[String],
 ) -> io::Result<Vec<(PathBuf, String)>> {
     let mut left_out = Vec::new();
-    tree(folder, output, 0, wanted, &mut left_out)?;
-    Ok(left_out)
+    let was_there = output.symlink_metadata().is_ok();
+    let done = tree(folder, output, 0, wanted, &mut left_out);
+    if done.is_err() && !was_there {
+        // What is there is ours, and nobody could use a part.
+        let _ = fs::remove_dir_all(output);
+    }
+    done.map(|()| left_out)
 }
 
 fn tree(
@@ -50,6 +55,7 @@ fn tree(
         .sort_by_file_name()
         .max_depth(MAX_DEPTH)
     {
+        crate::interrupt::check().map_err(io::Error::other)?;
         let entry = entry.map_err(io::Error::from)?;
         let relative = entry.path().strip_prefix(&root).map_err(io::Error::other)?;
         let to = if relative.as_os_str().is_empty() {

@@ -107,6 +107,9 @@ impl Tree {
         let made: Vec<(OsString, PathBuf, Made)> = sources
             .into_par_iter()
             .map(|(name, (path, source))| {
+                if let Err(interrupted) = crate::interrupt::check() {
+                    return (name, path, Made::Failed(interrupted.to_string()));
+                }
                 let made = make(&name, &path, source, options);
                 let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
                 progress(done, total);
@@ -143,6 +146,7 @@ impl Tree {
             .prefix(".indir-tree-")
             .tempdir_in(parent)?;
         for (name, entry) in &self.entries {
+            crate::interrupt::check().map_err(std::io::Error::other)?;
             let path = fresh.path().join(name);
             match entry {
                 Entry::File(bytes) => {
@@ -328,7 +332,14 @@ fn make(name: &OsStr, path: &Path, source: Source, options: &Options) -> Made {
         Source::Object(file) => objects::normalise(file.bytes()).map_err(|e| e.to_string()),
         Source::Archive(file) => match archive::normalise(file.bytes()) {
             Ok(made) if made.kept.is_empty() => Ok(made.bytes),
-            Ok(made) => return Made::Kept(Entry::File(made.bytes), made.kept.join(", ")),
+            Ok(made) => {
+                // The first, and how many more: an archive may have hundreds.
+                let mut why = made.kept.first().cloned().unwrap_or_default();
+                if made.kept.len() > 1 {
+                    why.push_str(&format!(", and {} more", made.kept.len() - 1));
+                }
+                return Made::Kept(Entry::File(made.bytes), why);
+            }
             Err(error) => Err(error.to_string()),
         },
         Source::Library => return library(name, path, options),

@@ -87,13 +87,27 @@ impl Kept {
         })
     }
 
+    /// The one at `path`, whoever may have written it; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn load(path: &Path) -> Result<Option<Self>, LoadError> {
+        Self::load_if(path, |_| Ok(()))
+    }
+
     /// The one at `path` of an executable that belongs to `owner`; `None` if there is
     /// none.
     ///
     /// # Errors
     /// When it cannot be read, is none, or does not count for that executable.
     pub fn load_for(path: &Path, owner: u32) -> Result<Option<Self>, LoadError> {
-        let check = |metadata: &std::fs::Metadata| place::check(metadata, owner);
+        Self::load_if(path, |metadata| place::check(metadata, owner))
+    }
+
+    fn load_if(
+        path: &Path,
+        check: impl FnOnce(&std::fs::Metadata) -> Result<(), String>,
+    ) -> Result<Option<Self>, LoadError> {
         let bytes = read_if(path, HEADER + MAX_TABLE, check)?;
         let kept = bytes.map(|bytes| Self::parse(&bytes)).transpose();
         kept.map_err(|error| LoadError::Table(path.to_owned(), error))

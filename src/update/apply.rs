@@ -14,6 +14,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rayon::prelude::*;
 
 use super::plan::{Plan, State};
+use crate::interrupt;
 use crate::place::{Folder, Place, Subject, Tables, Temporary, WriteError};
 use crate::table::{Kept, Run};
 
@@ -143,6 +144,7 @@ fn apply_batch(batch: &[(usize, Job<'_>)]) -> Vec<(usize, Result<(), WriteError>
         .zip(opened)
         .map(|((_, job), tables)| {
             let tables = tables?;
+            interrupt::check()?;
             let written = Written::new(&tables, job, each)?;
             Ok((tables, written))
         })
@@ -159,6 +161,7 @@ fn apply_batch(batch: &[(usize, Job<'_>)]) -> Vec<(usize, Result<(), WriteError>
         .map(|((_, job), written)| {
             let (tables, written) = written?;
             again(&synced)?;
+            interrupt::check()?;
             publish(&tables, job, written)?;
             Ok(tables)
         })

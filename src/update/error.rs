@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::bindings::ClosureBindingsError;
 use crate::exit::Refused;
+use crate::interrupt::Interrupted;
 use crate::place::{PlaceError, WriteError};
 use crate::resolve::ResolveError;
 use crate::resolve::files::library::LibraryError;
@@ -75,6 +76,9 @@ pub enum PlanError {
     /// There can be no bindings.
     #[error(transparent)]
     Bindings(#[from] ClosureBindingsError),
+    /// A signal came.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// A bound plan was asked for, and the binder is missing.
     #[error(
         "there is no binder at `{}`: the prefix was set up by another version (run `indir setup`, or use `--plan direct`)", .0.display()

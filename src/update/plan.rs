@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indir_shim::format::layout::{
     OBJECT_FIXED, OBJECT_GLIBC, OBJECT_LDSO, OBJECT_SEARCH, SEARCH_OWN,
 };
-use indir_shim::format::table::TableError;
+use indir_shim::format::table::{Table, TableError};
 use sha2::{Digest as _, Sha256};
 
 use super::asked::Asked;
@@ -67,6 +67,17 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// The plugins that were looked at; `None` if there is no folder of any.
     pub plugins: Option<Vec<Plugin>>,
+}
+
+impl Plan {
+    /// What the table changes, for people.
+    pub fn change(&self) -> Option<String> {
+        let new = Facts::of(&Table::parse(&self.bytes).ok()?, &self.exe);
+        Some(match self.state {
+            State::Current => format!("{}, {}", new.plan, new.glibc.display()),
+            _ => new.since(self.before.as_ref()),
+        })
+    }
 }
 
 /// Makes plans that share what was read of libraries.

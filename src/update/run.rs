@@ -4,15 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use indir_shim::format::table::Table;
 use rayon::prelude::*;
 
 use super::apply;
-use super::change::Facts;
 use super::error::PlanError;
 use super::options::Options;
 use super::plan::{Plan, Planner, State};
 use super::plugins::Plugin;
+use crate::interrupt;
 use crate::place::{WriteError, collect};
 use crate::resolve::Store;
 use crate::resolve::unmet::Unmet;
@@ -29,6 +28,8 @@ pub enum Outcome {
     Refused(String),
     /// Something else went wrong; its table stays.
     Failed(String),
+    /// A signal came before its table was written; it stays.
+    Left,
 }
 
 /// Path, table and outcome of one executable.
@@ -96,6 +97,8 @@ pub struct Counts {
     pub refused: usize,
     /// Other failures.
     pub failed: usize,
+    /// Not done, because a signal came.
+    pub left: usize,
 }
 
 impl Report {
@@ -108,6 +111,7 @@ impl Report {
                 Outcome::Current => &mut counts.current,
                 Outcome::Refused(_) => &mut counts.refused,
                 Outcome::Failed(_) => &mut counts.failed,
+                Outcome::Left => &mut counts.left,
             } += 1;
         }
         counts
@@ -132,7 +136,10 @@ pub fn run(
         .executables
         .par_iter()
         .map(|exe| {
-            let plan = planner.plan(exe);
+            let plan = match interrupt::check() {
+                Ok(()) => planner.plan(exe),
+                Err(interrupted) => Err(interrupted.into()),
+            };
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             plan
         })
@@ -156,7 +163,7 @@ pub fn run(
                 entry.missing.clone_from(&plan.tolerated);
                 entry.warnings.clone_from(&plan.warnings);
                 entry.plugins.clone_from(&plan.plugins);
-                entry.change = change(&plan);
+                entry.change = plan.change();
                 if plan.state != State::Current {
                     entry.outcome = Outcome::Updated;
                 }
@@ -167,6 +174,7 @@ pub fn run(
                 entry.unmet.extend_from_slice(error.unmet());
                 entry.outcome = Outcome::Refused(error.to_string());
             }
+            Err(PlanError::Interrupted(_)) => entry.outcome = Outcome::Left,
             Err(error) => entry.outcome = Outcome::Failed(error.to_string()),
         }
         report.entries.push(entry);
@@ -201,6 +209,7 @@ pub fn run(
             WriteError::Refused(why) => {
                 Outcome::Refused(format!("its table is not written: {why}"))
             }
+            WriteError::Interrupted(_) => Outcome::Left,
             WriteError::Io(error) => Outcome::Failed(format!(
                 "failed to write its table `{}`: {error}",
                 table.display()
@@ -208,15 +217,6 @@ pub fn run(
         };
     }
     report
-}
-
-/// What the new table of `plan` changes.
-fn change(plan: &Plan) -> Option<String> {
-    let new = Facts::of(&Table::parse(&plan.bytes).ok()?, &plan.exe);
-    Some(match plan.state {
-        State::Current => format!("{}, {}", new.plan, new.glibc.display()),
-        _ => new.since(plan.before.as_ref()),
-    })
 }
 
 fn is_refused(outcome: &Outcome) -> bool {

@@ -37,6 +37,8 @@ pub enum Turned {
     Refused(String),
     /// Something else went wrong.
     Failed(String),
+    /// A signal came before its table was written; it stays.
+    Left,
 }
 
 /// Path, table and outcome of one executable.
@@ -178,6 +180,7 @@ pub fn undo(
                 WriteError::Refused(why) => {
                     Turned::Refused(format!("its table is not written: {why}"))
                 }
+                WriteError::Interrupted(_) => Turned::Left,
                 WriteError::Io(error) => {
                     Turned::Failed(format!("failed to write its table: {error}"))
                 }

@@ -28,7 +28,7 @@ packages_for() {
         # the plugin interface is compared with its C header
         echo binutils-dev libclang1
         echo gdb gdbserver lldb-14 valgrind libc6-dbg strace ltrace linux-perf elfutils patchelf
-        echo file checksec libcap2-bin
+        echo file checksec libcap2-bin time
         # 32-bit programs; gcc-multilib would displace every cross compiler
         echo libc6-dev-i386 lib32gcc-12-dev
         # sandboxes, and setpriv

@@ -55,6 +55,7 @@ pub struct Args {
 /// not end alike, when caches may not be dropped, or when the picture cannot be
 /// written.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    crate::interrupt::watch();
     let plot = match args.plot.as_deref() {
         Some(path) => Some((Format::of(path)?, path)),
         None => None,

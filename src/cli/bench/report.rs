@@ -235,10 +235,11 @@ impl Report<'_> {
                 "real": c.ratio.is_real() && self.runs >= FEWEST,
             })
         };
-        let missing = |(kind, why): &(WayKind, String)| json!({"name": kind.name(), "reason": why});
+        let missing =
+            |(kind, why): &(WayKind, String)| json!({"name": kind.name(), "message": why});
         json!({
             "version": JSON_VERSION,
-            "program": self.exe.to_string_lossy(),
+            "path": self.exe.to_string_lossy(),
             "arguments": self.args,
             "runs": self.runs,
             "wait_status": self.measured.first().map(|way| way.status),

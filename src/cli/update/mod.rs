@@ -122,6 +122,7 @@ enum PlanKind {
 /// When the command line asks for what cannot be done; what happens to single
 /// executables is printed and decides the exit code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    crate::interrupt::watch();
     let mut lib_dirs = Vec::with_capacity(args.lib_dirs.len());
     for folder in &args.lib_dirs {
         lib_dirs.push(absolute(folder)?);
@@ -170,7 +171,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => place::unused(&args.paths),
         Some(folder) => place::unused_in(folder, &args.paths),
     };
-    let pruned = args.prune.then(|| prune(unused(), args.dry_run));
+    let pruned =
+        (args.prune && !crate::interrupt::is_pending()).then(|| prune(unused(), args.dry_run));
     if args.json {
         let document = print::to_json(&report, args.dry_run, pruned.as_deref());
         crate::say::json(&document);

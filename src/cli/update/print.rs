@@ -65,6 +65,7 @@ pub(super) fn summary(report: &Report, dry_run: bool, quiet: bool) -> ExitCode {
         );
     }
     let counts = report.counts();
+    interrupted(counts.left);
     let updated = if dry_run { "would update" } else { "updated" };
     if !quiet {
         crate::say::err!(
@@ -77,9 +78,16 @@ pub(super) fn summary(report: &Report, dry_run: bool, quiet: bool) -> ExitCode {
     }
     ExitCode::from(match counts {
         _ if counts.refused > 0 => exit::REFUSED,
-        _ if counts.failed > 0 || report.all_unknown => exit::FAILED,
+        _ if counts.failed + counts.left > 0 || report.all_unknown => exit::FAILED,
         _ => exit::DONE,
     })
+}
+
+/// Says that a signal came, and what of.
+pub(super) fn interrupted(left: usize) {
+    if crate::interrupt::is_pending() {
+        crate::say::err!("indir: interrupted: {left} programs keep the tables that they have");
+    }
 }
 
 fn errors(entry: &Entry) {
@@ -126,6 +134,7 @@ pub(super) fn to_json(
                 Outcome::Current => ("current", None),
                 Outcome::Refused(why) => ("refused", Some(why)),
                 Outcome::Failed(why) => ("failed", Some(why)),
+                Outcome::Left => ("left", None),
             };
             let missing: Vec<_> = entry.missing.iter().map(ToString::to_string).collect();
             json!({
@@ -150,6 +159,7 @@ pub(super) fn to_json(
         "current": counts.current,
         "refused": counts.refused,
         "failed": counts.failed,
+        "left": counts.left,
         "unknown_replacements": report.unknown.iter().map(|r| r.old.to_string_lossy()).collect::<Vec<_>>(),
         "idle_lib_dirs": report.idle.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
         "executables": executables,

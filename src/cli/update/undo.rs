@@ -38,6 +38,7 @@ struct Counts {
     nothing: usize,
     refused: usize,
     failed: usize,
+    left: usize,
 }
 
 fn counts(report: &UndoReport) -> Counts {
@@ -49,6 +50,7 @@ fn counts(report: &UndoReport) -> Counts {
             Turned::Nothing => &mut counts.nothing,
             Turned::Refused(_) => &mut counts.refused,
             Turned::Failed(_) => &mut counts.failed,
+            Turned::Left => &mut counts.left,
         } += 1;
     }
     counts
@@ -74,12 +76,13 @@ pub(super) fn tell(report: &UndoReport, how: How) -> ExitCode {
             _ => {}
         }
     }
+    super::print::interrupted(counts.left);
     if !how.quiet {
         summary(report, how.dry_run, counts);
     }
     ExitCode::from(match counts {
         _ if counts.refused > 0 => exit::REFUSED,
-        _ if counts.failed > 0 || counts.undone == 0 => exit::FAILED,
+        _ if counts.failed + counts.left > 0 || counts.undone == 0 => exit::FAILED,
         _ => exit::DONE,
     })
 }
@@ -133,6 +136,7 @@ fn state(entry: &TurnedBack) -> (&'static str, Option<&String>) {
         Turned::Nothing => ("nothing", None),
         Turned::Refused(why) => ("refused", Some(why)),
         Turned::Failed(why) => ("failed", Some(why)),
+        Turned::Left => ("left", None),
     }
 }
 
@@ -158,6 +162,7 @@ fn to_json(report: &UndoReport, dry_run: bool, counts: Counts) -> serde_json::Va
         "nothing": counts.nothing,
         "refused": counts.refused,
         "failed": counts.failed,
+        "left": counts.left,
         "executables": programs.collect::<Vec<_>>(),
     })
 }

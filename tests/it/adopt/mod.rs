@@ -3,6 +3,7 @@
 mod basic;
 mod decisions;
 mod edits;
+mod folder;
 mod killed;
 mod layout;
 mod libraries;

@@ -1,7 +1,10 @@
 //! What `indir` itself says and measures: help, pages, completions, `indir bench`.
 
 mod bench;
+mod diff;
 mod generate;
+mod interrupt;
 mod irregular;
 mod output;
+mod schema;
 mod status;

@@ -136,7 +136,7 @@ pub(crate) fn run(command: &mut Command) -> Ran {
         output = command.output();
     }
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    Ran::new(command, output)
+    Ran::of(command, output)
 }
 
 /// Like [`run`], with `input` on stdin (at most a pipe's 64 KiB).
@@ -150,7 +150,7 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Ran {
     // A child that does not read to the end is no failure of the test.
     let _ = child.stdin.take().unwrap().write_all(input);
     let output = child.wait_with_output().unwrap();
-    Ran::new(command, output)
+    Ran::of(command, output)
 }
 
 /// What a command did, and the command line to name in a failure.
@@ -161,7 +161,8 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn new(command: &Command, output: Output) -> Self {
+    /// Of a command that ran already.
+    pub(crate) fn of(command: &Command, output: Output) -> Self {
         Self {
             line: format!("{command:?}"),
             output,

@@ -20,7 +20,7 @@ const HOST: &[&[&str]] = &[
     &["resolve::addresses"],
     &["place"],
     &["elf"],
-    &["exit", "artefacts", "say", "shell"],
+    &["exit", "artefacts", "interrupt", "say", "shell"],
 ];
 
 /// The rooms of `shim/src/`; the empty name stands for what is in no other.
