@@ -184,7 +184,7 @@ fn folders(list: &CStr) -> Vec<String> {
 }
 
 /// Digits of a build-id that are shown: enough to tell two builds apart.
-const SHORT: usize = 12;
+const SHORT: usize = 16;
 
 /// Few letters for an identity.
 pub(super) fn short(raw: &indir_shim::format::layout::Identity) -> String {
