@@ -12,7 +12,7 @@ use indir_shim::format::layout::PLAN_BOUND;
 use serde_json::json;
 
 use crate::elf::MappedElf;
-use crate::place::Place;
+use crate::place::{Place, PlaceError};
 use crate::resolve::{Library, Resolver, Store};
 use crate::table::{TableFile, absolute};
 
@@ -69,7 +69,10 @@ fn files(program: &Path) -> anyhow::Result<Vec<Listed>> {
     let map = MappedElf::open(&exe).map_err(|error| anyhow!("{error}"))?;
     let elf = map.elf().map_err(|error| anyhow!("{error}"))?;
     let notes = elf.notes();
-    let place = Place::find(&exe, &notes)?;
+    let place = match Place::find(&exe, &notes) {
+        Err(PlaceError::NoNote) => bail!("{}", super::show::not_indirect(program)),
+        other => other?,
+    };
     let shim = elf.interpreter().context("it has no interpreter")?;
     let mut files = vec![("executable", exe.clone())];
     let shim = ("shim", PathBuf::from(OsStr::from_bytes(shim)));

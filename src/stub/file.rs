@@ -17,7 +17,11 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let path = match std::fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
             let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
-            return file.write_all(bytes);
+            return match file.write_all(bytes) {
+                // Who closes a pipe has read enough.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                other => other,
+            };
         }
         Ok(_) => {
             real = std::fs::canonicalize(path)?;

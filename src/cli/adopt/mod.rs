@@ -16,6 +16,7 @@ use entry::{Entry, State};
 
 use crate::adopt::{self, Adopted, Skipped, Target, Undone};
 use crate::exit::{self, Refused};
+use crate::interrupt::Interrupted;
 use crate::place;
 use crate::resolve::Store;
 use crate::shell::quoted;
@@ -242,6 +243,7 @@ fn one(exe: PathBuf, target: Target, request: &adopt::Request<'_>) -> Entry {
                 Adopted::Already => State::Already,
             }
         }
+        Err(error) if error.chain().any(|cause| cause.is::<Interrupted>()) => State::Left,
         Err(error) if is_refusal(&error) => State::Refused(crate::say::reason(&error)),
         Err(error) => State::Failed(crate::say::reason(&error)),
     };

@@ -42,7 +42,7 @@ fn signalled(signal: &str, call: &str, n: usize, args: &[&str]) -> (Ran, bool) {
     strace.arg(prefix().join("bin/indir")).args(args);
     let ran = run(&mut strace);
     let log = std::fs::read_to_string(&log).unwrap();
-    (ran, log.contains("(INJECTED)"))
+    (ran, log.contains("SI_KERNEL"))
 }
 
 /// Whether the shell would see it die of `signal`: strace dies of it as well.
@@ -103,7 +103,7 @@ fn an_update_that_is_interrupted_leaves_tables_old_or_new_and_says_how_many() {
             }
         }
     }
-    assert!(came > 30 && stopped > 10, "{came} {stopped}");
+    assert!(came > 20 && stopped > 5, "{came} {stopped}");
     // What was left is told, and done by the next.
     update(&libs[1]);
 }
@@ -186,10 +186,15 @@ fn stubs_that_are_interrupted_leave_no_part_of_a_tree() {
         let args = ["stub", "--tree", text(&lib), "-o", text(&out)];
         let (ran, _) = signalled("TERM", "openat", n, &args);
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
-        if ended_by(&ran, Signal::SIGTERM) {
-            stopped += usize::from(ran.stderr().contains("interrupted"));
+        let is_whole = out.join("libc.so.6").exists() && left.len() == 1;
+        if ran.stderr().contains("interrupted") {
+            stopped += 1;
+            assert!(ended_by(&ran, Signal::SIGTERM), "{ran}");
             assert!(left.is_empty(), "{left:?}: {ran}");
         } else {
+            assert!(left.is_empty() || is_whole, "{left:?}: {ran}");
+        }
+        if is_whole {
             std::fs::remove_dir_all(&out).unwrap();
         }
     }

@@ -230,7 +230,7 @@ fn libraries_of_musl_are_refused() {
     adopt(["-o", text(&out), text(&program)])
         .exits(1)
         .err_is_one_line()
-        .err_has("is not glibc's ld.so");
+        .err_has("it is a program of musl");
     assert!(!out.exists());
 }
 
