@@ -24,7 +24,7 @@ IMAGES = os.path.join(TOP, "docs/images")
 COLUMNS = 80
 # Programs that everything is shown with.
 SCENE = "mkdir -p programs/bin; cp /usr/bin/git /usr/bin/sqlite3 /usr/bin/gdb programs/bin"
-ADOPT = "indir adopt --in-place --lib-dir /opt/glibc/2.36 programs/bin/*"
+ADOPT = "indir adopt --in-place --lib-dir /opt/glibc/2.36 programs"
 UPGRADE = "indir update --replace /opt/glibc/2.36=/opt/glibc/2.41 programs"
 QUIETLY = " >/dev/null 2>&1"
 # Each picture: what happens before, and what is shown.
