@@ -110,3 +110,92 @@ fn setup_removes_links_that_a_killed_one_left() {
     assert!(left.symlink_metadata().is_err());
     foreign.symlink_metadata().unwrap();
 }
+
+#[test]
+fn every_page_says_how_it_ends_what_it_obeys_and_where_files_are() {
+    let scratch = Scratch::new();
+    run(indir()
+        .args(["generate", "man", "--out-dir"])
+        .arg(scratch.path()))
+    .success();
+    let mut pages = 0;
+    for entry in std::fs::read_dir(scratch.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let page = std::fs::read_to_string(&path).unwrap();
+        let mut sections = vec!["EXAMPLES", "ENVIRONMENT", "FILES", "SEE ALSO"];
+        if !path.ends_with("indir.7") {
+            sections.extend(["EXIT STATUS", "SYNOPSIS"]);
+        }
+        for section in sections {
+            let head = |line: &&str| line.trim_start_matches(".SH ").trim_matches('"') == section;
+            let heads = page.lines().filter(|line| line.starts_with(".SH"));
+            assert_eq!(
+                heads.filter(head).count(),
+                1,
+                "{}: {section}",
+                path.display()
+            );
+        }
+        pages += 1;
+    }
+    assert_eq!(
+        pages,
+        subcommands().len() + 2,
+        "indir-ld(1) and indir(7) are more"
+    );
+    for (words, title) in [("ld", "indir-ld"), ("7", "indir")] {
+        run(indir().args(["generate", "man", words]))
+            .success()
+            .out_has(&format!(".TH {title} "));
+    }
+}
+
+/// Every variable that the sources name is in the pages.
+#[test]
+fn every_variable_is_explained() {
+    let page = run(indir().args(["generate", "man", "7"]))
+        .success()
+        .stdout();
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = std::collections::BTreeSet::new();
+    for folder in ["src", "shim/src"] {
+        for entry in walkdir::WalkDir::new(top.join(folder)) {
+            let entry = entry.unwrap();
+            if entry.file_type().is_dir() {
+                continue;
+            }
+            let text = std::fs::read_to_string(entry.path()).unwrap();
+            for rest in text.split("\"INDIR_").skip(1) {
+                let is_name = |c: &char| c.is_ascii_uppercase() || *c == '_';
+                let name: String = rest.chars().take_while(is_name).collect();
+                // A prefix of all of them is none.
+                if !name.is_empty() {
+                    seen.insert(format!("INDIR_{name}"));
+                }
+            }
+        }
+    }
+    assert!(seen.len() >= 4, "{seen:?}");
+    for name in seen {
+        assert!(page.contains(&name), "{name} is in no page");
+    }
+}
+
+#[test]
+fn the_linker_lists_its_own_options() {
+    let ld = crate::support::prefix().join("bin/indir-ld");
+    let help = run(Command::new(&ld).arg("--indir-help"));
+    for option in [
+        "--indir-shim=",
+        "--indir-table=",
+        "--indir-off",
+        "INDIR_LD",
+        "Example",
+    ] {
+        help.success().out_has(option);
+    }
+    // All else is the real linker's.
+    let help = run(Command::new(&ld).arg("--help"));
+    help.success().out_has("--no-undefined");
+    assert!(!help.stdout().contains("--indir-"), "{help}");
+}

@@ -170,7 +170,7 @@ fn a_measurement_that_is_interrupted_takes_its_program_and_its_copies_along() {
         let ran = interrupted(&["bench", text(&exe)], &temporary, signal, || mark.exists());
         assert_eq!(ran.output.status.signal(), Some(signal as i32), "{ran}");
         ran.err_has("interrupted");
-        assert_eq!(files(&temporary), [PathBuf::new(); 0]);
+        assert!(files(&temporary).is_empty(), "{ran}");
         assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "{ran}");
         std::fs::remove_file(&mark).unwrap();
     }
