@@ -38,8 +38,9 @@ status=0
 } 3>&1
 [ -z "$errors" ] || printf '%s\n' "$errors" >&2
 [ $status != 0 ] || exit 0
-# A stub may be of a frozen build, and lack what today's library has.
-missing='' floors=''
+# A stub may be of a frozen build, and lack what today's library has. Which are is nothing
+# that this build may depend on.
+missing='' stubs=''
 while read -r line; do
     if [[ $line =~ undefined\ (reference\ to|symbol:?)\ [\`\']?([A-Za-z0-9_.@]+) ]] &&
         [[ " $missing" != *" ${BASH_REMATCH[2]} "* ]]; then
@@ -47,13 +48,11 @@ while read -r line; do
     fi
 done <<<"$errors"
 for argument in "${arguments[@]}"; do
-    mark=${argument#-L}/../nix-support/indir-floor
-    if [[ $argument == -L*-stubs/lib && -e $mark ]]; then
-        name=$(<"$mark")
-        [[ " $floors" == *" $name "* ]] || floors+="$name "
+    if [[ $argument =~ ^-L.*/[0-9a-z]{32}-(.*)-stubs/lib$ ]] && [[ " $stubs" != *" ${BASH_REMATCH[1]} "* ]]; then
+        stubs+="${BASH_REMATCH[1]} "
     fi
 done
-if [ -n "$missing" ] && [ -n "$floors" ]; then
-    echo "indir: not in the stubs: ${missing% }; these are of frozen builds and may lack what today's library has: ${floors% } (raise the floor of the library that has it; docs/nix.md, \"Stubs\")" >&2
+if [ -n "$missing" ] && [ -n "$stubs" ]; then
+    echo "indir: not in the stubs of ${stubs% }: ${missing% }; if today's library has it, its stubs are of a frozen build: raise its floor (docs/nix.md, \"Stubs\")" >&2
 fi
 exit $status

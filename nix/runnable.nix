@@ -28,4 +28,4 @@ run "${package.name}-runnable"
   for folder in $bin/*; do
     [ "$folder" = $bin/bin ] || ln -s $folder $out
   done
-'' // { inherit tables; inherit (package) pname version meta; }
+'' // { inherit tables; inherit (package) pname version; meta = package.meta or { }; }

@@ -42,11 +42,6 @@ if [ -n "$floorTrees" ]; then
         fi
     done
     trees=$floorTrees
-    # For the linker's wrapper.
-    mkdir -p "$out/nix-support"
-    read -r tree _ <<<"$trees"
-    tree=${tree##*/}
-    echo "${tree:33}" >"$out/nix-support/indir-floor"
 fi
 
 mkdir -p "$out/lib"

@@ -337,14 +337,16 @@ impl Machine {
         steps
     }
 
-    /// Builds `attr`, which must succeed, and returns the path of its first output.
+    /// Builds `attr`, which must succeed, and returns the path of its `out`, or of the one
+    /// that is asked for.
     #[track_caller]
     pub(crate) fn path(&self, attr: &str, arguments: &str) -> String {
         let built = self.build(attr, arguments);
         let outputs: serde_json::Value =
             serde_json::from_str(&built.success().ran.stdout()).unwrap();
         let outputs = outputs[0]["outputs"].as_object().expect("outputs");
-        let (_, path) = outputs.iter().next().expect("an output");
+        let first = || outputs.values().next().expect("an output");
+        let path = outputs.get("out").unwrap_or_else(first);
         path.as_str().expect("a path").to_owned()
     }
 
