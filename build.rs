@@ -113,6 +113,8 @@ fn shim(root: &Path, out: &Path, library: &Path) {
     command
         .args(FREESTANDING)
         .args(["--crate-name=ld_indir", "--crate-type=bin", "-Clto=fat"])
+        // As for the binder.
+        .arg("-Clinker-features=-lld")
         .arg("shim/start/interp.rs")
         .arg("--extern")
         .arg(format!("indir_shim={}", library.display()))
@@ -124,6 +126,13 @@ fn shim(root: &Path, out: &Path, library: &Path) {
     run(&mut command, "shim");
     close_gap(&file);
     check(&file, "shim", &[]);
+    // A linker that did not know where it begins would have left the rest out.
+    let bytes = fs::read(&file).expect("rustc wrote the shim");
+    let code = b"/proc/self/exe";
+    assert!(
+        bytes.windows(code.len()).any(|part| part == code),
+        "the shim has lost its code"
+    );
 }
 
 /// The binder: a library whose only relocations are the address of `_r_debug`
