@@ -21,5 +21,6 @@ pub mod update;
 pub mod verify;
 
 pub mod abi;
+pub mod standin;
 pub mod status;
 pub mod stub;

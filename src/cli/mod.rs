@@ -13,11 +13,13 @@ pub mod restore;
 pub mod seal;
 pub mod setup;
 pub mod show;
+pub mod stand_in;
 pub mod status;
 pub mod stub;
 pub mod update;
 pub mod verify;
 pub mod why;
+pub mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -62,6 +64,8 @@ enum Command {
     Generate(generate::Args),
     Abi(abi::Args),
     Stub(stub::Args),
+    Words(words::Args),
+    StandIn(stand_in::Args),
 }
 
 /// Runs `indir` (or, by the name in `argv[0]`, the linker wrapper).
@@ -116,5 +120,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Generate(args) => generate::run(args, Cli::command()),
         Command::Abi(args) => abi::run(args),
         Command::Stub(args) => stub::run(args),
+        Command::Words(args) => words::run(&args),
+        Command::StandIn(args) => stand_in::run(args),
     }
 }

@@ -8,6 +8,7 @@ mod link;
 mod nix;
 mod resolve;
 mod seal;
+mod standin;
 mod start;
 mod stub;
 mod support;

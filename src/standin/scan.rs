@@ -1,0 +1,419 @@
+//! The words of one file.
+//!
+//! Any bytes: text of any language, and the strings of executables. What is asked of
+//! languages is only where C has comments and conditions, and how names are put together.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::holes;
+use super::lex::{self, Element};
+use super::names::{self, Names};
+use super::words::{Pattern, Word};
+
+/// Shortest run of printable bytes that counts as text in a binary file.
+const MIN_STRING: usize = 4;
+/// Longest word; what is longer is data.
+const MAX_WORD: usize = 256;
+/// Longest condition, in bytes.
+const MAX_CONDITION: usize = 4096;
+
+/// What was found in one file.
+#[derive(Debug, Default)]
+pub(super) struct Scanned {
+    /// Words; of `place` only the line is set.
+    pub(super) words: HashMap<Vec<u8>, Word>,
+    /// Conditions of the preprocessor.
+    pub(super) conditions: BTreeSet<Vec<u8>>,
+    /// Names that are put together.
+    pub(super) patterns: BTreeSet<Pattern>,
+    /// Numbers of versions.
+    pub(super) versions: BTreeSet<String>,
+    /// Ways to ask for versions of modules.
+    pub(super) asks: BTreeSet<Vec<u8>>,
+    /// Whether a macro pastes words.
+    pub(super) pastes: bool,
+}
+
+/// What is known of a file by its name.
+#[derive(Clone, Copy, Default)]
+struct Style {
+    /// It has C's comments, strings and macros.
+    is_c: bool,
+    /// It is for people.
+    is_document: bool,
+    /// Braces in strings are holes.
+    is_python: bool,
+}
+
+/// Extensions of files with C's comments.
+const C: &[&str] = &[
+    "c", "h", "cc", "cpp", "cxx", "hh", "hpp", "hxx", "C", "H", "y", "l", "yy", "ll", "inc", "def",
+    "m", "mm", "inl", "ipp", "tcc", "tpp", "c++", "h++",
+];
+/// Extensions of documents. No name without one counts: `changeset.c` is none.
+const DOCUMENTS: &[&str] = &[
+    "md", "rst", "po", "pot", "html", "htm", "texi", "texinfo", "xhtml", "svg", "css", "adoc",
+    "docbook", "tex",
+];
+/// Names of documents that have no extension.
+const PLAIN_DOCUMENTS: &[&str] = &[
+    "ChangeLog",
+    "NEWS",
+    "README",
+    "AUTHORS",
+    "COPYING",
+    "THANKS",
+    "TODO",
+    "BUGS",
+    "INSTALL",
+    "LICENSE",
+];
+
+fn style(path: &str) -> Style {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = name.strip_suffix(".in").unwrap_or(name);
+    let Some((_, extension)) = name.rsplit_once('.') else {
+        return Style {
+            is_document: PLAIN_DOCUMENTS.contains(&name),
+            ..Style::default()
+        };
+    };
+    Style {
+        is_c: C.contains(&extension),
+        is_document: DOCUMENTS.contains(&extension),
+        is_python: extension == "py",
+    }
+}
+
+/// The words of a file with these bytes.
+pub(super) fn scan(path: &str, data: &[u8]) -> Scanned {
+    let mut scanned = Scanned::default();
+    let head = data.get(..data.len().min(8192)).unwrap_or_default();
+    if head.contains(&0) {
+        for text in data.split(|byte| !(byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'))) {
+            if text.len() >= MIN_STRING {
+                run(&mut scanned, text, Style::default(), 1);
+            }
+        }
+    } else {
+        run(&mut scanned, data, style(path), 0);
+    }
+    scanned
+}
+
+/// `line`: 1 if the text is part of a file without lines.
+fn run(scanned: &mut Scanned, data: &[u8], style: Style, line: u32) {
+    let mut scan = Scan {
+        scanned,
+        data,
+        at: 0,
+        line: 1,
+        lines: line == 0,
+        style,
+        in_text: style.is_document,
+        in_string: false,
+        start: true,
+    };
+    scan.run();
+}
+
+struct Scan<'s> {
+    scanned: &'s mut Scanned,
+    data: &'s [u8],
+    at: usize,
+    line: u32,
+    lines: bool,
+    style: Style,
+    /// In what is for people.
+    in_text: bool,
+    /// In a string of C.
+    in_string: bool,
+    /// Nothing but blanks was met on the line.
+    start: bool,
+}
+
+impl Scan<'_> {
+    fn peek(&self, ahead: usize) -> u8 {
+        self.data.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    fn run(&mut self) {
+        while let Some(&byte) = self.data.get(self.at) {
+            match byte {
+                b'\n' => {
+                    self.line += u32::from(self.lines);
+                    self.at += 1;
+                    // A string ends where its line does, as far as quotes go.
+                    self.in_string = false;
+                    self.start = true;
+                    continue;
+                }
+                b' ' | b'\t' | b'\r' => {
+                    self.at += 1;
+                    continue;
+                }
+                b'#' if self.start && self.condition() => continue,
+                b'/' if self.style.is_c && !self.in_string && self.peek(1) == b'/' => {
+                    self.comment(b"\n");
+                    continue;
+                }
+                b'/' if self.style.is_c && !self.in_string && self.peek(1) == b'*' => {
+                    self.comment(b"*/");
+                    continue;
+                }
+                b'\\' if self.style.is_c && self.in_string => {
+                    // Not the end of the line; the letter is none of a word.
+                    self.at += if self.peek(1) == b'\n' { 1 } else { 2 };
+                    continue;
+                }
+                b'"' if self.style.is_c => {
+                    self.in_string = !self.in_string;
+                    self.at += 1;
+                }
+                b'\'' if self.style.is_c && !self.in_string => self.character(),
+                b'#' if self.peek(1) == b'#' && !self.in_text => {
+                    self.scanned.pastes = true;
+                    self.at += 2;
+                }
+                b'0'..=b'9' => self.number(),
+                _ if lex::starts_word(byte) && byte != b'$' => self.word(),
+                _ => self.at += 1,
+            }
+            self.start = false;
+        }
+    }
+
+    /// `'x'` of C, so that `'"'` opens no string; what is longer is text.
+    fn character(&mut self) {
+        let end = match (self.peek(1), self.peek(2), self.peek(3)) {
+            (b'\\', _, b'\'') => 4,
+            (_, b'\'', _) => 3,
+            _ => 1,
+        };
+        self.at += end;
+    }
+
+    /// What is between here and `end` is for people.
+    fn comment(&mut self, end: &[u8]) {
+        let before = std::mem::replace(&mut self.in_text, true);
+        self.at += 2;
+        while self.at < self.data.len() {
+            let rest = self.data.get(self.at..).unwrap_or_default();
+            if rest.starts_with(end) {
+                break;
+            }
+            match self.peek(0) {
+                b'\\' if self.peek(1) == b'\n' => {
+                    self.line += u32::from(self.lines);
+                    self.at += 2;
+                }
+                b'\n' => {
+                    self.line += u32::from(self.lines);
+                    self.at += 1;
+                }
+                b'0'..=b'9' => self.number(),
+                byte if lex::starts_word(byte) && byte != b'$' => self.word(),
+                _ => self.at += 1,
+            }
+        }
+        // The end of a line is the caller's.
+        if end.len() > 1 {
+            self.at += end.len();
+        }
+        self.in_text = before;
+    }
+
+    /// A line of `#if` and the like, with those that it is spliced with; false if it is
+    /// none. In any language: its tools may compile what they write.
+    fn condition(&mut self) -> bool {
+        let rest = self.data.get(self.at..).unwrap_or_default();
+        let mut end = 0;
+        while let Some(&byte) = rest.get(end) {
+            let before = rest.get(..end).unwrap_or_default();
+            if byte == b'\n' && !before.ends_with(b"\\") && !before.ends_with(b"\\\r") {
+                break;
+            }
+            end += 1;
+        }
+        let text = rest.get(..end.min(MAX_CONDITION)).unwrap_or_default();
+        let word = text.get(1..).unwrap_or_default().trim_ascii_start();
+        let word: Vec<u8> = word
+            .iter()
+            .copied()
+            .take_while(u8::is_ascii_alphabetic)
+            .collect();
+        if !matches!(
+            word.as_slice(),
+            b"if" | b"ifdef" | b"ifndef" | b"elif" | b"elifdef" | b"elifndef"
+        ) || end > MAX_CONDITION
+        {
+            return false;
+        }
+        let mut own = Names::default();
+        // A comment may go on behind the line.
+        let closed = match text.windows(2).rposition(|two| two == b"/*") {
+            Some(at)
+                if !text
+                    .get(at..)
+                    .unwrap_or_default()
+                    .windows(2)
+                    .any(|t| t == b"*/") =>
+            {
+                text.get(..at).unwrap_or_default()
+            }
+            _ => text,
+        };
+        let Ok(items) = lex::lex(closed, &mut own) else {
+            return false;
+        };
+        let Some(Element::Directive(word, tokens)) = items.first().map(|item| &item.element) else {
+            return false;
+        };
+        let condition = super::groups::condition(*word, tokens);
+        let texts: Vec<&[u8]> = condition.iter().map(|t| own.text(t.name)).collect();
+        self.scanned.conditions.insert(texts.join(&b' '));
+        for token in &condition {
+            if token.kind == lex::Kind::Word && token.name != names::DEFINED {
+                let found = Word {
+                    in_condition: true,
+                    place: (0, self.line),
+                    ..Word::default()
+                };
+                self.insert(own.text(token.name), found);
+            }
+        }
+        let lines = closed.iter().filter(|&&byte| byte == b'\n').count();
+        self.line += if self.lines {
+            u32::try_from(lines).unwrap_or(0)
+        } else {
+            0
+        };
+        self.at += closed.len();
+        self.start = false;
+        true
+    }
+
+    fn insert(&mut self, text: &[u8], found: Word) {
+        if let Some(known) = self.scanned.words.get_mut(text) {
+            known.merge(found);
+        } else if text.len() <= MAX_WORD {
+            self.scanned.words.insert(text.to_vec(), found);
+        }
+    }
+
+    fn word(&mut self) {
+        let start = self.at;
+        while lex::in_word(self.peek(0)) && self.peek(0) != b'$' {
+            self.at += 1;
+        }
+        let found = Word {
+            in_code: !self.in_text,
+            in_text: self.in_text,
+            place: (0, self.line),
+            ..Word::default()
+        };
+        let data = self.data;
+        let text = data.get(start..self.at).unwrap_or_default();
+        // `%sname` and `\nname` begin with a letter that is none of the name.
+        let before = start.checked_sub(1).and_then(|at| data.get(at));
+        if matches!(before, Some(b'%' | b'\\')) && text.len() > 1 {
+            self.insert(text.get(1..).unwrap_or_default(), found);
+        }
+        self.insert(text, found);
+        if self.in_text || text.len() > MAX_WORD {
+            return;
+        }
+        let around = holes::around(data, start, self.at, self.style.is_c, self.style.is_python);
+        if around.before || around.after {
+            let text = match around.before && matches!(before, Some(b'%')) {
+                true => text.get(1..).unwrap_or_default(),
+                false => text,
+            };
+            let part = |is: bool| if is { text.to_vec() } else { Vec::new() };
+            self.scanned.patterns.insert(Pattern {
+                prefix: part(around.after),
+                suffix: part(around.before),
+            });
+        }
+        match text {
+            b"modversion" => {
+                self.scanned.asks.insert(b"modversion".to_vec());
+            }
+            b"version"
+                if self
+                    .data
+                    .get(self.at..)
+                    .unwrap_or_default()
+                    .starts_with(b"()") =>
+            {
+                // `meson.version()` is the tool's own.
+                let own = data.get(..start).unwrap_or_default().ends_with(b"meson.");
+                if !own {
+                    self.scanned.asks.insert(b"version()".to_vec());
+                }
+            }
+            b"pkg_check_modules" | b"pkg_search_module" => self.prefix(),
+            _ => {}
+        }
+    }
+
+    /// The first argument of a call, which prefixes the variables that it sets.
+    fn prefix(&mut self) {
+        let rest = self
+            .data
+            .get(self.at..)
+            .unwrap_or_default()
+            .trim_ascii_start();
+        let Some(rest) = rest.strip_prefix(b"(") else {
+            return;
+        };
+        let rest = rest.trim_ascii_start();
+        let length = rest.iter().take_while(|&&b| lex::in_word(b)).count();
+        let prefix = rest.get(..length.min(MAX_WORD)).unwrap_or_default();
+        self.scanned.asks.insert([b"prefix ", prefix].concat());
+    }
+
+    /// A number; one with dots, or one that is compared with, may be a version.
+    fn number(&mut self) {
+        let start = self.at;
+        let before = start
+            .checked_sub(1)
+            .and_then(|at| self.data.get(at))
+            .copied();
+        let mut dots = 0;
+        loop {
+            match self.peek(0) {
+                b'0'..=b'9' => {}
+                b'.' if self.peek(1).is_ascii_digit() => dots += 1,
+                _ => break,
+            }
+            self.at += 1;
+        }
+        let text = self.data.get(start..self.at).unwrap_or_default();
+        let is_part = before.is_some_and(|byte| byte == b'.' || lex::in_word(byte));
+        let compared = || {
+            let before = self.data.get(..start).unwrap_or_default();
+            let before = before.trim_ascii_end();
+            let before = before
+                .strip_suffix(b"'")
+                .or(before.strip_suffix(b"\""))
+                .unwrap_or(before);
+            let before = before.trim_ascii_end();
+            matches!(before.last(), Some(b'<' | b'>' | b'=')) || before.ends_with(b"VERSION")
+        };
+        let counts = match self.style.is_c {
+            true => dots > 1 || (dots == 1 && self.in_string),
+            false => dots > 0 || compared(),
+        };
+        if !self.style.is_document && counts && text.len() < 24 && !is_part {
+            let text = String::from_utf8_lossy(text).into_owned();
+            self.scanned.versions.insert(text);
+        }
+        // `$1name` goes on with a word, `0x1f` does not.
+        if before != Some(b'$') {
+            while lex::in_word(self.peek(0)) && self.peek(0) != b'$' {
+                self.at += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The libraries of two trees as differences by symbol.
+
+use std::collections::BTreeSet;
+
+use crate::abi::{Abi, floor};
+
+use super::difference::{Difference, Kind, Test};
+use super::lex;
+use super::names::Names;
+use super::sources::spelled;
+use super::tree::Tree;
+
+/// The differences of the libraries, and whether the new ones satisfy the old ones.
+pub(super) fn libraries(old: &Tree, new: &Tree, names: &mut Names) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut push = |kind, test, what: String| found.push(Difference { kind, what, test });
+    for (soname, before) in &old.libraries {
+        let shown = String::from_utf8_lossy(soname);
+        let Some(after) = new.libraries.get(soname) else {
+            push(
+                Kind::Floor,
+                Test::Always,
+                format!("there is no {shown} any more"),
+            );
+            continue;
+        };
+        if before == after {
+            continue;
+        }
+        if let Some(lost) = floor::check(before, after).first() {
+            let gap = if lost.detail.is_empty() { "" } else { ": " };
+            let what = format!(
+                "{shown} does not satisfy the earlier one: {}{gap}{} [{}]",
+                lost.subject,
+                lost.detail,
+                lost.rule.code()
+            );
+            push(Kind::Floor, Test::Always, what);
+            continue;
+        }
+        if (before.machine, before.flags) != (after.machine, after.flags)
+            || before.properties != after.properties
+        {
+            push(
+                Kind::Library,
+                Test::Always,
+                format!("{shown} is of another kind"),
+            );
+        }
+        for (name, is_new) in symbols(before, after) {
+            let how = if is_new { "is new" } else { "is another" };
+            let what = format!("{} {how} in {shown}", String::from_utf8_lossy(&name));
+            push(Kind::Symbol, test(&name, names), what);
+        }
+    }
+    for (link, soname) in &old.links {
+        let there = new.links.get(link);
+        if there != Some(soname) && new.libraries.contains_key(soname) {
+            push(
+                Kind::Library,
+                Test::Always,
+                format!("{link} leads elsewhere"),
+            );
+        }
+    }
+    for link in new
+        .links
+        .keys()
+        .filter(|link| !old.links.contains_key(*link))
+    {
+        let stem = link.trim_end_matches(".so");
+        let stem = stem.strip_prefix("lib").unwrap_or(stem);
+        let words = spelled(stem).map(str::to_owned).collect();
+        push(
+            Kind::Library,
+            Test::Spelled(words),
+            format!("{link} is new"),
+        );
+    }
+    found
+}
+
+/// Names of symbols that are not the same in both, and whether the first has none.
+fn symbols(old: &Abi, new: &Abi) -> BTreeSet<(Vec<u8>, bool)> {
+    let mut differ = BTreeSet::new();
+    for (key, symbol) in &new.symbols {
+        if old.symbols.get(key) != Some(symbol) {
+            let is_new = old.definitions(&key.name).next().is_none();
+            differ.insert((key.name.clone(), is_new));
+        }
+    }
+    for key in old
+        .symbols
+        .keys()
+        .filter(|key| !new.symbols.contains_key(*key))
+    {
+        differ.insert((key.name.clone(), false));
+    }
+    let clients = old
+        .undefined
+        .iter()
+        .filter(|(n, u)| new.undefined.get(*n) != Some(u));
+    let others = new
+        .undefined
+        .iter()
+        .filter(|(n, u)| old.undefined.get(*n) != Some(u));
+    differ.extend(clients.chain(others).map(|(name, _)| (name.clone(), false)));
+    let warnings = old.warnings.keys().chain(new.warnings.keys());
+    for name in warnings {
+        if old.warnings.get(name) != new.warnings.get(name) {
+            differ.insert((name.clone(), false));
+        }
+    }
+    differ
+}
+
+/// Who names a symbol: who names all identifiers of a C++ one.
+fn test(symbol: &[u8], names: &mut Names) -> Test {
+    let Some(mangled) = symbol.strip_prefix(b"_Z") else {
+        return Test::Name(names.name(symbol));
+    };
+    let mut parts = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = mangled.get(at..).filter(|rest| !rest.is_empty()) {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let length = rest
+            .get(..digits)
+            .and_then(|text| std::str::from_utf8(text).ok());
+        let length: Option<usize> = length.and_then(|text| text.parse().ok());
+        match length.and_then(|length| rest.get(digits..digits.checked_add(length)?)) {
+            Some(word) if !word.is_empty() && word.iter().all(|&byte| lex::in_word(byte)) => {
+                parts.push(names.name(word));
+                at += digits + word.len();
+            }
+            _ => at += digits.max(1),
+        }
+    }
+    match parts.is_empty() {
+        true => Test::Always,
+        false => Test::Names(parts),
+    }
+}

@@ -1,0 +1,147 @@
+//! The file of words.
+
+use std::os::unix::fs::symlink;
+
+use crate::support::{Scratch, indir, run};
+
+use super::support::words;
+
+fn text(files: &[(&str, &str)]) -> String {
+    let scratch = Scratch::new();
+    std::fs::read_to_string(words(&scratch, "s", files)).unwrap()
+}
+
+/// The lines of one kind, without it.
+fn lines<'t>(text: &'t str, kind: &str) -> Vec<&'t str> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix(kind))
+        .collect()
+}
+
+#[test]
+fn where_a_word_stands() {
+    let source = "#include <x.h> // and mention\n#if ONE > 2 && \\\n  defined TWO /* three */\nint four = '\"'; char *five = \"six // seven\";\n/* eight\n nine */ int ten;\n#endif\n";
+    let text = text(&[("a.c", source), ("README", "four eleven\n")]);
+    let found = lines(&text, "w ");
+    for word in [
+        "4 0:1 mention",
+        "2 0:2 ONE",
+        "2 0:2 TWO",
+        "5 0:4 four",
+        "1 0:4 six",
+        "1 0:4 seven",
+        "4 0:5 eight",
+        "4 0:6 nine",
+        "1 0:6 ten",
+        "4 1:1 eleven",
+    ] {
+        let word = word
+            .replace("0:", "1:")
+            .replace("4 1:1 eleven", "4 0:1 eleven");
+        let word = if word.ends_with("mention") {
+            "4 1:1 mention".to_owned()
+        } else {
+            word
+        };
+        assert!(found.contains(&word.as_str()), "{word}:\n{text}");
+    }
+    assert!(
+        !text.contains("three\n") || found.contains(&"4 1:2 three"),
+        "{text}"
+    );
+    assert_eq!(lines(&text, "c "), ["ONE > 2 && defined TWO"]);
+    let mut sorted = found.clone();
+    sorted.sort_by_key(|line| line.rsplit(' ').next().unwrap().to_owned());
+    assert_eq!(found, sorted);
+}
+
+#[test]
+fn names_that_are_put_together() {
+    let shell = "a=pre_fix_$x; b=${y}_suffix; c=\"quoted_\"$z; d=at_@w@_ta; e=plain\n";
+    let python = "f('joined_' + x)\ng(f'braced_{x}')\nh('format_%s' % x)\n";
+    let c = "#define P(x) pasted_##x\nvoid f(void) { printf(\"printed_%d\", 1); }\n";
+    let text = text(&[("s.sh", shell), ("p.py", python), ("c.c", c)]);
+    let found = lines(&text, "p ");
+    for pattern in [
+        "pre_fix_*",
+        "*_suffix",
+        "quoted_*",
+        "at_*",
+        "*_ta",
+        "joined_*",
+        "braced_*",
+        "format_*",
+        "printed_*",
+    ] {
+        assert!(found.contains(&pattern), "{pattern}:\n{text}");
+    }
+    assert!(
+        !found.iter().any(|pattern| pattern.contains("plain")),
+        "{text}"
+    );
+    assert_eq!(lines(&text, "a "), ["##"]);
+}
+
+#[test]
+fn strings_of_programs_count() {
+    let scratch = Scratch::new();
+    scratch.file(
+        "s/tool",
+        b"\x7fELF\0\0\x01\x02made_by_%s\0\x03\x04xy\0\0generated_name\0",
+    );
+    let out = scratch.join("words");
+    run(indir()
+        .arg("words")
+        .arg(scratch.join("s"))
+        .arg("-o")
+        .arg(&out))
+    .success();
+    let text = std::fs::read_to_string(out).unwrap();
+    assert!(
+        text.contains(" generated_name\n") && text.contains("p made_by_*\n"),
+        "{text}"
+    );
+    assert!(!text.contains(" xy\n"), "{text}");
+}
+
+#[test]
+fn the_same_source_has_the_same_words_wherever_it_is() {
+    let files = [
+        ("b/z.c", "int z;\n"),
+        ("a/y.c", "int y = z;\n"),
+        ("c", "z y\n"),
+    ];
+    assert_eq!(text(&files), text(&files));
+}
+
+#[test]
+fn what_is_no_file_of_the_source_is_not_read() {
+    let scratch = Scratch::new();
+    scratch.file("outside.c", "int outside;\n");
+    scratch.file("s/a.c", "int inside;\n");
+    scratch.file("s/.git/HEAD", "committed\n");
+    symlink("../outside.c", scratch.join("s/link.c")).unwrap();
+    symlink(".", scratch.join("s/circle")).unwrap();
+    run(std::process::Command::new("mkfifo").arg(scratch.join("s/pipe"))).success();
+    let out = scratch.join("words");
+    run(indir()
+        .arg("words")
+        .arg(scratch.join("s"))
+        .arg("-o")
+        .arg(&out))
+    .success();
+    let text = std::fs::read_to_string(out).unwrap();
+    assert!(text.contains(" inside\n"), "{text}");
+    assert!(
+        !text.contains("outside") && !text.contains("committed"),
+        "{text}"
+    );
+    run(indir()
+        .arg("words")
+        .arg(scratch.join("none"))
+        .arg("-o")
+        .arg(scratch.join("w")))
+    .exits(1)
+    .err_is_one_line()
+    .err_has("none");
+}
