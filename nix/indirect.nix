@@ -16,6 +16,10 @@ arguments@{
 , runtimeStubs
   # Whether a package's stubs are those of its frozen build, and it is checked for them.
 , hasFloor ? (package: false)
+  # Whether each package sees, of each library, the earliest tree that it cannot tell from
+  # today's: that of the frozen build or one of `historyOf`, earliest first.
+, standIns ? false
+, historyOf ? (package: [ ])
   # From a package to the hash of its stub tree, or null: fixed outputs.
 , hashOf ? (package: null)
   # From a package to its frozen build, where that is not spliced; or null.
@@ -28,7 +32,7 @@ arguments@{
 }:
 let
   inherit (builtins)
-    attrNames concatMap elem filter genericClosure intersectAttrs isAttrs isFunction isList listToAttrs map
+    attrNames concatMap elem elemAt filter genList genericClosure intersectAttrs isAttrs isFunction isList length listToAttrs map
     mapAttrs removeAttrs unsafeDiscardStringContext;
   # As nixpkgs reads lists of inputs: nested, with nulls.
   flatten = x: if isList x then concatMap flatten x else if x == null then [ ] else [ x ];
@@ -61,6 +65,13 @@ let
   # nixpkgs itself takes what is spliced.
   native = package: if package ? __spliced || !isIndirect package then package else reference package;
 
+  # Trees that may stand in for those of a package, the earliest first.
+  historyFor = package:
+    let frozen = package.__spliced.buildHost or (frozenOf { inherit (package) pname; inherit package; }); in
+    if !standIns then [ ]
+    else historyOf package
+      ++ (if frozen == null then [ ] else [ (stubsOf { pkg = frozen; inherit (package.indirection) stubDirs; }) ]);
+
   # Where what is named in an output is found again when it is run: interpreters and
   # their modules, by nixpkgs' own marks.
   isNamed = package: package ? pythonModule || package ? perlModule || package ? luaModule
@@ -71,13 +82,14 @@ let
     "depsBuildTarget" "depsBuildTargetPropagated"
   ];
   hosts = [ "depsHostHost" "depsHostHostPropagated" "buildInputs" "propagatedBuildInputs" ];
-  # What is ours, or stays as it is.
-  ownAttrs = [ "dontIndir" "indirNamed" "doCheck" "passthru" "meta" ];
+  # What is ours, and what stays as it is.
+  ours = [ "dontIndir" "indirNamed" "indirSeesNew" "indirWords" ];
+  ownAttrs = ours ++ [ "doCheck" "passthru" "meta" ];
 
   exchangeFor = import ./exchange.nix { inherit packageOf; };
 
   # As the ordinary stdenv builds it, with references for inputs.
-  referenceOf = args: ordinaryStdenv.mkDerivation (removeAttrs args [ "dontIndir" "indirNamed" ]
+  referenceOf = args: ordinaryStdenv.mkDerivation (removeAttrs args ours
     // mapAttrs (name: _: map (p: if isIndirect p then reference p else p) (listed name args))
     (intersectAttrs (listToAttrs (map (name: { inherit name; value = null; }) (natives ++ hosts))) args));
 
@@ -92,7 +104,7 @@ let
         + toString (map (dir: "-rpath ${dir} -rpath-link ${dir}")
         (map ownLibDir (closure inputs ++ runtime) ++ map ownLibDir others)) + " --disable-new-dtags ";
     in
-    from.mkDerivation (removeAttrs args [ "dontIndir" "indirNamed" ] // {
+    from.mkDerivation (removeAttrs args ours // {
       # Or it would lose the folders of what its libraries need.
       dontPatchELF = true;
       NIX_DONT_SET_RPATH = 1;
@@ -115,8 +127,8 @@ let
 
       named = filter isIndirect (filter isNamed inputs ++ listed "indirNamed" args);
       namedDrvs = listToAttrs (map (p: { name = unsafeDiscardStringContext p.drvPath; value = null; }) named);
-      exchange = exchangeFor
-        (filter (p: !(namedDrvs ? ${unsafeDiscardStringContext p.drvPath})) libraries);
+      exchange = exchangeFor (map (p: p // { indirection = p.indirection // { stubs = seen p; }; })
+        (filter (p: !(namedDrvs ? ${unsafeDiscardStringContext p.drvPath})) libraries));
       usesShell = shell != null && !elem pname shell.except;
 
       forAll = names: change: mapAttrs (name: _: map change (listed name args))
@@ -128,14 +140,31 @@ let
         (map (current: { frozen = reference current; inherit current; }) named
           ++ (if usesShell then [ shell ] else [ ]));
 
+      # What the package sees of its libraries, where there is something to choose.
+      key = package: unsafeDiscardStringContext package.drvPath;
+      seesNew = map key (filter isIndirect (listed "indirSeesNew" args));
+      choosing = filter (p: !(elem (key p) seesNew) && historyFor p != [ ])
+        (if standIns then filter isIndirect (withPropagated inputs) else [ ]);
+      chosen = import ./stand-ins.nix { inherit indir; } {
+        inherit stdenv pname;
+        attrs = args // forAll natives native;
+        libraries = map (p: { history = historyFor p; new = stubs p; }) choosing;
+        others = map stubs (filter (p: !(elem p.drvPath or "" (map (c: c.drvPath) choosing))) (withPropagated inputs)) ++ runtimeStubs;
+        words = listed "indirWords" args;
+      };
+      outputsOf = listToAttrs (genList
+        (index: { name = key (elemAt choosing index); value = chosen.${chosen.outputOf index}; })
+        (length choosing));
+      seen = package: if isIndirect package then outputsOf.${key package} or (stubs package) else stubs package;
+
       shared = exchange (removeAttrs args (ownAttrs ++ natives ++ hosts ++ [ "src" "srcs" "patches" ]))
         // intersectAttrs { src = null; srcs = null; patches = null; } args
         // forAll natives native
-        // forAll hosts stubs
+        // forAll hosts seen
         // {
         nativeBuildInputs = map native (listed "nativeBuildInputs" args) ++ [ hook ];
         # Stubs first, then frozen builds of the same: their programs, data and modules.
-        buildInputs = map stubs (withPropagated inputs) ++ map reference libraries;
+        buildInputs = map seen (withPropagated inputs) ++ map reference libraries;
         indirNamed = toString pairs;
       } // (if others == [ ] then { } else { indirOrdinary = toString others; });
       compile = stdenv.mkDerivation (shared // {
@@ -169,19 +198,22 @@ let
         allowSubstitutes = false;
       });
 
+      stubDirs = map (tree: "${tree}/lib") (map stubs (withPropagated libraries) ++ runtimeStubs);
       indirection = {
-        inherit compile inputs propagated named;
+        inherit compile inputs propagated named stubDirs;
         # Attributes as they were given: what strings of them name, tables may need.
         mentioned = removeAttrs args (ownAttrs ++ natives ++ hosts);
         usesShell = usesShell;
         check = if tested then check else throw "${pname} has no tests: doCheck is not true";
         libDir = "${libOf compile}/lib";
+        # What was chosen, and why: `explained` in its output.
+        standIns = if choosing == [ ] then null else chosen;
         reference =
           let frozen = frozenOf { inherit pname; package = compile; }; in
           if frozen == null then referenceOf args else frozen;
         stubs = stubsOf {
           pkg = compile;
-          stubDirs = map (tree: "${tree}/lib") (map stubs (withPropagated libraries) ++ runtimeStubs);
+          inherit stubDirs;
           floor = if hasFloor compile then indirection.reference else null;
           hash = hashOf compile;
         };
@@ -223,7 +255,7 @@ in
 stdenv // {
   mkDerivation = maker ({ args, overrideAttrs }:
     # A fixed output is what its hash says, and no program.
-    if args ? outputHash then ordinaryStdenv.mkDerivation (removeAttrs args [ "indirNamed" ])
+    if args ? outputHash then ordinaryStdenv.mkDerivation (removeAttrs args ours)
     else if args.dontIndir or false then ordinary ordinaryStdenv args
     else indirect { inherit args overrideAttrs; });
   indirection = { inherit closureBy ownLibDir runtime packageOf hashOf shell; };

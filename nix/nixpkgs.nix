@@ -21,6 +21,9 @@ arguments@{
 , hashes ? null
   # Whether a package's stubs are those of its frozen build. libc's always are.
 , hasFloor ? (package: false)
+  # Whether packages see stand-ins, and further trees that may stand in for a package.
+, standIns ? false
+, historyOf ? (package: [ ])
   # nixpkgs' own: the stages of the frozen set.
 , frozenStages ? null
   # The libc that programs run on, if not the tree's own.
@@ -30,7 +33,7 @@ arguments@{
 , ...
 }:
 let
-  own = [ "nixpkgs" "frozen" "frozenOverlays" "indir" "hashes" "hasFloor" "frozenStages" "libc" "namesShell" "system" ];
+  own = [ "nixpkgs" "frozen" "frozenOverlays" "indir" "hashes" "hasFloor" "standIns" "historyOf" "frozenStages" "libc" "namesShell" "system" ];
   given = removeAttrs arguments own // { inherit localSystem; };
   at = tree: import (tree + "/pkgs/top-level");
 
@@ -116,7 +119,7 @@ let
         ordinaryStdenv = plain;
         runtime = [ glibc gccLib ];
         runtimeStubs = [ libcStub ];
-        inherit hasFloor hashOf frozenOf shell packageOf;
+        inherit hasFloor standIns historyOf hashOf frozenOf shell packageOf;
       };
       environments = kit.environments indirect.indirection;
     in

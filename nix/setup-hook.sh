@@ -9,8 +9,9 @@ indirStubs=() indirFrozen=()
 indirAddInput() {
     local input=$1 folder
     case $input in
-    *-stubs)
-        indirStubs+=("$input")
+    *[-_]stubs)
+        # A stand-in is a link, whose target tools may resolve.
+        indirStubs+=("$input" "$(readlink -f "$input")")
         return
         ;;
     esac

@@ -15,6 +15,8 @@
 , glibc ? "old"
   # Whether stubs are those of frozen builds; libc's always are.
 , floors ? true
+  # Whether packages see stand-ins, in place of floors.
+, standIns ? false
   # Packages whose floor is raised: their stubs are those of today's build.
 , raised ? [ ]
   # Hashes of stub trees, and of the shim: fixed outputs in place of content-addressed ones.
@@ -98,7 +100,8 @@ let
         ordinaryStdenv = baseline.stdenv;
         runtime = [ libc gccLib ];
         runtimeStubs = [ libcStub ];
-        hasFloor = package: floors && !builtins.elem package.pname raised && baseline.packages ? ${package.pname};
+        inherit standIns;
+        hasFloor = package: floors && !standIns && !builtins.elem package.pname raised && baseline.packages ? ${package.pname};
         inherit hashOf;
         frozenOf = { pname, package }: baseline.packages.${pname} or null;
         packageOf = drv:

@@ -58,7 +58,7 @@ impl Kind {
             Self::Library => "library",
             Self::Floor => "floor",
             Self::File => "file",
-            Self::Sibling => "other-library",
+            Self::Sibling => "sibling",
             Self::Unreadable => "unreadable",
         }
     }

@@ -282,6 +282,18 @@ impl Scan<'_> {
                 self.insert(own.text(token.name), found);
             }
         }
+        // What else stands there is a comment.
+        let others = closed.split(|&byte| !lex::in_word(byte) || byte == b'$');
+        for other in others.filter(|word| word.first().is_some_and(|&b| lex::starts_word(b))) {
+            if !condition.iter().any(|t| own.text(t.name) == other) {
+                let found = Word {
+                    in_text: true,
+                    place: (0, self.line),
+                    ..Word::default()
+                };
+                self.insert(other, found);
+            }
+        }
         let lines = closed.iter().filter(|&&byte| byte == b'\n').count();
         self.line += if self.lines {
             u32::try_from(lines).unwrap_or(0)

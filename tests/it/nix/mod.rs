@@ -6,6 +6,7 @@ mod environments;
 mod packages;
 mod parts;
 mod remote;
+mod stand_ins;
 mod upgrade;
 
 use std::path::Path;
