@@ -32,6 +32,8 @@ pub(super) enum Why {
     Composed,
     /// What declares this name, in this header at this line, names it.
     Through(Name, File, u32),
+    /// What stands around declarations in this header, at this line, names it.
+    Around(File, u32),
 }
 
 /// Which names are reached.
@@ -161,6 +163,7 @@ impl<'w> Reach<'w> {
         // In an order that does not change, for the reasons that are told.
         todo.sort_by(|a, b| names.text(*a).cmp(names.text(*b)));
         todo.reverse();
+        self.around(sources, &mut todo);
         let mut declared: Vec<Name> = index.keys().copied().collect();
         declared.sort_by(|a, b| names.text(*a).cmp(names.text(*b)));
         loop {
@@ -187,6 +190,26 @@ impl<'w> Reach<'w> {
             }
             if todo.is_empty() {
                 return;
+            }
+        }
+    }
+
+    /// What has no name counts for everybody who includes it, and so does what it names:
+    /// macros around declarations, in pragmas and includes, and conditions of these.
+    fn around(&mut self, sources: &Sources, todo: &mut Vec<Name>) {
+        let mut files: Vec<(&File, &Rc<Header>)> = sources.headers.iter().collect();
+        files.sort_by(|a, b| a.0.cmp(b.0));
+        for (file, header) in files {
+            for chunk in header.chunks.iter().filter(|chunk| chunk.names.is_empty()) {
+                let conditions = header.conditions(chunk).iter().flat_map(|c| &c.tokens);
+                let conditions = conditions.filter(|t| t.is_name());
+                let conditions = conditions.map(|t| (t.name, Level::Condition));
+                let uses = chunk.uses.iter().map(|&name| (name, Level::Code));
+                for (name, level) in uses.chain(conditions) {
+                    if self.add(name, level, || Why::Around(file.clone(), chunk.line)) {
+                        todo.push(name);
+                    }
+                }
             }
         }
     }
@@ -232,6 +255,10 @@ impl<'w> Reach<'w> {
                         file.1
                     ));
                     at = *from;
+                }
+                Some(Why::Around(file, line)) => {
+                    steps.push(format!("{}:{line} names {}", file.1, names.shown(at)));
+                    break;
                 }
                 Some(Why::Spelled) => {
                     let word = self.words.words.get(names.text(at));

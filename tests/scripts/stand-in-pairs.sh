@@ -64,7 +64,7 @@ tree() {
     mkdir -p "$2.new/lib" "$2.new/share"
     for folder in lib/x86_64-linux-gnu/pkgconfig lib/pkgconfig share/pkgconfig \
         lib/x86_64-linux-gnu/cmake lib/cmake share/aclocal; do
-        to=$2.new/$(echo "$folder" | sed 's|x86_64-linux-gnu/||')
+        to=$2.new/${folder/x86_64-linux-gnu\//}
         if [ -d "$1/usr/$folder" ]; then
             mkdir -p "$to"
             cp -rL "$1/usr/$folder/." "$to"
@@ -155,12 +155,11 @@ pair() {
     library=$1
     old=$store/tree/$library-$(echo "$2" | tr ':' '_') new=$store/tree/$library-$(echo "$3" | tr ':' '_')
     [ -d "$old" ] && [ -d "$new" ] || return 0
-    raw=same norm=same floor=same
+    raw=same norm=same
     rawold=$store/raw/${old##*/} rawnew=$store/raw/${new##*/}
     filter=(-not -path '*/share/doc/*')
     [ "$(sum "$rawold" "${filter[@]}")" = "$(sum "$rawnew" "${filter[@]}")" ] || raw=again
     [ "$(sum "$old"; links "$old")" = "$(sum "$new"; links "$new")" ] || norm=again
-    # A floor stands in whenever the new libraries satisfy it.
     for dependent in $(field "$library" 2); do
         [ -s "$store/words/$dependent" ] || continue
         args=()

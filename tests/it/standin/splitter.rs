@@ -104,6 +104,14 @@ fn macros_around_declarations() {
         "int a(void) { return lib_b(); }",
         "macro",
     );
+    // What stands around them counts for everybody.
+    seen(
+        header,
+        "#define LIB_END\n",
+        "#define LIB_END extern int lib_more;\n",
+        "int a(void) { return lib_b(); }",
+        "macro",
+    );
 }
 
 #[test]
