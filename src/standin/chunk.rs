@@ -1,5 +1,7 @@
 //! What a header is cut into.
 
+use std::rc::Rc;
+
 use sha2::{Digest as _, Sha256};
 
 use super::enumeration::Enumeration;
@@ -61,7 +63,7 @@ pub(super) struct Chunk {
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     /// An expression of `#if`.
-    pub(super) tokens: Vec<Token>,
+    pub(super) tokens: Rc<[Token]>,
     /// False for the branches after it.
     pub(super) holds: bool,
 }

@@ -6,10 +6,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
-use super::chunk::{Chunk, Header, Key, Target, What};
+use super::chunk::{Chunk, Header, Target, What};
 use super::difference::{Difference, Kind, Test};
 use super::macros::Definition;
 use super::names::{Name, Names};
+use super::sequence::{Lone, keep, lone};
 use super::sources::{File, Index, Sources, declares, spelled};
 
 /// What is compared with.
@@ -65,6 +66,9 @@ pub(super) fn headers(
     (comparison.found, comparison.values)
 }
 
+/// Most enums that one is compared with.
+const MAX_SHARED: usize = 1000;
+
 struct Comparison<'c> {
     context: &'c Context<'c>,
     trees: (usize, usize),
@@ -74,9 +78,6 @@ struct Comparison<'c> {
     found: Vec<Difference>,
     values: Values,
 }
-
-/// A chunk that is in one tree only, and how many that are in both come before it.
-type Lone<'h> = (&'h Chunk, usize);
 
 impl Comparison<'_> {
     fn header(&mut self, path: &Rc<str>, old: &Header, new: &Header) {
@@ -130,21 +131,35 @@ impl Comparison<'_> {
         gone: &mut Vec<Lone<'_>>,
         come: &mut Vec<Lone<'_>>,
     ) {
+        let mut by_name: HashMap<Name, Vec<usize>> = HashMap::new();
+        for (at, (new, _)) in come.iter().enumerate() {
+            if let What::Enumeration(after) = &new.what {
+                for item in &after.list {
+                    by_name.entry(item.name).or_default().push(at);
+                }
+            }
+        }
         let mut pairs = Vec::new();
         for (a, (old, place)) in gone.iter().enumerate() {
             let What::Enumeration(before) = &old.what else {
                 continue;
             };
             let wanted = conditions(one, old);
-            let found = come
+            // Those that share an enumerator, of which there are few.
+            let shared = before
+                .list
                 .iter()
-                .enumerate()
-                .filter_map(|(b, (new, at))| match &new.what {
+                .filter_map(|item| by_name.get(&item.name));
+            let shared: BTreeSet<usize> = shared.flatten().copied().take(MAX_SHARED).collect();
+            let found = shared.into_iter().filter_map(|b| {
+                let (new, at) = come.get(b)?;
+                match &new.what {
                     What::Enumeration(after) if place == at && conditions(other, new) == wanted => {
                         Some((b, new.line, before.difference(after, self.names)?))
                     }
                     _ => None,
-                });
+                }
+            });
             // Of several without a name, the one that is least different.
             let best = found.min_by_key(|(_, _, differ)| differ.len());
             if let Some((b, line, differ)) = best
@@ -173,6 +188,12 @@ impl Comparison<'_> {
         gone: &mut Vec<Lone<'_>>,
         come: &mut Vec<Lone<'_>>,
     ) {
+        let mut by_name: HashMap<Name, Vec<usize>> = HashMap::new();
+        for (at, (new, _)) in come.iter().enumerate() {
+            if let (What::Macro(_), Some(&name)) = (&new.what, new.names.first()) {
+                by_name.entry(name).or_default().push(at);
+            }
+        }
         let (mut a, mut b) = (HashSet::new(), HashSet::new());
         for (at, (old, place)) in gone.iter().enumerate() {
             let (What::Macro(one), Some(&name)) = (&old.what, old.names.first()) else {
@@ -182,23 +203,24 @@ impl Comparison<'_> {
             if !once(&self.counts.0) || !once(&self.counts.1) {
                 continue;
             }
-            let found = come.iter().position(|(new, other)| {
-                new.names == old.names
-                    && place == other
-                    && conditions(before, old) == conditions(after, new)
-            });
-            let Some(found) = found else { continue };
-            let Some((new, _)) = come.get(found) else {
+            // It is defined once.
+            let Some(&[found]) = by_name.get(&name).map(Vec::as_slice) else {
                 continue;
             };
-            let What::Macro(other) = &new.what else {
+            let Some((new, other)) = come.get(found) else {
                 continue;
             };
-            if one.parameters != other.parameters {
+            if place != other || conditions(before, old) != conditions(after, new) {
+                continue;
+            }
+            let What::Macro(two) = &new.what else {
+                continue;
+            };
+            if one.parameters != two.parameters {
                 continue;
             }
             let line = new.line;
-            self.values.insert(name, (one.clone(), other.clone()));
+            self.values.insert(name, (one.clone(), two.clone()));
             a.insert(at);
             b.insert(found);
             let what = format!(
@@ -361,74 +383,6 @@ fn conditions(header: &Header, chunk: &Chunk) -> Vec<(Vec<Name>, bool)> {
     let list = header.conditions(chunk).iter();
     list.map(|c| (c.tokens.iter().map(|t| t.name).collect(), c.holds))
         .collect()
-}
-
-fn keep(list: &mut Vec<Lone<'_>>, without: &HashSet<usize>) {
-    let mut at = 0;
-    list.retain(|_| {
-        at += 1;
-        !without.contains(&(at - 1))
-    });
-}
-
-/// Of two headers, the chunks that are in one only: outside of the longest sequence that
-/// is in both, where the nth of equal chunks goes with the nth.
-fn lone<'h>(old: &'h Header, new: &'h Header) -> (Vec<Lone<'h>>, Vec<Lone<'h>>) {
-    let numbered = |header: &Header| -> Vec<(Key, usize)> {
-        let mut seen: HashMap<Key, usize> = HashMap::new();
-        let chunks = header.chunks.iter();
-        let number = |chunk: &Chunk| {
-            let count = seen.entry(chunk.key).or_default();
-            *count += 1;
-            (chunk.key, *count)
-        };
-        chunks.map(number).collect()
-    };
-    let (a, b) = (numbered(old), numbered(new));
-    let at: HashMap<&(Key, usize), usize> = b.iter().enumerate().map(|(at, k)| (k, at)).collect();
-    let common: Vec<(usize, usize)> = a
-        .iter()
-        .enumerate()
-        .filter_map(|(i, key)| Some((i, *at.get(key)?)))
-        .collect();
-    let kept = increasing(&common);
-    let (mine, theirs): (HashSet<usize>, HashSet<usize>) = kept.into_iter().unzip();
-    let pick = |header: &'h Header, kept: &HashSet<usize>| {
-        let mut before = 0;
-        let mut list = Vec::new();
-        for (at, chunk) in header.chunks.iter().enumerate() {
-            match kept.contains(&at) {
-                true => before += 1,
-                false => list.push((chunk, before)),
-            }
-        }
-        list
-    };
-    (pick(old, &mine), pick(new, &theirs))
-}
-
-/// The longest part of `pairs` whose second numbers rise, as the first ones do.
-fn increasing(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    // The index of the smallest end of a sequence of each length, and what came before.
-    let mut ends: Vec<usize> = Vec::new();
-    let mut before: Vec<Option<usize>> = Vec::with_capacity(pairs.len());
-    let second = |at: usize| pairs.get(at).map_or(0, |pair| pair.1);
-    for (at, pair) in pairs.iter().enumerate() {
-        let length = ends.partition_point(|&end| second(end) < pair.1);
-        before.push(length.checked_sub(1).and_then(|l| ends.get(l)).copied());
-        match ends.get_mut(length) {
-            Some(end) => *end = at,
-            None => ends.push(at),
-        }
-    }
-    let mut list = Vec::new();
-    let mut at = ends.last().copied();
-    while let Some(index) = at {
-        list.extend(pairs.get(index));
-        at = before.get(index).copied().flatten();
-    }
-    list.reverse();
-    list
 }
 
 /// What headers declare that come with the compiler.

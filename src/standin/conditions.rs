@@ -7,9 +7,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::compare::Values;
+use super::expand::Expander;
 use super::expression;
 use super::lex::{self, Element, Kind, Token};
-use super::macros::{Definition, Expander, Macros};
+use super::macros::{Definition, Macros};
 use super::names::{self, Name, Names};
 use super::reach::{Level, Reach};
 use super::sources::Sources;
@@ -17,6 +18,8 @@ use super::words::Words;
 
 /// Most tokens that a condition may become.
 const BUDGET: usize = 20_000;
+/// Most macros of other values that are looked into.
+const MAX_VALUES: usize = 1000;
 
 /// All conditions that a consumer meets: its own and those of what it reaches.
 pub(super) fn met(
@@ -51,7 +54,7 @@ pub(super) fn met(
         for context in contexts {
             let conditions = header.contexts.get(context as usize);
             for condition in conditions.map_or(&[][..], Vec::as_slice) {
-                add(condition.tokens.clone());
+                add(condition.tokens.to_vec());
             }
         }
     }
@@ -67,6 +70,9 @@ pub(super) fn telling(
     (sources, reach): (&Sources, &Reach<'_>),
     names: &mut Names,
 ) -> Option<String> {
+    if values.len() > MAX_VALUES {
+        return Some("any of those of so many macros".to_owned());
+    }
     let reaching = sources.macros.that_reach(&[name]);
     for tokens in met {
         let expression = without_defined(tokens, names);

@@ -1,16 +1,22 @@
-//! What a declaration declares, and what it names otherwise.
+//! What a declaration declares.
 //!
 //! Told from tokens, of the declaration as it is written and as its macros make it, by each
 //! of their definitions. Too many names is the safe side: a declaration that changed
 //! matters to whoever names one of them. None at all means that any word may be one.
 
+use super::expand::Expander;
 use super::lex::{Kind, Token};
-use super::macros::{Expander, MAX_VARIANTS, Macros};
-use super::names::{self, Name, Names};
-use super::split::sort;
+use super::macros::{MAX_VARIANTS, Macros};
+use super::names::{self, Name, Names, sort};
+use super::scoped::{has_classes, is_cxx};
 
 /// Most tokens that one declaration may become.
 const BUDGET: usize = 6000;
+/// Most tokens of a declaration that is looked into.
+const MAX_TOKENS: usize = 20_000;
+/// Deepest nesting of types and declarators that is followed; below, every word may be
+/// declared.
+const MAX_NESTING: usize = 50;
 
 /// What was found of a declaration.
 #[derive(Debug, Default)]
@@ -23,36 +29,12 @@ pub(super) struct Found {
     pub(super) is_plain: bool,
 }
 
-/// Whether a declaration is one that only C++ has.
-fn is_cxx(tokens: &[Token]) -> bool {
-    let words = [
-        names::TEMPLATE,
-        names::OPERATOR,
-        names::NAMESPACE,
-        names::USING,
-        names::FRIEND,
-        names::CONCEPT,
-        names::SCOPE,
-    ];
-    tokens
-        .iter()
-        .any(|t| t.kind != Kind::Literal && words.contains(&t.name))
-}
-
-/// Whether scopes are other than in C.
-fn has_classes(tokens: &[Token]) -> bool {
-    let words = [
-        names::CLASS,
-        names::K_VIRTUAL,
-        names::K_PUBLIC,
-        names::K_EXPLICIT,
-    ];
-    is_cxx(tokens) || tokens.iter().any(|t| words.contains(&t.name))
-}
-
 /// What the declaration `tokens` declares.
 pub(super) fn declared(tokens: &[Token], macros: &Macros, names: &mut Names) -> Found {
     let mut found = Found::default();
+    if tokens.len() > MAX_TOKENS {
+        return found;
+    }
     // A class has its name, and what is in it is its own; all else of C++ may add to
     // names that it mentions.
     let of_class = tokens
@@ -66,6 +48,7 @@ pub(super) fn declared(tokens: &[Token], macros: &Macros, names: &mut Names) -> 
     candidates(tokens, &mut raw);
     let known = tokens.iter().filter(|t| t.is_name()).map(|t| t.name);
     let known: Vec<Name> = known.filter(|&name| macros.has(name)).collect();
+    let loud = known.iter().any(|&name| !macros.is_quiet(name));
     let variants = known
         .iter()
         .map(|&name| macros.of(name).len())
@@ -95,6 +78,8 @@ pub(super) fn declared(tokens: &[Token], macros: &Macros, names: &mut Names) -> 
     });
     let renaming: Vec<Name> = renaming.collect();
     let mut clear = !too_many;
+    // Of what is quiet, one definition does for all.
+    let variants = if loud { variants } else { variants.min(1) };
     for variant in 0..variants.min(MAX_VARIANTS) {
         for hides in [true, false] {
             if hides && renaming.is_empty() {
@@ -141,6 +126,7 @@ fn follows_type(tokens: &[Token], name: Name) -> bool {
 
 /// Adds all words that may be declared by `tokens`: tags, enumerators, declarators.
 fn candidates(tokens: &[Token], out: &mut Vec<Name>) {
+    let depth = 0;
     let mut at = 0;
     let mut in_value = false;
     // The last token at depth 0.
@@ -154,7 +140,7 @@ fn candidates(tokens: &[Token], out: &mut Vec<Name>) {
         match token.name {
             _ if token.kind == Kind::Literal => {}
             names::STRUCT | names::UNION | names::ENUM | names::CLASS => {
-                let (end, body) = tag(tokens, at, out);
+                let (end, body) = tag(tokens, at, depth, out);
                 last = None;
                 at = body.unwrap_or(end);
                 continue;
@@ -164,7 +150,7 @@ fn candidates(tokens: &[Token], out: &mut Vec<Name>) {
                 if !last.is_some_and(|last| last.name.is_attribute()) {
                     take(out);
                     if !in_value && is_declarator(tokens, at, end) {
-                        inner(tokens.get(at + 1..end).unwrap_or_default(), out);
+                        inner(tokens.get(at + 1..end).unwrap_or_default(), depth + 1, out);
                     }
                 }
                 // Tags that are declared among parameters.
@@ -220,7 +206,7 @@ fn closed(tokens: &[Token], at: usize) -> usize {
 
 /// The word at `at` begins a type: adds its tag if it is declared here, and what its body
 /// declares. Returns where what follows begins, without and with a body.
-fn tag(tokens: &[Token], at: usize, out: &mut Vec<Name>) -> (usize, Option<usize>) {
+fn tag(tokens: &[Token], at: usize, depth: usize, out: &mut Vec<Name>) -> (usize, Option<usize>) {
     let is_enum = tokens.get(at).is_some_and(|t| t.is(names::ENUM));
     let mut at = at + 1;
     let mut words = Vec::new();
@@ -259,7 +245,7 @@ fn tag(tokens: &[Token], at: usize, out: &mut Vec<Name>) -> (usize, Option<usize
         if is_enum {
             enumerators(inside, out);
         } else {
-            members(inside, out);
+            members(inside, depth + 1, out);
         }
         return (at, Some(end + 1));
     }
@@ -275,12 +261,15 @@ fn tag(tokens: &[Token], at: usize, out: &mut Vec<Name>) -> (usize, Option<usize
 }
 
 /// Types that are declared among members are declared outside, in C.
-fn members(tokens: &[Token], out: &mut Vec<Name>) {
+fn members(tokens: &[Token], depth: usize, out: &mut Vec<Name>) {
+    if depth > MAX_NESTING {
+        return all(tokens, out);
+    }
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
         match token.name {
             names::STRUCT | names::UNION | names::ENUM | names::CLASS => {
-                let (end, body) = tag(tokens, at, out);
+                let (end, body) = tag(tokens, at, depth, out);
                 at = body.unwrap_or(end);
             }
             _ => at += 1,
@@ -315,7 +304,10 @@ fn is_declarator(tokens: &[Token], at: usize, end: usize) -> bool {
 }
 
 /// The name in `(*name)(…)`, `(*name[2])(…)`, `(*(*name)(…))(…)` or `(name)(…)`.
-fn inner(tokens: &[Token], out: &mut Vec<Name>) {
+fn inner(tokens: &[Token], depth: usize, out: &mut Vec<Name>) {
+    if depth > MAX_NESTING {
+        return all(tokens, out);
+    }
     let pointer = |t: &Token| t.is(names::STAR) || t.is(names::CARET) || t.is(names::AMPERSAND);
     let mut at = 0;
     let mut points = false;
@@ -325,7 +317,7 @@ fn inner(tokens: &[Token], out: &mut Vec<Name>) {
             points = true;
         } else if token.is(names::OPEN) && (points || at == 0) {
             let end = closed(tokens, at);
-            return inner(tokens.get(at + 1..end).unwrap_or_default(), out);
+            return inner(tokens.get(at + 1..end).unwrap_or_default(), depth + 1, out);
         } else if token.is_name() {
             // A calling convention before the star, or a qualifier after it.
             if !points && next.is_some_and(pointer) && at == 0 {
@@ -347,115 +339,7 @@ fn inner(tokens: &[Token], out: &mut Vec<Name>) {
     }
 }
 
-/// What a declaration names, without what is scoped to it: parameters and members. A word
-/// that is a macro anywhere counts in any case.
-pub(super) fn uses(tokens: &[Token], macros: &Macros, names: &Names) -> Vec<Name> {
-    let all = || tokens.iter().filter(|t| t.is_name()).map(|t| t.name);
-    if has_classes(tokens) {
-        return all().collect();
-    }
-    let scoped = scoped(tokens, macros, names);
-    let words = tokens.iter().enumerate().filter(|(_, t)| t.is_name());
-    words
-        .filter(|(at, t)| !scoped.contains(at) || macros.has(t.name))
-        .map(|(_, t)| t.name)
-        .collect()
-}
-
-/// Where words stand that are parameters or members.
-fn scoped(tokens: &[Token], macros: &Macros, names: &Names) -> Vec<usize> {
-    let mut found = Vec::new();
-    // Of each bracket around: whether words in it may be parameters or members.
-    let mut around: Vec<bool> = Vec::new();
-    let mut in_body = false;
-    for (at, token) in tokens.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|at| tokens.get(at));
-        if token.kind == Kind::Mark {
-            match token.name {
-                names::OPEN => {
-                    let may = before.is_some_and(|t| {
-                        !t.name.is_attribute() && (t.kind == Kind::Word || t.is(names::CLOSE))
-                            || t.is(names::OPEN)
-                            || t.is(names::STAR)
-                    });
-                    around.push(may && !macros.has(before.map_or(names::OPEN, |t| t.name)));
-                }
-                names::OPEN_SQUARE => around.push(false),
-                names::OPEN_BRACE => {
-                    let of_type = of_type(tokens, at);
-                    in_body |= around.is_empty() && !of_type;
-                    around.push(of_type);
-                }
-                names::CLOSE | names::CLOSE_SQUARE | names::CLOSE_BRACE => {
-                    around.pop();
-                }
-                _ => {}
-            }
-            continue;
-        }
-        if !token.is_name() {
-            continue;
-        }
-        let Some(before) = before else { continue };
-        if before.is(names::ARROW) || before.is(names::DOT) {
-            found.push(at);
-            continue;
-        }
-        let ends = [
-            names::COMMA,
-            names::CLOSE,
-            names::OPEN_SQUARE,
-            names::SEMICOLON,
-            names::COLON,
-        ];
-        let ends = tokens
-            .get(at + 1)
-            .is_some_and(|t| ends.iter().any(|&mark| t.is(mark)));
-        if !in_body
-            && ends
-            && !around.is_empty()
-            && around.iter().all(|may| *may)
-            && (before.is(names::STAR) || is_type(before, macros, names))
-        {
-            found.push(at);
-        }
-    }
-    found
-}
-
-/// Whether the brace at `at` holds members.
-fn of_type(tokens: &[Token], at: usize) -> bool {
-    let before = tokens.get(..at).unwrap_or_default();
-    let words = before
-        .iter()
-        .rev()
-        .take_while(|t| t.kind == Kind::Word)
-        .take(4);
-    let mut words = words.map(|t| t.name);
-    words.any(|name| matches!(name, names::STRUCT | names::UNION))
-}
-
-/// Whether what follows the token is no type any more.
-fn is_type(token: &Token, macros: &Macros, names: &Names) -> bool {
-    if token.kind != Kind::Word || macros.has(token.name) {
-        return false;
-    }
-    if token.name.is_keyword() {
-        return matches!(
-            token.name,
-            names::K_CHAR
-                | names::K_DOUBLE
-                | names::K_FLOAT
-                | names::K_INT
-                | names::K_LONG
-                | names::K_SHORT
-                | names::K_SIGNED
-                | names::K_UNSIGNED
-                | names::K_BOOL
-                | names::K_VA_LIST
-        );
-    }
-    // What begins so may be an attribute of a compiler.
-    let text = names.text(token.name);
-    !text.starts_with(b"__") || text.ends_with(b"_t")
+/// Adds every word.
+fn all(tokens: &[Token], out: &mut Vec<Name>) {
+    out.extend(tokens.iter().filter(|t| t.is_name()).map(|t| t.name));
 }

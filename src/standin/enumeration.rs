@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::expand::Expander;
 use super::expression::{self, Value};
 use super::lex::{Kind, Token};
-use super::macros::{Expander, Macros};
+use super::macros::Macros;
 use super::names::{self, Name, Names};
 
 /// Most tokens of an enum's body.
@@ -137,13 +138,13 @@ impl Enumeration {
             }
             differ.push(*name);
         }
-        super::split::sort(&mut differ);
+        names::sort(&mut differ);
         Some(differ)
     }
 
     fn has_doubles(&self) -> bool {
         let mut all: Vec<Name> = self.list.iter().map(|item| item.name).collect();
-        super::split::sort(&mut all);
+        names::sort(&mut all);
         all.len() != self.list.len()
     }
 }

@@ -7,6 +7,7 @@ use super::macros::Macros;
 use super::names::{self, Name, Names};
 use super::scan;
 use super::split;
+use super::whole::unread;
 use super::words::Words;
 
 /// Cuts `data` as a header and reads its words, and those back from their text.
@@ -31,7 +32,7 @@ pub fn exercise(data: &[u8]) {
     let _ = Words::from_text(data);
     let mut names = Names::default();
     let Ok(items) = lex::lex(data, &mut names) else {
-        let header = split::unread(data, &mut names, "");
+        let header = unread(data, &mut names, "");
         assert_eq!(header.chunks.len(), 1, "an unread header is one chunk");
         return;
     };

@@ -1,18 +1,16 @@
 //! All definitions of macros in the headers at hand, and what macros stand for.
 //!
 //! A macro may be defined in several ways, of which a compiler sees one; all are kept, up
-//! to a limit. Expansion is bounded: macros that multiply end it with `None`.
+//! to a limit.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use super::lex::{Element, Item, Kind, Token};
-use super::names::{self, Name, Names};
+use super::names::{self, Name};
 
 /// Most definitions of one macro that are told apart.
 pub(super) const MAX_VARIANTS: usize = 8;
-/// Deepest expansion.
-const MAX_DEPTH: usize = 16;
 
 /// One `#define`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +42,7 @@ impl Definition {
     }
 
     /// The index of a parameter; `__VA_ARGS__` and `...` are one.
-    fn parameter(&self, name: Name) -> Option<usize> {
+    pub(super) fn parameter(&self, name: Name) -> Option<usize> {
         let list = self.parameters.as_ref()?;
         let rest = (name == names::VA_ARGS).then_some(names::ELLIPSIS);
         list.iter().position(|&p| p == name || Some(p) == rest)
@@ -73,6 +71,7 @@ pub(super) struct Macros {
     /// Those with more definitions than are kept.
     many: HashSet<Name>,
     classes: RefCell<HashMap<Name, Option<Class>>>,
+    quiet: RefCell<HashMap<Name, bool>>,
 }
 
 impl Macros {
@@ -93,6 +92,7 @@ impl Macros {
                     self.many.insert(name);
                 }
                 self.classes.borrow_mut().clear();
+                self.quiet.borrow_mut().clear();
             }
         }
     }
@@ -202,191 +202,58 @@ impl Macros {
         }
     }
 
+    /// Whether a macro stands for attributes and keywords alone, by each of its
+    /// definitions: then it declares nothing, and which of them counts does not matter.
+    pub(super) fn is_quiet(&self, name: Name) -> bool {
+        self.is_quiet_within(name, 0)
+    }
+
+    fn is_quiet_within(&self, name: Name, depth: usize) -> bool {
+        if let Some(&quiet) = self.quiet.borrow().get(&name) {
+            return quiet;
+        }
+        if depth > 8 || self.has_too_many(name) || !self.has(name) {
+            return false;
+        }
+        // Against circles.
+        self.quiet.borrow_mut().insert(name, false);
+        let quiet = self.of(name).iter().all(|d| self.is_quiet_body(d, depth));
+        self.quiet.borrow_mut().insert(name, quiet);
+        quiet
+    }
+
+    fn is_quiet_body(&self, definition: &Definition, depth: usize) -> bool {
+        let mut parens = 0usize;
+        let mut takes_parens = false;
+        for token in &definition.body {
+            match token.name {
+                _ if token.kind == Kind::Literal || token.kind == Kind::Number => {}
+                names::OPEN if parens > 0 || takes_parens => parens += 1,
+                names::CLOSE if parens > 0 => parens -= 1,
+                names::PASTE | names::HASH => return false,
+                _ if parens > 0 => {}
+                name if token.kind == Kind::Word => {
+                    let is_type = matches!(
+                        name,
+                        names::STRUCT | names::UNION | names::ENUM | names::CLASS
+                    );
+                    if is_type || !(name.is_keyword() || self.is_quiet_within(name, depth + 1)) {
+                        return false;
+                    }
+                    takes_parens = name.is_attribute() || !name.is_keyword();
+                    continue;
+                }
+                _ => return false,
+            }
+            takes_parens = false;
+        }
+        parens == 0
+    }
+
     /// Whether a macro's body has one of the words that begin a type with members.
     pub(super) fn opens_type(&self, name: Name) -> bool {
         let types = [names::STRUCT, names::UNION, names::CLASS, names::ENUM];
         let mut bodies = self.of(name).iter().flat_map(|d| &d.body);
         bodies.any(|t| types.contains(&t.name))
     }
-}
-
-/// One expansion, or several with one budget.
-pub(super) struct Expander<'m> {
-    macros: &'m Macros,
-    names: &'m mut Names,
-    /// Which definition of macros that have several.
-    variant: usize,
-    /// Macros that stay as they are.
-    pub(super) hidden: Vec<Name>,
-    /// Tokens that may still be made.
-    budget: usize,
-    /// Words that `##` made on the way.
-    pub(super) pasted: Vec<Name>,
-}
-
-impl<'m> Expander<'m> {
-    /// An expansion by definition `variant` of each macro, of at most `budget` tokens.
-    pub(super) fn new(
-        macros: &'m Macros,
-        names: &'m mut Names,
-        variant: usize,
-        budget: usize,
-    ) -> Self {
-        Self {
-            macros,
-            names,
-            variant,
-            hidden: Vec::new(),
-            budget,
-            pasted: Vec::new(),
-        }
-    }
-
-    /// What `tokens` stand for, or `None` if that is too much.
-    pub(super) fn expand(&mut self, tokens: &[Token]) -> Option<Vec<Token>> {
-        self.within(tokens, 0)
-    }
-
-    fn within(&mut self, tokens: &[Token], depth: usize) -> Option<Vec<Token>> {
-        let mut out = Vec::with_capacity(tokens.len());
-        let mut at = 0;
-        while let Some(&token) = tokens.get(at) {
-            at += 1;
-            self.budget = self.budget.checked_sub(1)?;
-            let macros = self.macros;
-            let definitions = macros.of(token.name);
-            let definition = definitions.get(self.variant).or_else(|| definitions.last());
-            let Some(definition) = definition
-                .filter(|_| token.kind == Kind::Word && !self.hidden.contains(&token.name))
-            else {
-                out.push(token);
-                continue;
-            };
-            let body = if definition.parameters.is_some() {
-                if !tokens.get(at).is_some_and(|t| t.is(names::OPEN)) {
-                    out.push(token);
-                    continue;
-                }
-                let Some((arguments, end)) = arguments(tokens, at, definition) else {
-                    out.push(token);
-                    continue;
-                };
-                at = end;
-                self.substitute(definition, &arguments, depth)?
-            } else {
-                self.paste(definition.body.clone())
-            };
-            if depth >= MAX_DEPTH {
-                return None;
-            }
-            self.hidden.push(token.name);
-            let inner = self.within(&body, depth + 1);
-            self.hidden.pop();
-            out.extend(inner?);
-        }
-        Some(out)
-    }
-
-    fn substitute(
-        &mut self,
-        definition: &Definition,
-        arguments: &[Vec<Token>],
-        depth: usize,
-    ) -> Option<Vec<Token>> {
-        let body = &definition.body;
-        let mut out = Vec::with_capacity(body.len());
-        for (at, token) in body.iter().enumerate() {
-            let before = at.checked_sub(1).and_then(|at| body.get(at));
-            let is = |token: Option<&Token>, mark| token.is_some_and(|t| t.is(mark));
-            let index = definition.parameter(token.name);
-            let Some(index) = index.filter(|_| token.kind == Kind::Word) else {
-                // `#` before a parameter goes with it.
-                if !token.is(names::HASH) {
-                    out.push(*token);
-                }
-                continue;
-            };
-            let argument = arguments.get(index).map_or(&[][..], Vec::as_slice);
-            self.budget = self.budget.checked_sub(argument.len())?;
-            if is(before, names::HASH) {
-                out.push(Token {
-                    kind: Kind::Literal,
-                    name: names::TEXT,
-                    spaced: true,
-                });
-            } else if is(before, names::PASTE) || is(body.get(at + 1), names::PASTE) {
-                out.extend(argument);
-            } else if depth < MAX_DEPTH {
-                out.extend(self.within(argument, depth + 1)?);
-            } else {
-                return None;
-            }
-        }
-        Some(self.paste(out))
-    }
-
-    /// Joins what stands around `##`.
-    fn paste(&mut self, tokens: Vec<Token>) -> Vec<Token> {
-        if !tokens.iter().any(|t| t.is(names::PASTE)) {
-            return tokens;
-        }
-        let mut out: Vec<Token> = Vec::with_capacity(tokens.len());
-        let mut joins = false;
-        for token in tokens {
-            if token.is(names::PASTE) {
-                joins = true;
-                continue;
-            }
-            match out.last_mut() {
-                Some(last) if joins && last.kind != Kind::Mark => {
-                    let mut text = self.names.text(last.name).to_vec();
-                    text.extend(self.names.text(token.name));
-                    last.name = self.names.name(&text);
-                    if last.kind == Kind::Word {
-                        self.pasted.push(last.name);
-                    }
-                }
-                _ => out.push(token),
-            }
-            joins = false;
-        }
-        out
-    }
-}
-
-/// The arguments of a call whose parenthesis is at `open`, and where it ends.
-fn arguments(
-    tokens: &[Token],
-    open: usize,
-    definition: &Definition,
-) -> Option<(Vec<Vec<Token>>, usize)> {
-    let parameters = definition.parameters.as_ref()?;
-    let is_variadic = parameters.last() == Some(&names::ELLIPSIS);
-    let mut list: Vec<Vec<Token>> = vec![Vec::new()];
-    let mut depth = 0usize;
-    for (at, token) in tokens.iter().enumerate().skip(open) {
-        match token.name {
-            names::OPEN if token.kind == Kind::Mark => {
-                depth += 1;
-                if depth == 1 {
-                    continue;
-                }
-            }
-            names::CLOSE if token.kind == Kind::Mark => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some((list, at + 1));
-                }
-            }
-            names::COMMA if depth == 1 && !(is_variadic && list.len() == parameters.len()) => {
-                list.push(Vec::new());
-                continue;
-            }
-            _ => {}
-        }
-        if let Some(last) = list.last_mut() {
-            last.push(*token);
-        }
-    }
-    None
 }

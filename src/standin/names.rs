@@ -166,3 +166,9 @@ impl Names {
         String::from_utf8_lossy(self.text(name)).into_owned()
     }
 }
+
+/// Sorts a list of names, each once.
+pub(super) fn sort(list: &mut Vec<Name>) {
+    list.sort_unstable();
+    list.dedup();
+}

@@ -201,7 +201,10 @@ impl<'w> Reach<'w> {
         files.sort_by(|a, b| a.0.cmp(b.0));
         for (file, header) in files {
             for chunk in header.chunks.iter().filter(|chunk| chunk.names.is_empty()) {
-                let conditions = header.conditions(chunk).iter().flat_map(|c| &c.tokens);
+                let conditions = header
+                    .conditions(chunk)
+                    .iter()
+                    .flat_map(|c| c.tokens.iter());
                 let conditions = conditions.filter(|t| t.is_name());
                 let conditions = conditions.map(|t| (t.name, Level::Condition));
                 let uses = chunk.uses.iter().map(|&name| (name, Level::Code));
@@ -225,7 +228,10 @@ impl<'w> Reach<'w> {
         // by their own names only.
         let through = || Why::Through(name, file.clone(), chunk.line);
         let in_condition = level.min(Level::Condition);
-        let conditions = header.conditions(chunk).iter().flat_map(|c| &c.tokens);
+        let conditions = header
+            .conditions(chunk)
+            .iter()
+            .flat_map(|c| c.tokens.iter());
         let conditions = conditions
             .filter(|t| t.is_name())
             .map(|t| (t.name, in_condition));

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::holes;
 use super::lex::{self, Element};
 use super::names::{self, Names};
-use super::words::{Pattern, Word};
+use super::word::{Pattern, Word};
 
 /// Shortest run of printable bytes that counts as text in a binary file.
 const MIN_STRING: usize = 4;

@@ -9,7 +9,9 @@ use super::lex::{self, Element, Item};
 use super::macros::Macros;
 use super::names::{self, Name, Names};
 use super::split;
+use super::target::{target, written};
 use super::tree::{Role, Tree};
+use super::whole::unread;
 
 /// A header of a tree: index of the tree, path in it.
 pub(super) type File = (usize, Rc<str>);
@@ -148,7 +150,7 @@ impl Sources {
                 (None, Some(Content::Items(items))) => {
                     Rc::new(split::split(items, &macros, names, &lined))
                 }
-                (None, Some(Content::Unreadable(why))) => Rc::new(split::unread(data, names, why)),
+                (None, Some(Content::Unreadable(why))) => Rc::new(unread(data, names, why)),
                 (None, None) => continue,
             };
             cut.insert(Rc::clone(data), Rc::clone(&header));
@@ -197,9 +199,9 @@ fn targets(content: &Content, names: &Names) -> Vec<Target> {
         };
         if *word == names::DEFINE {
             let body = super::macros::Definition::parse(tokens).map(|(_, d)| d.body);
-            found.extend(body.and_then(|body| split::written(&body, names)));
+            found.extend(body.and_then(|body| written(&body, names)));
         } else {
-            found.extend(split::target(*word, tokens, names));
+            found.extend(target(*word, tokens, names));
         }
     }
     found

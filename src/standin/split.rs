@@ -5,14 +5,21 @@
 //! some chunk; where it is not clear what one declares, it declares every word in it.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use super::chunk::{self, Chunk, Condition, Header, Key, Target, What};
 use super::declared;
 use super::enumeration::Enumeration;
 use super::groups::{self, Groups};
-use super::lex::{self, Element, Item, Kind, Token};
+use super::lex::{Element, Item, Token};
 use super::macros::{Class, Definition, Macros};
-use super::names::{self, Name, Names};
+use super::names::{self, Name, Names, sort};
+use super::scoped;
+use super::target::{target, written};
+use super::whole::whole;
+
+/// Most conditions around parts of a header, counted for each branch.
+const MAX_CONDITIONS: usize = 2_000_000;
 
 /// Cuts the header that has these items. `lined` are the macros that tell lines.
 pub(super) fn split(
@@ -37,7 +44,8 @@ pub(super) fn split(
             ..Header::default()
         },
         seen: HashMap::new(),
-        context_keys: vec![Vec::new()],
+        context_keys: vec![Key::default()],
+        conditions: 0,
     };
     let range = match guard {
         Some(_) => (1, items.len() - 1),
@@ -46,104 +54,10 @@ pub(super) fn split(
     if let Err(from) = splitter.items(range, 0) {
         splitter.chunk((from, range.1), Form::Unknown, 0);
     }
+    if splitter.conditions > MAX_CONDITIONS {
+        return whole(items, splitter.names, "has too many conditions");
+    }
     splitter.header
-}
-
-/// A header as one chunk.
-fn whole(items: &[Item], names: &Names, why: &'static str) -> Header {
-    let mut words = Vec::new();
-    let mut fed = Vec::new();
-    let mut includes = Vec::new();
-    for item in items {
-        let tokens = match &item.element {
-            Element::Token(token) => std::slice::from_ref(token),
-            Element::Directive(word, tokens) => {
-                fed.extend_from_slice(names.text(*word));
-                includes.extend(target(*word, tokens, names));
-                tokens.as_slice()
-            }
-        };
-        chunk::feed(&mut fed, tokens, names, true);
-        words.extend(tokens.iter().filter(|t| t.is_name()).map(|t| t.name));
-    }
-    sort(&mut words);
-    Header {
-        chunks: vec![Chunk {
-            what: What::Unknown,
-            key: chunk::key(&fed),
-            names: words.clone(),
-            uses: words,
-            context: 0,
-            line: 1,
-            includes,
-        }],
-        contexts: vec![Vec::new()],
-        whole: Some(why),
-    }
-}
-
-/// A header that cannot even be read as tokens: its words count all the same.
-pub(super) fn unread(data: &[u8], names: &mut Names, why: &'static str) -> Header {
-    let mut words = Vec::new();
-    let data = data
-        .get(..data.len().min(lex::MAX_HEADER))
-        .unwrap_or_default();
-    for word in data.split(|&byte| !lex::in_word(byte)) {
-        if word.first().is_some_and(|&byte| lex::starts_word(byte)) {
-            words.push(names.name(word));
-        }
-    }
-    words.retain(|name| !name.is_keyword());
-    sort(&mut words);
-    let mut header = whole(&[], names, why);
-    if let Some(chunk) = header.chunks.first_mut() {
-        chunk.key = chunk::key(data);
-        chunk.names.clone_from(&words);
-        chunk.uses = words;
-    }
-    header
-}
-
-pub(super) fn sort(list: &mut Vec<Name>) {
-    list.sort_unstable();
-    list.dedup();
-}
-
-/// What an `#include` names, if it is written out.
-pub(super) fn target(word: Name, tokens: &[Token], names: &Names) -> Option<Target> {
-    let includes = [
-        names::INCLUDE,
-        names::INCLUDE_NEXT,
-        names::IMPORT,
-        names::EMBED,
-    ];
-    if !includes.contains(&word) {
-        return None;
-    }
-    written(tokens, names)
-}
-
-/// The header that tokens name: `<…>` or `"…"`.
-pub(super) fn written(tokens: &[Token], names: &Names) -> Option<Target> {
-    let first = tokens.first()?;
-    if first.kind == Kind::Literal {
-        let path = names
-            .text(first.name)
-            .strip_prefix(b"\"")?
-            .strip_suffix(b"\"")?;
-        let path = path.to_vec();
-        return Some(Target { path, quoted: true });
-    }
-    let end = tokens.iter().position(|t| t.is(names::GREATER))?;
-    if !first.is(names::LESS) {
-        return None;
-    }
-    let inner = tokens.get(1..end)?;
-    let path = inner.iter().flat_map(|t| names.text(t.name)).copied();
-    Some(Target {
-        path: path.collect(),
-        quoted: false,
-    })
 }
 
 /// What the splitter knows of a chunk that it has found.
@@ -164,7 +78,9 @@ struct Splitter<'s> {
     /// How many groups of a condition were met that change what they ask for.
     seen: HashMap<Key, u8>,
     /// What each context adds to the keys of its chunks.
-    context_keys: Vec<Vec<u8>>,
+    context_keys: Vec<Key>,
+    /// How many conditions all contexts have.
+    conditions: usize,
 }
 
 impl Splitter<'_> {
@@ -235,25 +151,35 @@ impl Splitter<'_> {
             *seen = seen.saturating_add(1);
         }
         let mut conditions = self.header.contexts.get(context as usize)?.clone();
-        let mut fed = self.context_keys.get(context as usize)?.clone();
+        let mut fed = *self.context_keys.get(context as usize)?;
         for branch in group.windows(2) {
             let [at, end] = *branch else { continue };
             let Element::Directive(word, tokens) = &self.items.get(at)?.element else {
                 continue;
             };
             let condition = groups::condition(*word, tokens);
-            let mut here = (conditions.clone(), fed.clone());
+            self.conditions += conditions.len() + 1;
+            if self.conditions > MAX_CONDITIONS {
+                return None;
+            }
+            let mut here = (conditions.clone(), fed);
             if !condition.is_empty() {
-                here.1.extend([3, ordinal]);
-                chunk::feed(&mut here.1, &condition, self.names, false);
+                let mut step = |kind: u8| {
+                    let mut text = fed.to_vec();
+                    text.extend([kind, ordinal]);
+                    chunk::feed(&mut text, &condition, self.names, false);
+                    chunk::key(&text)
+                };
+                let (holds, fails) = (step(3), step(4));
+                here.1 = holds;
+                fed = fails;
+                let tokens: Rc<[Token]> = condition.into();
                 here.0.push(Condition {
-                    tokens: condition.clone(),
+                    tokens: Rc::clone(&tokens),
                     holds: true,
                 });
-                fed.extend([4, ordinal]);
-                chunk::feed(&mut fed, &condition, self.names, false);
                 conditions.push(Condition {
-                    tokens: condition,
+                    tokens,
                     holds: false,
                 });
             }
@@ -330,7 +256,7 @@ impl Splitter<'_> {
     ) {
         if let Some(more) = self.context_keys.get(context as usize) {
             fed.push(5);
-            fed.extend_from_slice(more);
+            fed.extend(more);
         }
         sort(&mut declared);
         sort(&mut uses);
@@ -385,7 +311,7 @@ impl Splitter<'_> {
             uses.extend(tokens.iter().filter(|t| t.is_name()).map(|t| t.name));
         } else {
             let found = declared::declared(&tokens, self.macros, self.names);
-            uses.extend(declared::uses(&tokens, self.macros, self.names));
+            uses.extend(scoped::uses(&tokens, self.macros, self.names));
             uses.extend(&found.pasted);
             if form == Form::Unknown || found.names.is_empty() {
                 declared.extend(tokens.iter().filter(|t| t.is_name()).map(|t| t.name));

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::scan::{self, Scanned};
+pub use super::word::{Pattern, Word};
 
 /// Longest file that is read, in bytes.
 const MAX_FILE: u64 = 256 << 20;
@@ -20,28 +21,6 @@ const MAX_FILES: usize = 2_000_000;
 const MAX_WORDS: usize = 16_000_000;
 /// Folders of version control, of which no build takes anything.
 const UNREAD: &[&str] = &[".git", ".hg", ".svn", ".bzr"];
-
-/// Where a word stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Word {
-    /// In what is compiled or run, outside of conditions.
-    pub in_code: bool,
-    /// In a condition of the preprocessor.
-    pub in_condition: bool,
-    /// In a comment of C or a document.
-    pub in_text: bool,
-    /// Where it stands first, in code if it does: index of the file, line from 1.
-    pub place: (u32, u32),
-}
-
-/// A name that is put together: text around a hole.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pattern {
-    /// Text before the hole.
-    pub prefix: Vec<u8>,
-    /// Text behind it.
-    pub suffix: Vec<u8>,
-}
 
 /// The words of one source or several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,17 +110,6 @@ impl Words {
             Some(file) => format!("{file}:{}", word.place.1),
             None => "a file that is not known".to_owned(),
         }
-    }
-}
-
-impl Word {
-    pub(super) fn merge(&mut self, found: Self) {
-        if found.in_code && !self.in_code {
-            self.place = found.place;
-        }
-        self.in_code |= found.in_code;
-        self.in_condition |= found.in_condition;
-        self.in_text |= found.in_text;
     }
 }
 

@@ -14,7 +14,8 @@
 //! Of a word: 1 in code, 2 in conditions, 4 in comments and documents, summed; the file's
 //! index and line; the word. Everything read is checked.
 
-use super::words::{Pattern, Word, Words};
+use super::word::{Pattern, Word};
+use super::words::Words;
 
 /// The first line.
 const HEAD: &[u8] = b"indir words 1";
