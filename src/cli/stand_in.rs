@@ -190,7 +190,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .iter()
         .zip(&choices)
         .zip(&unreadable)
-        .map(|((library, choice), unreadable)| report(library, choice, unreadable, &trees))
+        .zip(&libraries)
+        .map(|(((given, choice), unreadable), library)| {
+            let stands_in = choice.tree != library.new;
+            report(given, choice, stands_in, unreadable, &trees)
+        })
         .collect();
     if args.json {
         let document = serde_json::json!({ "version": 1, "libraries": reports });
@@ -251,6 +255,7 @@ struct Why {
 fn report(
     library: &Given,
     choice: &Choice,
+    stands_in: bool,
     unreadable: &[(PathBuf, String)],
     trees: &[Tree],
 ) -> Report {
@@ -281,7 +286,7 @@ fn report(
     let chosen = path(choice.tree);
     let new = library.new.display().to_string();
     Report {
-        stands_in: chosen != new,
+        stands_in,
         chosen,
         new,
         unseen: choice.unseen,

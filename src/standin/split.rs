@@ -164,7 +164,7 @@ impl Splitter<'_> {
             }
             let mut here = (conditions.clone(), fed);
             if !condition.is_empty() {
-                let mut step = |kind: u8| {
+                let step = |kind: u8| {
                     let mut text = fed.to_vec();
                     text.extend([kind, ordinal]);
                     chunk::feed(&mut text, &condition, self.names, false);

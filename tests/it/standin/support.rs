@@ -32,12 +32,10 @@ pub(super) fn tree(scratch: &Scratch, name: &str, files: &[(&str, &str)]) -> Pat
 
 /// What `indir stand-in --json` says of each library.
 pub(super) fn report(args: &[&Path], words: &Path) -> Vec<Value> {
-    let ran = run(indir()
-        .arg("stand-in")
-        .arg("--json")
-        .arg("--words")
-        .arg(words)
-        .args(args));
+    // Whatever follows --words is one of its files.
+    let mut command = indir();
+    command.args(["stand-in", "--json"]).args(args);
+    let ran = run(command.arg("--words").arg(words));
     let document: Value = serde_json::from_str(&ran.success().stdout()).unwrap();
     document["libraries"].as_array().unwrap().clone()
 }
