@@ -17,6 +17,9 @@ pub(super) enum Form {
     Structure,
 }
 
+/// How deep in brackets, and whether the declaration could end.
+type Reached = (u32, bool);
+
 struct Scan<'s> {
     items: &'s [Item],
     start: usize,
@@ -53,7 +56,7 @@ pub(super) fn extent(
         done: false,
     };
     // Of each group around: the depth at its beginning, and after its first branch.
-    let mut around: Vec<((u32, bool), Option<(u32, bool)>)> = Vec::new();
+    let mut around: Vec<(Reached, Option<Reached>)> = Vec::new();
     let mut at = start;
     while at < end {
         match &items.get(at)?.element {
