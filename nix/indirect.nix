@@ -127,7 +127,7 @@ let
 
       named = filter isIndirect (filter isNamed inputs ++ listed "indirNamed" args);
       namedDrvs = listToAttrs (map (p: { name = unsafeDiscardStringContext p.drvPath; value = null; }) named);
-      exchange = exchangeFor (map (p: p // { indirection = p.indirection // { stubs = seen p; }; })
+      exchange = exchangeFor (map (p: if standIns then p // { indirection = p.indirection // { stubs = seen p; }; } else p)
         (filter (p: !(namedDrvs ? ${unsafeDiscardStringContext p.drvPath})) libraries));
       usesShell = shell != null && !elem pname shell.except;
 
@@ -149,13 +149,15 @@ let
         inherit stdenv pname;
         attrs = args // forAll natives native;
         libraries = map (p: { history = historyFor p; new = stubs p; }) choosing;
-        others = map stubs (filter (p: !(elem p.drvPath or "" (map (c: c.drvPath) choosing))) (withPropagated inputs)) ++ runtimeStubs;
+        others = map stubs (filter (p: !(isIndirect p) || !(elem (key p) (map key choosing))) (withPropagated inputs))
+          ++ runtimeStubs;
         words = listed "indirWords" args;
       };
       outputsOf = listToAttrs (genList
         (index: { name = key (elemAt choosing index); value = chosen.${chosen.outputOf index}; })
         (length choosing));
-      seen = package: if isIndirect package then outputsOf.${key package} or (stubs package) else stubs package;
+      seen = package:
+        if standIns && isIndirect package then outputsOf.${key package} or (stubs package) else stubs package;
 
       shared = exchange (removeAttrs args (ownAttrs ++ natives ++ hosts ++ [ "src" "srcs" "patches" ]))
         // intersectAttrs { src = null; srcs = null; patches = null; } args

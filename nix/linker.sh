@@ -6,7 +6,7 @@
 real=@real@
 [ "${NIX_INDIR-}" = 1 ] || exec "$real" "$@"
 arguments=() last=() previous=''
-isStub() { [[ :$1: == *-stubs/*:* || $1 == *-stubs ]]; }
+isStub() { [[ :$1: == *[-_]stubs/*:* || $1 == *[-_]stubs ]]; }
 for argument; do
     case $previous in
     -dynamic-linker | --dynamic-linker) argument=${INDIR_INTERPRETER:-@interpreter@} ;;
