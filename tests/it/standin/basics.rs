@@ -223,5 +223,5 @@ fn what_another_library_includes_is_followed() {
     let how = report[0]["passed"][0]["reasons"][0]["how"]
         .as_str()
         .unwrap();
-    assert_eq!(how, "a.c:2 names high, which names LOW (include/high.h:2)");
+    assert_eq!(how, "a.c:1 names high, which names LOW (include/high.h:2)");
 }
