@@ -164,6 +164,8 @@ impl<'w> Reach<'w> {
         todo.sort_by(|a, b| names.text(*a).cmp(names.text(*b)));
         todo.reverse();
         self.around(sources, &mut todo);
+        // Chunks by address and place, and how they were reached: once is enough.
+        let mut followed: HashMap<(*const Header, usize), Level> = HashMap::new();
         let mut declared: Vec<Name> = index.keys().copied().collect();
         declared.sort_by(|a, b| names.text(*a).cmp(names.text(*b)));
         loop {
@@ -175,6 +177,11 @@ impl<'w> Reach<'w> {
                     continue;
                 };
                 for (file, header, at) in chunks {
+                    let before = followed.insert((Rc::as_ptr(header), *at), level);
+                    if let Some(before) = before.filter(|before| *before >= level) {
+                        followed.insert((Rc::as_ptr(header), *at), before);
+                        continue;
+                    }
                     if let Some(chunk) = header.chunks.get(*at) {
                         self.follow(name, level, (file, header, chunk), &mut todo);
                     }
