@@ -132,6 +132,9 @@ pub(super) fn not_indirect(path: &Path) -> String {
             "it is statically linked: it loads no library, and has no table"
         }
         Ok(Some(Skipped::Library)) => "it is a shared library: executables have tables",
+        Ok(Some(Skipped::Foreign)) if names_a_shim(path) => {
+            "its interpreter is a shim, but it has no `indir` note (link it again, or take the original)"
+        }
         Ok(Some(Skipped::Foreign)) => {
             "it is not a program of glibc's for x86-64, and only those have tables"
         }
@@ -139,6 +142,20 @@ pub(super) fn not_indirect(path: &Path) -> String {
         Ok(Some(Skipped::Other)) | Err(_) => "it is no executable",
     };
     why.to_owned()
+}
+
+/// Whether the executable lost its note only.
+fn names_a_shim(path: &Path) -> bool {
+    MappedElf::open(path).is_ok_and(|map| {
+        let interpreter = map
+            .elf()
+            .ok()
+            .and_then(|elf| elf.interpreter().map(<[u8]>::to_vec));
+        let name = interpreter
+            .as_deref()
+            .and_then(|path| path.rsplit(|&byte| byte == b'/').next());
+        name.is_some_and(|name| name.starts_with(b"ld-indir-"))
+    })
 }
 
 /// Where a path of the table lies; as it stands there, if it is not known beside which
