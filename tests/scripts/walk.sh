@@ -68,7 +68,13 @@ debootstrap --variant=minbase --keyring="$keyring" --cache-dir="$(cd "$cache/deb
 
 home=$root/home/me
 mkdir -p "$home/.cargo"
-git clone -q --no-hardlinks "$top" "$home/indir"
+if [ -e "$top/.git" ]; then
+    # Whoever it belongs to.
+    git -c safe.directory='*' clone -q --no-hardlinks "$top" "$home/indir"
+else
+    mkdir "$home/indir"
+    tar -C "$top" --exclude=./target -cf - . | tar -C "$home/indir" -xf -
+fi
 if [ -n "$prebuilt" ]; then
     cp -a "$prebuilt" "$home/prebuilt"
     compile='cp -a /home/me/prebuilt /opt/indir'
