@@ -161,7 +161,7 @@ pair() {
     [ "$(sum "$rawold" "${filter[@]}")" = "$(sum "$rawnew" "${filter[@]}")" ] || raw=again
     [ "$(sum "$old"; links "$old")" = "$(sum "$new"; links "$new")" ] || norm=again
     for dependent in $(field "$library" 2); do
-        [ -s "$store/words/$dependent" ] && [ -e "$store/needs/$dependent" ] || continue
+        { [ -s "$store/words/$dependent" ] && [ -e "$store/needs/$dependent" ]; } || continue
         args=()
         own=" $(field "$library" 1) "
         while read -r package; do
