@@ -145,6 +145,23 @@ fn every_document_is_as_its_schema_says() {
     ]))
     .success();
     let (exe, plain, bare, refused) = (text(&exe), text(&plain), text(&bare), text(&refused));
+    let words = dir.join("words");
+    dir.file(
+        "source/a.c",
+        "#include <lib.h>\nint f(void) { return lib_new(); }\n",
+    );
+    run(indir()
+        .arg("words")
+        .arg(dir.join("source"))
+        .arg("-o")
+        .arg(&words))
+    .success();
+    dir.file("tree-1/include/lib.h", "int lib(void);\n");
+    dir.file(
+        "tree-2/include/lib.h",
+        "int lib(void);\nint lib_new(void);\n",
+    );
+    let (tree_1, tree_2) = (dir.join("tree-1"), dir.join("tree-2"));
     let cases: &[(&str, &[&str])] = &[
         ("update", &["update", "--dry-run", "--prune", exe]),
         ("update", &["update", exe, bare, "--lib-dir", text(&old)]),
@@ -190,6 +207,26 @@ fn every_document_is_as_its_schema_says() {
         ("bench", &["bench", "--runs", "2", plain]),
         ("abi-diff", &["abi", "diff", &old_libc, &new_libc]),
         ("abi-diff", &["abi", "diff", &system, &system]),
+        (
+            "stand-in",
+            &[
+                "stand-in",
+                text(&tree_1),
+                text(&tree_2),
+                "--words",
+                text(&words),
+            ],
+        ),
+        (
+            "stand-in",
+            &[
+                "stand-in",
+                text(&tree_2),
+                text(&tree_2),
+                "--words",
+                text(&words),
+            ],
+        ),
     ];
     let mut seen = BTreeSet::new();
     for (name, args) in cases {
