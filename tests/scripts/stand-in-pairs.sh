@@ -76,6 +76,10 @@ tree() {
             cp "$file" "$2.new/bin"
         fi
     done
+    # Where the tree is, as nix/stub-tree.sh has it.
+    # shellcheck disable=SC2016 # pkg-config's variable
+    find "$2.new" -name '*.pc' -exec sed -i \
+        -e 's|^prefix=.*|prefix=${pcfiledir}/../..|' -e 's|/lib/x86_64-linux-gnu|/lib|g' {} +
     mv "$2.new" "$2"
 }
 

@@ -6,7 +6,8 @@
 #
 # After stand-in-pairs.sh, which made trees and words: LIBRARY and the versions as its lines
 # have them. What else the consumers are built with has to be installed. Both builds
-# see the tree by one path, in one folder. A line a consumer:
+# see the tree by one path, in one folder. A consumer that asks a `*-config` script of the
+# machine sees the machine's library, and proves nothing: look into its log. A line a consumer:
 #
 #   consumer stands-in|new configuration objects
 set -eu
