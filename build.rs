@@ -128,9 +128,9 @@ fn shim(root: &Path, out: &Path, library: &Path) {
     check(&file, "shim", &[]);
     // A linker that did not know where it begins would have left the rest out.
     let bytes = fs::read(&file).expect("rustc wrote the shim");
-    let code = b"/proc/self/exe";
+    let constant = b"/proc/self/exe";
     assert!(
-        bytes.windows(code.len()).any(|part| part == code),
+        bytes.windows(constant.len()).any(|part| part == constant),
         "the shim has lost its code"
     );
 }
@@ -159,7 +159,7 @@ fn binder(root: &Path, out: &Path, library: &Path) {
         .args(FREESTANDING)
         .args(["--crate-name=indir_bind", "--crate-type=cdylib"])
         .args(["-Clto=fat", "-Crelocation-model=pic"])
-        // GNU ld, as where rustc brings no lld of its own: the same bytes everywhere.
+        // GNU ld everywhere: not every rustc brings an lld of its own.
         .arg("-Clinker-features=-lld")
         .arg("shim/start/bind.rs")
         .arg("--extern")

@@ -43,7 +43,7 @@ impl TableFile {
     /// # Errors
     /// When it cannot be read or is not a table.
     pub fn load(path: &Path) -> Result<Option<Self>, LoadError> {
-        Self::load_if(path, |_| Ok(()))
+        read_as(path, MAX_TABLE, None, Self::new)
     }
 
     /// The same, of an executable that belongs to `owner`.
@@ -51,16 +51,7 @@ impl TableFile {
     /// # Errors
     /// Also when it does not count for that executable.
     pub fn load_for(path: &Path, owner: u32) -> Result<Option<Self>, LoadError> {
-        Self::load_if(path, |metadata| place::check(metadata, owner))
-    }
-
-    fn load_if(
-        path: &Path,
-        check: impl FnOnce(&std::fs::Metadata) -> Result<(), String>,
-    ) -> Result<Option<Self>, LoadError> {
-        let bytes = read_if(path, MAX_TABLE, check)?;
-        let table = bytes.map(Self::new).transpose();
-        table.map_err(|error| LoadError::Table(path.to_owned(), error))
+        read_as(path, MAX_TABLE, Some(owner), Self::new)
     }
 
     /// Its bytes.
@@ -77,22 +68,25 @@ impl TableFile {
     }
 }
 
-/// The at most `max` bytes of the file at `path`, if `check` lets it count; `None` if
-/// there is none.
-pub(super) fn read_if(
+/// What `parse` makes of the at most `max` bytes of the file at `path`; `None` if there
+/// is none. With an `owner` it has to count for an executable of that user.
+pub(super) fn read_as<T>(
     path: &Path,
     max: usize,
-    check: impl FnOnce(&std::fs::Metadata) -> Result<(), String>,
-) -> Result<Option<Vec<u8>>, LoadError> {
+    owner: Option<u32>,
+    parse: impl FnOnce(Vec<u8>) -> Result<T, TableError>,
+) -> Result<Option<T>, LoadError> {
     let (file, metadata) = match elf::open_regular(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    check(&metadata).map_err(|why| LoadError::Foreign(path.to_owned(), why))?;
-    match elf::read_open(file, &metadata, max as u64) {
-        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
-            Err(LoadError::Table(path.to_owned(), TableError::TooLarge))
-        }
-        other => Ok(Some(other?)),
+    if let Some(owner) = owner {
+        place::check(&metadata, owner).map_err(|why| LoadError::Foreign(path.to_owned(), why))?;
     }
+    let parsed = match elf::read_open(file, &metadata, max as u64) {
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(TableError::TooLarge),
+        other => parse(other?),
+    };
+    let parsed = parsed.map_err(|error| LoadError::Table(path.to_owned(), error));
+    parsed.map(Some)
 }

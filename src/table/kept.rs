@@ -12,8 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use indir_shim::format::layout::MAX_TABLE;
 use indir_shim::format::table::TableError;
 
-use super::file::{LoadError, TableFile, read_if};
-use crate::place;
+use super::file::{LoadError, TableFile, read_as};
 
 /// With the version of the format.
 const MAGIC: &[u8; 8] = b"INDIRLT1";
@@ -92,7 +91,7 @@ impl Kept {
     /// # Errors
     /// When it cannot be read, or is none.
     pub fn load(path: &Path) -> Result<Option<Self>, LoadError> {
-        Self::load_if(path, |_| Ok(()))
+        read_as(path, HEADER + MAX_TABLE, None, |bytes| Self::parse(&bytes))
     }
 
     /// The one at `path` of an executable that belongs to `owner`; `None` if there is
@@ -101,15 +100,8 @@ impl Kept {
     /// # Errors
     /// When it cannot be read, is none, or does not count for that executable.
     pub fn load_for(path: &Path, owner: u32) -> Result<Option<Self>, LoadError> {
-        Self::load_if(path, |metadata| place::check(metadata, owner))
-    }
-
-    fn load_if(
-        path: &Path,
-        check: impl FnOnce(&std::fs::Metadata) -> Result<(), String>,
-    ) -> Result<Option<Self>, LoadError> {
-        let bytes = read_if(path, HEADER + MAX_TABLE, check)?;
-        let kept = bytes.map(|bytes| Self::parse(&bytes)).transpose();
-        kept.map_err(|error| LoadError::Table(path.to_owned(), error))
+        read_as(path, HEADER + MAX_TABLE, Some(owner), |bytes| {
+            Self::parse(&bytes)
+        })
     }
 }

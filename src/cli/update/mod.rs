@@ -161,7 +161,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             quiet: args.quiet,
         };
         let tables = options.tables.as_deref();
-        let report = pool.install(|| undo::run(&args.paths, tables, how, &progress));
+        let report = pool.install(|| update::undo(&args.paths, tables, how.dry_run, &progress));
         bar.finish_and_clear();
         return Ok(undo::tell(&report, how));
     }

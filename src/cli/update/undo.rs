@@ -1,12 +1,11 @@
 //! What `indir update --undo` says.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use crate::exit;
-use crate::update::{self, Turned, TurnedBack, UndoReport};
+use crate::update::{Turned, TurnedBack, UndoReport};
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -18,16 +17,6 @@ pub(super) struct How {
     pub(super) json: bool,
     pub(super) verbose: bool,
     pub(super) quiet: bool,
-}
-
-/// Runs it.
-pub(super) fn run(
-    paths: &[PathBuf],
-    tables: Option<&Path>,
-    how: How,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> UndoReport {
-    update::undo(paths, tables, how.dry_run, progress)
 }
 
 /// How many executables ended how.

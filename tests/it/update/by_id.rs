@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::names;
 use crate::support::program::{indirect, shared};
 use crate::support::{Ran, Scratch, indir, run};
 
@@ -15,14 +16,6 @@ fn update(tables: &Path, args: &[&str]) -> Ran {
     run(indir()
         .args(["update", "--tables", text(tables)])
         .args(args))
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let name = |entry: std::fs::DirEntry| entry.file_name().into_string().unwrap();
-    let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
-    names.sort();
-    names
 }
 
 fn program(dir: &Scratch, name: &str, code: u8) -> PathBuf {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::names;
 use crate::support::program::{indirect, table_of};
 use crate::support::{Ran, Scratch, glibc_lib, indir, run};
 
@@ -42,14 +43,6 @@ fn runs_on(version: &str, exe: &Path) {
     run(&mut Command::new(exe))
         .success()
         .prints(&format!("{version}\n"));
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let name = |entry: std::fs::DirEntry| entry.file_name().into_string().unwrap();
-    let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
-    names.sort();
-    names
 }
 
 fn kept_of(exe: &Path) -> PathBuf {
