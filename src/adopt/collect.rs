@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::refuse;
 use crate::elf::{MappedElf, open_regular};
-use crate::place::is_table_folder;
+use crate::place::{is_table_folder, is_temporary};
 
 /// Most files of one folder.
 const MAX_FILES: usize = 10_000_000;
@@ -74,6 +74,8 @@ pub fn in_folder(folder: &Path) -> InFolder {
     };
     for entry in walk.filter_entry(|entry| !ours(entry)).take(MAX_FILES) {
         match entry {
+            // What another run writes, or left, is no program of the folder.
+            Ok(entry) if is_temporary(entry.file_name()) => {}
             Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
             Ok(_) => {}
             Err(error) => {

@@ -3,9 +3,9 @@
 //! `edit` changes the bytes: interpreter and `indir` note (`block`), with as
 //! little moved as will do; `spare` finds spare room in the file, `append` makes
 //! some; `sections` keeps section headers true for strip, objcopy and patchelf;
-//! `undo` turns the bytes back; `restore` does without them where it must; `save` replaces files and keeps what belongs to
-//! them. The program's own code and data are never touched: its
-//! run path stays in the file (with a table, the shim leaves it out of what ld.so
+//! `undo` turns the bytes back; `restore` does without them where it must; `save`
+//! replaces files and keeps what belongs to them. The program's own code and data are
+//! never touched: its run path stays in the file (with a table, the shim leaves it out of what ld.so
 //! sees) and is an input of every update; its interpreter stays in the note, for
 //! starts without a table. Nothing here prints.
 
@@ -121,6 +121,17 @@ impl Target {
         };
         Ok(fs_err::canonicalize(folder)?.join(name))
     }
+
+    /// Makes the folder of a new file.
+    fn make_folder(&self) -> anyhow::Result<()> {
+        if let Self::Copy(output) = self
+            && let Some(folder) = output.parent()
+            && !folder.as_os_str().is_empty()
+        {
+            fs_err::create_dir_all(folder)?;
+        }
+        Ok(())
+    }
 }
 
 /// The shim beside the running `indir`, as `indir setup` lays both out.
@@ -157,6 +168,12 @@ pub fn adopt_file(exe: &Path, target: &Target, request: &Request<'_>) -> anyhow:
         store,
         dry_run,
     } = request;
+    // In place it is from now on the file of this path, wherever links will lead.
+    let real = match target {
+        Target::InPlace => exe.canonicalize()?,
+        Target::Copy(_) => exe.to_owned(),
+    };
+    let exe = real.as_path();
     let source = open(exe)?;
     refuse::unsuitable(&source)?;
     let mut new_id = None;
@@ -185,43 +202,27 @@ pub fn adopt_file(exe: &Path, target: &Target, request: &Request<'_>) -> anyhow:
         Ok(Edited::Already) => (Image::of_file(&source), Adopted::Already),
         Err(error) => bail!("{error}"),
     };
-    if let (Target::Copy(output), false) = (target, dry_run)
-        && let Some(folder) = output
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        fs_err::create_dir_all(folder)?;
-    }
     if dry_run {
         return try_out(exe, &source, target, request, (&image, adopted));
     }
+    target.make_folder()?;
     let path = target.path(exe)?;
     let place = place_of(&path, &source, new_id.as_deref())?;
     let mut replacement = match target {
         Target::InPlace => save::Replacement::of_file(exe, &source, &image, &place)?,
         Target::Copy(_) => save::Replacement::new_file(path, &source, &image, Some(&place))?,
     };
-    let mut options = options.clone();
-    let moved = left_behind(exe, replacement.target())?;
-    if !moved.is_empty() {
-        options.origin_dirs = Some(moved);
-    }
-    options.privileged = *target == Target::InPlace && crate::elf::is_privileged(exe);
-    let library = Library::from_map(replacement.elf()?);
-    let library = library.map_err(|error| anyhow!("{error}"))?;
-    let name = replacement.target().to_owned();
-    let plan = Planner::new(store, &options).plan_as(name, &library, replacement.subject());
-    let plan = plan.map_err(PlanError::into_error)?;
-    if options.privileged {
-        refuse::unstartable(&plan)?;
-    }
-    check_unchanged(&source)?;
+    let (name, subject) = (replacement.target().to_owned(), replacement.subject());
+    let plan = plan_of(exe, target, request, (name, replacement.elf()?, subject))?;
+    save::check_unchanged(&source)?;
     write_table(&plan)?;
     if adopted != Adopted::Already {
         undo::save(&plan, &Image::of_file(&source), &image)?;
     } else if let Ok(original) = undo::load(exe, &source) {
         undo::save(&plan, &original, &image)?;
     }
+    // The patch and its digests were made of what was read until now.
+    save::check_unchanged(&source)?;
     replacement.publish()?;
     Ok(Adoption::new(adopted, &plan))
 }
@@ -251,34 +252,37 @@ fn try_out(
     }
     let mut file = tempfile::tempfile()?;
     image.write_to(&mut file)?;
-    let library = Library::from_map(MappedElf::of_file(path.clone(), &file)?);
-    let library = library.map_err(|error| anyhow!("{error}"))?;
+    let subject = match in_place {
+        true => Subject::of(source.metadata()),
+        false => save::new_subject(source),
+    };
+    let elf = MappedElf::of_file(path.clone(), &file)?;
+    let plan = plan_of(exe, target, request, (path, elf, subject))?;
+    save::check_unchanged(source)?;
+    Ok(Adoption::new(adopted, &plan))
+}
+
+/// The table of what the executable at `exe` becomes: a path, the new file and whose it
+/// will be.
+fn plan_of(
+    exe: &Path,
+    target: &Target,
+    request: &Request<'_>,
+    (path, elf, subject): (PathBuf, MappedElf, Subject),
+) -> anyhow::Result<Plan> {
     let mut options = request.options.clone();
     let moved = left_behind(exe, &path)?;
     if !moved.is_empty() {
         options.origin_dirs = Some(moved);
     }
-    options.privileged = in_place && crate::elf::is_privileged(exe);
-    let subject = match in_place {
-        true => Subject::of(source.metadata()),
-        false => save::new_subject(source),
-    };
+    options.privileged = *target == Target::InPlace && crate::elf::is_privileged(exe);
+    let library = Library::from_map(elf).map_err(|error| anyhow!("{error}"))?;
     let plan = Planner::new(request.store, &options).plan_as(path, &library, subject);
     let plan = plan.map_err(PlanError::into_error)?;
     if options.privileged {
         refuse::unstartable(&plan)?;
     }
-    check_unchanged(source)?;
-    Ok(Adoption::new(adopted, &plan))
-}
-
-/// # Errors
-/// When somebody has written to the file since it was opened.
-fn check_unchanged(source: &MappedElf) -> anyhow::Result<()> {
-    if !source.is_unchanged() {
-        bail!("{}", crate::place::CHANGED);
-    }
-    Ok(())
+    Ok(plan)
 }
 
 /// The folders that the executable at `exe` finds relative to itself and that a
@@ -308,21 +312,24 @@ pub enum Undone {
 /// When the file was changed since, or what restores it is missing, or a file
 /// cannot be written.
 pub fn undo_file(exe: &Path, target: &Target) -> anyhow::Result<Undone> {
+    let exe = exe.canonicalize()?;
+    let exe = exe.as_path();
     let source = open(exe)?;
-    let real = exe.canonicalize()?;
-    let place = match Place::of(&real, &source.elf()?.notes()) {
+    let place = match Place::of(exe, &source.elf()?.notes()) {
         Err(PlaceError::NoNote) => return Ok(Undone::NotIndirect),
         other => other?,
     };
-    if *target == Target::InPlace && crate::elf::is_privileged(&real) {
+    if *target == Target::InPlace && crate::elf::is_privileged(exe) {
         undo::check_trust(&place, &source)?;
     }
     let image = undo::load(exe, &source)?;
-    check_unchanged(&source)?;
+    target.make_folder()?;
     let replacement = match target {
         Target::InPlace => save::Replacement::of_file(exe, &source, &image, &place)?,
         Target::Copy(_) => save::Replacement::new_file(target.path(exe)?, &source, &image, None)?,
     };
+    // The bytes were read until now.
+    save::check_unchanged(&source)?;
     replacement.publish()?;
     Ok(Undone::Now(place.path))
 }

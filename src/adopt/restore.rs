@@ -38,21 +38,24 @@ pub enum Restored {
 /// When its bytes are not known and no interpreter is recorded that is there, or a file
 /// cannot be written.
 pub fn restore_file(exe: &Path, dry_run: bool) -> anyhow::Result<(Restored, Option<PathBuf>)> {
+    let exe = exe.canonicalize()?;
+    let exe = exe.as_path();
     // The error alone: its source would say the same again.
     let source = MappedElf::open(exe).map_err(|error| anyhow!("{error}"))?;
-    let real = exe.canonicalize()?;
-    let place = match Place::of(&real, &source.elf()?.notes()) {
+    let place = match Place::of(exe, &source.elf()?.notes()) {
         Err(PlaceError::NoNote) => return Ok((Restored::Nothing, None)),
         other => other?,
     };
     let original = || {
-        if crate::elf::is_privileged(&real) {
+        if crate::elf::is_privileged(exe) {
             undo::check_trust(&place, &source)?;
         }
         undo::load(exe, &source)
     };
     let (image, restored) = match original() {
         Ok(image) => (image, Restored::Bytes),
+        // A patch that is there and cannot be used may be mended.
+        Err(error) if !error.is::<undo::Unknown>() => return Err(error),
         Err(unknown) => {
             let bytes = independent(&source).map_err(|error| {
                 anyhow!("{error:#}; its original bytes are not known either: {unknown:#}")
@@ -60,12 +63,11 @@ pub fn restore_file(exe: &Path, dry_run: bool) -> anyhow::Result<(Restored, Opti
             (Image::over(&source, &bytes), Restored::Interpreter)
         }
     };
-    if !source.is_unchanged() {
-        bail!("{}", place::CHANGED);
-    }
-    // Also where nothing is to be written, so that the same is refused.
-    let replacement = save::Replacement::of_file(exe, &source, &image, &place)?;
-    if !dry_run {
+    if dry_run {
+        save::check_in_place(exe, &source)?;
+    } else {
+        let replacement = save::Replacement::of_file(exe, &source, &image, &place)?;
+        save::check_unchanged(&source)?;
         replacement.publish()?;
     }
     Ok((restored, Some(place.path)))
@@ -75,12 +77,15 @@ pub fn restore_file(exe: &Path, dry_run: bool) -> anyhow::Result<(Restored, Opti
 fn independent(source: &MappedElf) -> anyhow::Result<Vec<u8>> {
     let file = source.elf()?;
     let Some(recorded) = file.notes().interpreter else {
-        bail!("it is sealed, so that it does not say which interpreter it had");
+        bail!("it is sealed, so that it does not say which interpreter it had: link it again");
     };
     let recorded = recorded.to_bytes();
     let path = Path::new(OsStr::from_bytes(recorded));
     if !path.exists() {
-        bail!("its interpreter `{}` is not there", path.display());
+        bail!(
+            "its interpreter `{}` is not there: install that, or link it again",
+            path.display()
+        );
     }
     let segment = file.segment(elf::PT_INTERP);
     let segment = segment.context("it has no interpreter")?;

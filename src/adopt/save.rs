@@ -23,7 +23,8 @@ use super::image::Image;
 use crate::elf::MappedElf;
 use crate::exit::Refused;
 use crate::place::{
-    ADOPTED_SUFFIX, Beside, Folder, Owner, Place, Subject, Tables, Temporary, WriteError, hex,
+    ADOPTED_SUFFIX, Beside, CHANGED, Folder, Owner, Place, Subject, Tables, Temporary, WriteError,
+    hex,
 };
 
 /// Longest list of names, or value, of extended attributes (Linux's own limit).
@@ -32,6 +33,18 @@ const MAX_XATTR: usize = 64 << 10;
 const CAPABILITIES: &[u8] = b"security.capability";
 /// Set-user-ID, set-group-ID, sticky.
 const PRIVILEGES: u32 = 0o7000;
+
+/// # Errors
+/// When somebody has written to the file since it was opened.
+pub(super) fn check_unchanged(source: &MappedElf) -> anyhow::Result<()> {
+    if !source.is_unchanged() {
+        bail!("{}", CHANGED);
+    }
+    Ok(())
+}
+
+/// Somebody put another file, or a link, in the place of one that is to be replaced.
+const MOVED: &str = "it was replaced while it was read";
 
 /// Taken alone while a folder of tables may go, and shared while one is made for a file.
 static EMPTYING: RwLock<()> = RwLock::new(());
@@ -51,8 +64,8 @@ pub(crate) struct Replacement {
 }
 
 impl Replacement {
-    /// For the file at `path`, whose symlinks are resolved; `place` is that of its
-    /// table.
+    /// For the file at `path`, which is absolute and free of symlinks; `place` is that
+    /// of its table.
     pub(super) fn of_file(
         path: &Path,
         source: &MappedElf,
@@ -81,20 +94,15 @@ impl Replacement {
         let metadata = source.metadata();
         let subject = Subject::of(metadata);
         let target = fs::canonicalize(path)?;
+        if target != path {
+            bail!("{MOVED}");
+        }
         let mut this = Self::write(target, subject, image, place)?;
         let old = this.beside.folder().open_file(&this.name)?;
         if !is_same(&old.metadata()?, metadata) {
-            bail!("it was replaced while it was read");
+            bail!("{MOVED}");
         }
-        let capabilities = attribute(&old, CAPABILITIES)?;
-        if this.beside.is_for_another() && (metadata.mode() & 0o2000 != 0 || capabilities.is_some())
-        {
-            return Err(Refused(
-                "it has a privilege that its owner could not give it, and its owner could change it meanwhile: move it to a folder of root's, or use `-o`"
-                    .to_owned(),
-            )
-            .into());
-        }
+        let capabilities = check_privileges(&this.beside, metadata, &old)?;
         let file = this.file()?;
         let keep = || -> anyhow::Result<()> {
             if (metadata.uid(), metadata.gid()) != own_ids(file)? {
@@ -250,9 +258,46 @@ impl Drop for Replacement {
 pub(super) fn check_links(source: &MappedElf) -> anyhow::Result<()> {
     let links = source.metadata().nlink();
     if links > 1 {
-        bail!("it has {links} hard links, of which only one would become indirect; use `-o`");
+        let mut new = source.path().as_os_str().to_owned();
+        new.push(".new");
+        let (path, new) = (
+            crate::shell::quoted(source.path()),
+            crate::shell::quoted(Path::new(&new)),
+        );
+        bail!(
+            "it has {links} hard links, of which only one would be changed; to make it a file of its own, run `cp -p {path} {new} && mv {new} {path}`"
+        );
     }
     Ok(())
+}
+
+/// Refuses what [`Replacement::of_file`] would refuse, and writes nothing.
+pub(super) fn check_in_place(path: &Path, source: &MappedElf) -> anyhow::Result<()> {
+    check_links(source)?;
+    let target = fs::canonicalize(path)?;
+    let metadata = source.metadata();
+    let beside = Beside::open(&target, &Subject::of(metadata)).map_err(refusal)?;
+    let name = target.file_name().context("it has no file name")?;
+    let old = beside.folder().open_file(name)?;
+    check_privileges(&beside, metadata, &old).map(drop)
+}
+
+/// The capabilities of the file that is open as `old`, unless its owner could not have
+/// given it what it has.
+fn check_privileges(
+    beside: &Beside,
+    metadata: &std::fs::Metadata,
+    old: &File,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    let capabilities = attribute(old, CAPABILITIES)?;
+    if beside.is_for_another() && (metadata.mode() & 0o2000 != 0 || capabilities.is_some()) {
+        return Err(Refused(
+            "it has a privilege that its owner could not give it, and its owner could change it meanwhile: move it to a folder of root's"
+                .to_owned(),
+        )
+        .into());
+    }
+    Ok(capabilities)
 }
 
 /// A new file of ours, made of `source`.

@@ -142,7 +142,16 @@ pub(super) fn save(plan: &Plan, original: &Image<'_>, adopted: &Image<'_>) -> an
         .with_context(|| format!("failed to write `{}`", path.display()))
 }
 
+/// Nobody knows the original of an executable: there is no patch for its bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unknown(String);
+
 /// The original of the executable at `exe`, which is open as `source`.
+///
+/// # Errors
+/// [`Unknown`] if there is no patch for it; anything else if there is one that does not
+/// count or cannot be used.
 pub(super) fn load<'a>(exe: &Path, source: &'a MappedElf) -> anyhow::Result<Image<'a>> {
     use std::os::unix::fs::MetadataExt as _;
     let place = Place::of(&exe.canonicalize()?, &source.elf()?.notes())?;
@@ -161,13 +170,17 @@ pub(super) fn load<'a>(exe: &Path, source: &'a MappedElf) -> anyhow::Result<Imag
                 path.display()
             )
         }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && has_other(&path) => bail!(
-            "it was changed since it was adopted (by `strip` or `patchelf`, say): only what `indir adopt` wrote can be turned back; take the original from where it came from"
-        ),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
-            "there is no `{}`: it was linked indirect, or what restores it was removed; take the original from where it came from",
-            path.display()
-        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Unknown(if has_other(&path) {
+                "it was changed since it was adopted (by `strip` or `patchelf`, say): only what `indir adopt` wrote can be turned back; take the original from where it came from".to_owned()
+            } else {
+                format!(
+                    "there is no `{}`: it was linked indirect, or what restores it was removed; take the original from where it came from",
+                    path.display()
+                )
+            })
+            .into())
+        }
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             Err(Refused(format!("`{}` does not count: {error}", path.display())).into())
         }

@@ -21,6 +21,6 @@ pub use note::{NoteError, add_places, blank_interpreter, check_reference, retire
 pub use orphans::{Unused, forget, orphans, remove, unused, unused_in};
 pub use owner::user_name;
 pub use table::{Place, PlaceError};
-pub use temporary::{Temporary, clean_for, replace_hard_link, replace_link};
+pub use temporary::{Temporary, clean_for, is_temporary, replace_hard_link, replace_link};
 pub use trust::{check, mend, owner_of, read};
 pub use write::{Beside, Subject, Tables, WriteError, check_place};

@@ -144,7 +144,7 @@ fn target_of(name: &OsStr) -> Option<&str> {
 }
 
 /// Whether a temporary of ours could have this name.
-pub(super) fn is_temporary(name: &OsStr) -> bool {
+pub fn is_temporary(name: &OsStr) -> bool {
     target_of(name).is_some()
 }
 

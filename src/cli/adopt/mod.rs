@@ -3,7 +3,7 @@
 mod entry;
 mod print;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -90,22 +90,34 @@ pub struct Args {
 struct Meant {
     /// Each program, and where it lies below the folder that was given.
     programs: Vec<(PathBuf, PathBuf)>,
+    /// Those that were found in a folder, by paths without links.
+    found: HashSet<PathBuf>,
     skipped: BTreeMap<PathBuf, Skipped>,
     failures: Vec<(PathBuf, String)>,
     has_folder: bool,
 }
 
 impl Meant {
-    /// By `paths`; with `undo` a folder means what is indirect.
-    fn by(paths: &[PathBuf], undo: bool) -> Self {
+    /// By `paths`; with `undo` a folder means what is indirect. What is changed
+    /// `in_place` is meant once, however many paths lead to it.
+    fn by(paths: &[PathBuf], undo: bool, in_place: bool) -> Self {
         let mut meant = Self::default();
+        let mut seen = HashSet::new();
+        let mut is_new = |file: &Path| match file.canonicalize() {
+            Ok(real) if in_place => seen.insert(real),
+            _ => true,
+        };
         for path in paths {
             let name = |path: &Path| PathBuf::from(path.file_name().unwrap_or_default());
             if !path.is_dir() {
-                meant.programs.push((path.clone(), name(path)));
+                if is_new(path) {
+                    meant.programs.push((path.clone(), name(path)));
+                }
                 continue;
             }
             meant.has_folder = true;
+            // What is found in it is named without links.
+            let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
             let found = match undo {
                 true => {
                     let found = place::collect(std::slice::from_ref(path));
@@ -120,6 +132,9 @@ impl Meant {
                 }
             };
             let below = |file: &PathBuf| file.strip_prefix(path).map(Path::to_owned);
+            let found = found.into_iter().filter(|file| is_new(file));
+            let found: Vec<PathBuf> = found.collect();
+            meant.found.extend(found.iter().cloned());
             let placed = found.into_iter().map(|file| {
                 let rest = below(&file).unwrap_or_else(|_| name(&file));
                 (file, rest)
@@ -142,7 +157,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         pool = pool.num_threads(jobs.get());
     }
     let pool = pool.build().context("failed to start threads")?;
-    let mut meant = pool.install(|| Meant::by(&args.exes, args.undo));
+    let mut meant = pool.install(|| Meant::by(&args.exes, args.undo, args.output.is_none()));
     let to_folder = args.output.as_deref().is_some_and(Path::is_dir);
     if let Some(output) = args.output.as_ref().filter(|_| !to_folder)
         && (args.exes.len() > 1 || meant.has_folder)
@@ -209,7 +224,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     entries.extend(pool.install(|| {
         let all = programs.into_par_iter().map(|(exe, target)| {
-            let entry = one(exe, target, &request);
+            let was_found = meant.found.contains(&exe);
+            let entry = one(exe, target, was_found, &request);
             bar.inc(1);
             entry
         });
@@ -219,8 +235,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(print::tell(&entries, &meant.skipped, how)))
 }
 
-/// Makes one program indirect, unless a signal came.
-fn one(exe: PathBuf, target: Target, request: &adopt::Request<'_>) -> Entry {
+/// Makes one program indirect, unless a signal came. What `was_found` in a folder is not
+/// followed out of it by a link that took its place.
+fn one(exe: PathBuf, target: Target, was_found: bool, request: &adopt::Request<'_>) -> Entry {
     let mut entry = Entry {
         path: exe,
         output: match &target {
@@ -232,6 +249,15 @@ fn one(exe: PathBuf, target: Target, request: &adopt::Request<'_>) -> Entry {
         state: State::Left,
     };
     if crate::interrupt::is_pending() {
+        return entry;
+    }
+    if was_found
+        && !entry
+            .path
+            .canonicalize()
+            .is_ok_and(|real| real == entry.path)
+    {
+        entry.state = State::Failed(place::CHANGED.to_owned());
         return entry;
     }
     entry.state = match adopt::adopt_file(&entry.path, &target, request) {

@@ -156,3 +156,29 @@ fn large_programs_are_not_read_whole() {
     assert!(peak < 100 << 10, "{peak} KiB to undo");
     assert_eq!(sum(&exe), before);
 }
+
+#[test]
+fn paths_that_lead_to_one_program_and_what_another_run_writes() {
+    let dir = Scratch::new();
+    let root = dir.dir("in");
+    let exe = ordinary(&dir.join("in/sub/p.c"), HELLO, &[]);
+    std::fs::remove_file(dir.join("in/sub/p.c")).unwrap();
+    let left = root.join(".q.indir-0123456789abcdef.tmp");
+    std::fs::copy(&exe, &left).unwrap();
+    let before = std::fs::read(&exe).unwrap();
+    let link = root.join("link");
+    std::os::unix::fs::symlink("sub/p", &link).unwrap();
+    let paths = [text(&root), text(&exe), text(&link)];
+    adopt([&["--in-place"][..], &paths].concat())
+        .exits(0)
+        .err_has("adopted 1, already indirect 0, refused 0, failed 0");
+    assert_is_indirect(&exe);
+    assert_eq!(std::fs::read(left).unwrap(), before);
+    // Undoing elsewhere keeps the folders, however the folder is named.
+    let out = dir.dir("out");
+    let ran = run(Command::new(prefix().join("bin/indir"))
+        .current_dir(dir.path())
+        .args(["adopt", "--undo", "-o", text(&out), "in"]));
+    ran.exits(0);
+    assert_eq!(std::fs::read(out.join("sub/p")).unwrap(), before);
+}

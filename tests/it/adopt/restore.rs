@@ -163,6 +163,7 @@ fn what_cannot_be_restored_is_named_and_stays() {
                 loader.display()
             ))
             .err_has("it has 2 hard links")
+            .err_has("twice.new && mv ")
             .err_has(": bytes 0, interpreter 1; failed 3");
     }
     assert!(before == stay.map(|exe| std::fs::read(exe).unwrap()));
@@ -170,4 +171,47 @@ fn what_cannot_be_restored_is_named_and_stays() {
     says_hello(&sealed);
     system.remove_indir();
     says_hello(&linked);
+}
+
+/// What may be mended is neither passed over nor removed.
+#[test]
+fn bytes_that_cannot_be_had_now_are_not_given_up() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let system = System::new();
+    let (exe, original) = system.adopted("adopted");
+    let adopted = std::fs::read(&exe).unwrap();
+    let tables = exe.with_file_name(".indir");
+    let patch = std::fs::read_dir(&tables)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "undo"))
+        .unwrap();
+    let set = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&patch, mode).unwrap();
+    };
+    set(0o666);
+    for args in [&["--dry-run"][..], &[]] {
+        system.restore(args).exits(1).err_has("does not count");
+        assert!(std::fs::read(&exe).unwrap() == adopted && patch.exists());
+    }
+    set(0o644);
+    let bytes = std::fs::read(&patch).unwrap();
+    std::fs::write(&patch, &bytes[..bytes.len() - 1]).unwrap();
+    system.restore(&[]).exits(1).err_has("is damaged");
+    assert!(std::fs::read(&exe).unwrap() == adopted);
+    std::fs::write(&patch, bytes).unwrap();
+    // Nothing is written, not even for a moment.
+    let listing = |path: &Path| {
+        let modified = std::fs::metadata(path).unwrap().modified().unwrap();
+        (modified, std::fs::read_dir(path).unwrap().count())
+    };
+    let before = [&tables, &system.programs].map(|path| listing(path));
+    system.restore(&["--dry-run"]).success();
+    assert_eq!(
+        [&tables, &system.programs].map(|path| listing(path)),
+        before
+    );
+    system.restore(&[]).success();
+    assert!(std::fs::read(&exe).unwrap() == original);
 }
