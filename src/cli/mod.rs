@@ -22,6 +22,7 @@ pub mod why;
 pub mod words;
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -76,12 +77,25 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
     {
         if argv.iter().skip(1).any(|arg| arg == "--indir-help") {
             crate::say::data(pages::linker_help().as_bytes());
-            return ExitCode::SUCCESS;
+            return finished(ExitCode::SUCCESS);
         }
         return crate::link::main(&argv);
     }
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
+        // Help that cannot be written is a failure as any other data is.
+        Err(error) if !error.use_stderr() => {
+            let text = error.render();
+            let is_terminal = std::io::stdout().is_terminal();
+            crate::say::data(
+                match is_terminal {
+                    true => text.ansi().to_string(),
+                    false => text.to_string(),
+                }
+                .as_bytes(),
+            );
+            return finished(ExitCode::SUCCESS);
+        }
         Err(error) => error.exit(),
     };
     let code = match run(cli.command) {
@@ -96,10 +110,17 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
     for path in &cut_short {
         crate::say::err!("indir: `{}`: {}", path.display(), crate::place::CHANGED);
     }
-    if crate::say::is_complete() && cut_short.is_empty() {
-        code
-    } else {
-        ExitCode::from(crate::exit::FAILED)
+    match cut_short.is_empty() {
+        true => finished(code),
+        false => finished(ExitCode::from(crate::exit::FAILED)),
+    }
+}
+
+/// `code`, unless data could not be written.
+fn finished(code: ExitCode) -> ExitCode {
+    match crate::say::is_complete() {
+        true => code,
+        false => ExitCode::from(crate::exit::FAILED),
     }
 }
 

@@ -41,7 +41,7 @@ fn what_cannot_be_said_changes_nothing_of_what_is_done() {
         (&["abi", "dump", libc], true),
         (&["generate", "man"], true),
         (&["generate", "completions", "bash"], true),
-        (&["--help"], false),
+        (&["--help"], true),
         (
             &[
                 "adopt",
