@@ -356,12 +356,20 @@ impl Tables {
         Ok(temporary.publish(self.subject.owner.gid, self.subject.mode_of_table())?)
     }
 
-    /// Removes the file that belongs to the table and is called `path`.
+    /// Removes the file that belongs to the table and is called `path`; what is not ours
+    /// stays.
     ///
     /// # Errors
-    /// When it is there and cannot be removed.
+    /// When it is there and cannot be looked at or removed.
     pub fn remove(&self, path: &Path) -> Result<(), WriteError> {
-        Ok(self.folder.remove(path.file_name().unwrap_or_default())?)
+        let name = path.file_name().unwrap_or_default();
+        match self.check_name(name, path) {
+            Err(WriteError::Refused(_)) => Ok(()),
+            other => {
+                other?;
+                Ok(self.folder.remove(name)?)
+            }
+        }
     }
 
     /// Gives the file that is called `path`, if there is one, the name `aside` as well;
@@ -382,10 +390,12 @@ impl Tables {
     /// Gives the file that is called `path`, if there is one, the name `new`.
     ///
     /// # Errors
-    /// When it cannot be renamed.
+    /// When something that is not ours has the name `new`, or it cannot be renamed.
     pub fn rename(&self, path: &Path, new: &Path) -> Result<(), WriteError> {
         let name = path.file_name().unwrap_or_default();
+        let target = new;
         let new = new.file_name().unwrap_or_default();
+        self.check_name(new, target)?;
         match self.folder.rename(name, &self.folder, new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),

@@ -24,7 +24,7 @@ pub struct Run {
     /// When it began, in nanoseconds since 1970.
     pub began: u64,
     random: u64,
-    /// How many tables it replaced.
+    /// How many tables it was to replace; fewer, where some could not be written.
     pub replaced: u32,
 }
 

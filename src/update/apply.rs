@@ -232,10 +232,12 @@ impl Written {
 
     /// Bindings that do not belong to the table that is there are not used, so
     /// that the names need not change at the same moment.
-    fn publish(self, tables: &Tables, job: &Job<'_>) -> Result<(), WriteError> {
+    fn publish(self, tables: &Tables, job: &Job<'_>, again: bool) -> Result<(), WriteError> {
         let place = job.place;
         tables.act(|| {
             match job.keep {
+                // Those that are there by now may be the new ones.
+                _ if again => {}
                 Keep::New(_, true) => {
                     tables.set_aside(&place.bindings(), &place.kept_bindings())?;
                 }
@@ -266,14 +268,14 @@ impl Written {
 
 /// Renames; a temporary that somebody has removed is written again.
 fn publish(tables: &Tables, job: &Job<'_>, mut written: Written) -> Result<(), WriteError> {
-    for _ in 1..ATTEMPTS {
-        match written.publish(tables, job) {
+    for attempt in 1..ATTEMPTS {
+        match written.publish(tables, job, attempt > 1) {
             Err(WriteError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
         }
         written = Written::new(tables, job, true)?;
     }
-    written.publish(tables, job)
+    written.publish(tables, job, true)
 }
 
 /// A folder on each file system that was written to.

@@ -6,7 +6,7 @@
 //! files that it names are still the ones that it was made for: libraries that were
 //! replaced where they lay cannot be had back by a table.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -127,7 +127,8 @@ pub fn undo(
         });
     report.entries.extend(failures);
     let store = Store::default();
-    let mut seen = HashSet::new();
+    // Copies share a table.
+    let mut sharing: HashMap<PathBuf, Vec<usize>> = HashMap::new();
     let mut going = Vec::new();
     for (mut entry, candidate) in looked {
         if let Some(candidate) = candidate
@@ -139,8 +140,9 @@ pub fn undo(
                     entry.outcome = Turned::Back;
                     entry.change = back.change;
                     entry.lacks_bindings = back.lacks_bindings;
-                    // Copies share a table.
-                    if seen.insert(candidate.place.path.clone()) {
+                    let all = sharing.entry(candidate.place.path.clone()).or_default();
+                    all.push(report.entries.len());
+                    if all.len() == 1 {
                         let has_bindings = back.is_bound && !back.lacks_bindings;
                         going.push((report.entries.len(), candidate, has_bindings));
                     }
@@ -175,16 +177,23 @@ pub fn undo(
             (*at, job)
         });
     for (at, result) in apply_jobs(&jobs.collect::<Vec<_>>()) {
-        if let (Some(entry), Err(error)) = (report.entries.get_mut(at), result) {
-            entry.outcome = match error {
-                WriteError::Refused(why) => {
-                    Turned::Refused(format!("its table is not written: {why}"))
-                }
-                WriteError::Interrupted(_) => Turned::Left,
-                WriteError::Io(error) => {
-                    Turned::Failed(format!("failed to write its table: {error}"))
-                }
-            };
+        let Err(error) = result else { continue };
+        let all = report.entries.get(at).and_then(|entry| {
+            let table = entry.table.as_ref()?;
+            sharing.get(table)
+        });
+        for at in all.into_iter().flatten() {
+            if let Some(entry) = report.entries.get_mut(*at) {
+                entry.outcome = match &error {
+                    WriteError::Refused(why) => {
+                        Turned::Refused(format!("its table is not written: {why}"))
+                    }
+                    WriteError::Interrupted(_) => Turned::Left,
+                    WriteError::Io(error) => {
+                        Turned::Failed(format!("failed to write its table: {error}"))
+                    }
+                };
+            }
         }
     }
     report
@@ -266,7 +275,8 @@ fn check(store: &Store, exe: &Path, candidate: &Candidate) -> Result<Back, Strin
         Identity::from_raw(&table.header().ldso_identity),
     );
     let mut wrong = Vec::new();
-    for (path, then) in objects.chain([ldso]) {
+    let binder = table.binder().map(|path| (path, Identity::None));
+    for (path, then) in objects.chain([ldso]).chain(binder) {
         let path = absolute(path.to_bytes(), exe);
         let why = match store.probe(&path) {
             Probe::Found(now) if then == Identity::None || now.identity == then => continue,

@@ -102,7 +102,7 @@ fn summary(report: &UndoReport, dry_run: bool, counts: Counts) {
             let here = counts.undone + counts.refused + counts.failed;
             let elsewhere = match others.checked_sub(here) {
                 None | Some(0) => String::new(),
-                Some(others) => format!("; it replaced {others} more, of other programs"),
+                Some(others) => format!("; it was to replace {others} more, of other programs"),
             };
             crate::say::err!("note: this is the update of {}{elsewhere}", utc(run.began));
         }

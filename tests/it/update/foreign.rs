@@ -109,6 +109,29 @@ fn links_that_others_put_in_the_way_are_not_followed() {
     update(&home).success();
 }
 
+/// A note may name any file beside the program: what has the names that a kept table
+/// and bindings would have there is somebody's.
+#[test]
+fn names_beside_a_table_outside_of_our_folders_are_nobody_s_proof() {
+    let ground = Ground::new();
+    let exe = with_reference(&ground, "prog", "$ORIGIN/data");
+    let home = exe.parent().unwrap();
+    // Root acts as itself there.
+    give(home, 0);
+    let names = ["data.last", "data.last.bind", "data.bind"];
+    for name in names {
+        std::fs::write(home.join(name), "precious").unwrap();
+    }
+    for plan in ["direct", "bound", "direct"] {
+        let ran = run(indir().args(["update", "--plan", plan]).arg(&exe));
+        assert!(matches!(ran.code(), Some(0 | 3)), "{ran}");
+        for name in names {
+            assert_eq!(read(&home.join(name)), "precious", "{ran}");
+        }
+    }
+    start_as(0, &exe).success();
+}
+
 #[test]
 fn root_writes_for_the_owner_as_the_owner_could() {
     let ground = Ground::new();

@@ -135,7 +135,7 @@ fn one_run_is_turned_back_and_what_it_left_stays() {
         .exits(0)
         .out_has(&format!("undone {}: ", text(&a)))
         .out_has(&format!("nothing {}\n", text(&b)))
-        .err_has("it replaced 1 more, of other programs");
+        .err_has("it was to replace 1 more, of other programs");
     assert!(show(&a).contains(text(&glibc_lib("old"))));
 }
 
