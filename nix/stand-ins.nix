@@ -7,8 +7,8 @@
 { indir }:
 { stdenv
 , pname
-  # Attributes of the package, of which those count by which its source is unpacked and
-  # patched.
+  # Attributes of the package: by those that unpack and patch it its source is made, and
+  # text of all others counts as the source's.
 , attrs
   # { history; new; }: stub trees of each library, the earliest first.
 , libraries
@@ -18,18 +18,32 @@
 , words ? [ ]
 }:
 let
-  inherit (builtins) concatStringsSep genList elemAt intersectAttrs length map;
+  inherit (builtins)
+    attrNames attrValues concatMap concatStringsSep elemAt filter genList intersectAttrs isAttrs isList isString
+    length listToAttrs replaceStrings unsafeDiscardStringContext;
+  # What phases, hooks and flags say, without what it depends on.
+  textOf = value:
+    if isString value then [ (unsafeDiscardStringContext value) ]
+    else if isList value then concatMap textOf value
+    else [ ];
+  more = removeAttrs attrs [ "name" "pname" "version" "src" "srcs" "patches" "outputs" "meta" "passthru" "env" ];
+  texts = concatMap textOf (attrValues more ++ (if isAttrs (attrs.env or null) then attrValues attrs.env else [ ]));
+  # By what its source is unpacked and patched, and what that mentions: variables.
+  unpacking = intersectAttrs
+    {
+      src = null; srcs = null; sourceRoot = null; setSourceRoot = null; nativeBuildInputs = null;
+      unpackPhase = null; preUnpack = null; postUnpack = null; unpackCmd = null;
+      patches = null; patchPhase = null; prePatch = null; postPatch = null; patchFlags = null;
+    }
+    attrs;
+  hooks = concatStringsSep "\n" (map unsafeDiscardStringContext (filter isString (attrValues unpacking)));
+  mentioned = filter (name: replaceStrings [ name ] [ "" ] hooks != hooks)
+    (attrNames (removeAttrs more (attrNames unpacking)));
   # Each a name of a variable of the shell.
   outputOf = index: "lib${toString index}_stubs";
   indices = genList (index: index) (length libraries);
 in
-stdenv.mkDerivation (intersectAttrs
-  {
-    src = null; srcs = null; sourceRoot = null; setSourceRoot = null; nativeBuildInputs = null;
-    unpackPhase = null; preUnpack = null; postUnpack = null; unpackCmd = null;
-    patches = null; patchPhase = null; prePatch = null; postPatch = null; patchFlags = null;
-  }
-  attrs // {
+stdenv.mkDerivation (unpacking // listToAttrs (map (name: { inherit name; value = attrs.${name}; }) mentioned) // {
   name = "${pname}-stand-ins";
   outputs = [ "out" ] ++ map outputOf indices;
   phases = "unpackPhase patchPhase indirChoosePhase";
@@ -41,6 +55,8 @@ stdenv.mkDerivation (intersectAttrs
     (map (index: let l = elemAt libraries index; in "${outputOf index} ${toString (l.history ++ [ l.new ])}") indices);
   indirOthers = toString others;
   indirWords = toString words;
+  indirText = concatStringsSep "\n" texts;
+  passAsFile = [ "indirText" ];
   __contentAddressed = true;
   outputHashMode = "recursive";
   outputHashAlgo = "sha256";

@@ -2,8 +2,22 @@
 # Chooses, in an unpacked and patched source, the trees that it is compiled against.
 set -eu
 mkdir -p "$out"
+
+# All that was unpacked: there may be several sources. And what the package's phases say,
+# without paths of the store, whose versions nothing asks for.
+text=$NIX_BUILD_TOP/.indir-text
+mkdir -p "$text"
+sed "s|$NIX_STORE/[0-9a-z]\{32\}-[^/[:space:]\"']*||g" "$indirTextPath" >"$text/attributes"
+folders=("$text")
+for found in "$NIX_BUILD_TOP"/*; do
+    if [ -d "$found" ]; then
+        folders+=("$found")
+    elif [ -f "$found" ] && [ "${found##*/}" != env-vars ]; then
+        cp "$found" "$text"
+    fi
+done
 # shellcheck disable=SC2086 # a list
-"$indir/bin/indir" words . $indirWords -o "$out/words"
+"$indir/bin/indir" words "${folders[@]}" $indirWords -o "$out/words"
 
 arguments=(--words "$out/words" --explain)
 while read -r output trees; do
