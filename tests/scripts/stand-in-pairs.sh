@@ -86,6 +86,7 @@ tree() {
 # fetch LIBRARY: trees of all its builds; their versions, the earliest first, in a file.
 fetch() {
     packages=$(field "$1" 1)
+    echo "$packages" >"$store/$1.packages"
     first=${packages%% *}
     own_apt_cache madison "$first" | awk '$6 ~ /main$/ { print $3 }' | sort -Vu >"$store/$1.versions"
     while read -r version; do
@@ -206,6 +207,6 @@ for library in "$@"; do
     done <"$store/$library.versions"
 done | tee "$store/lines" | cut -c1-240
 awk '{ n++; raw += $4 == "again"; norm += $5 == "again"; floor += $6 == "again"; stand += $7 == "again"
-       split($8, kinds, ","); if ($7 == "again") for (at in kinds) { split(kinds[at], kind, ":"); why[kind[1]]++ } }
+       split($8, kinds, ","); if ($7 == "again") for (at in kinds) { split(kinds[at], parts, ":"); why[parts[1]]++ } }
      END { printf "%d dependents at upgrades: compiled again by raw trees %d, normalised %d, floors %d, stand-ins %d\n", n, raw, norm, floor, stand
            for (kind in why) printf "  %s: %d\n", kind, why[kind] }' "$store/lines"

@@ -6,10 +6,15 @@
 #
 # After stand-in-pairs.sh, which made trees and words: LIBRARY and the versions as its lines
 # have them. What else the consumers are built with has to be installed. Both builds
-# see the tree by one path, in one folder. A consumer that asks a `*-config` script of the
-# machine sees the machine's library, and proves nothing: look into its log. A line a consumer:
+# see the tree by one path, in one folder. The choice is made with the headers of all that a
+# consumer's Build-Depends name, as stand-in-pairs.sh makes it. A consumer that asks a
+# `*-config` script of the machine sees the machine's library, and proves nothing: look into
+# its log. A line a consumer:
 #
-#   consumer stands-in|new configuration objects
+#   consumer stands-in|new objects, lines of configuration and of objects that differ
+#
+# Exit code 1 if a stand-in was chosen and something differs, or a consumer proves nothing:
+# it has no words, or no object was made.
 set -eu
 # shellcheck source=tests/scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -20,7 +25,25 @@ store=$cache/stand-in
 work=$store/sound
 mkdir -p "$work"
 export LC_ALL=C SOURCE_DATE_EPOCH=315532800
+faults=0
+fault() { say "$@"; faults=$((faults + 1)); }
 tree() { echo "$store/tree/$library-$(echo "$1" | tr ':' '_')"; }
+for which in "$old" "$new"; do
+    [ -d "$(tree "$which")" ] || die "$library $which: no tree; run stand-in-pairs.sh first"
+done
+
+# chosen CONSUMER: whether the old tree stands in, True or False.
+chosen() {
+    args=()
+    own=" $(cat "$store/$library.packages") "
+    while read -r package; do
+        case $own in *" $package "*) continue ;; esac
+        [ -z "$(ls -A "$store/with/$package" 2>/dev/null)" ] || args+=(--with "$store/with/$package")
+    done <"$store/needs/$1"
+    "$indir" stand-in --words "$store/words/$1" --history "$(tree "$old")" --new "$(tree "$new")" \
+        "${args[@]}" --json >"$work/$1.json" || return 1
+    python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["libraries"][0]["stands_in"])' "$work/$1.json"
+}
 
 # build CONSUMER: in $work/source against $work/seen.
 build() {
@@ -43,32 +66,40 @@ build() {
     fi
 }
 
+# archive CONSUMER: its upstream source.
+archive() {
+    find "$store/archives/$1" -name '*.orig.tar.*' 2>/dev/null | grep -v '\.asc$' | head -n 1
+}
+
 files() { (cd "$1" && find . -type f -name "$2" -print0 | sort -z | xargs -0r sha256sum); }
+differ() { diff "$work/before.$1" "$work/after.$1" | grep -c '^[<>]' || :; }
 
 for consumer in "$@"; do
-    words=$store/words/$consumer
-    [ -s "$words" ] || { say "$consumer: no words; run stand-in-pairs.sh first"; continue; }
-    stands=$("$indir" stand-in --words "$words" --history "$(tree "$old")" --new "$(tree "$new")" \
-        --with "$store/with/libc6-dev" --json |
-        python3 -c 'import json, sys; print(json.load(sys.stdin)["libraries"][0]["stands_in"])')
+    if ! [ -s "$store/words/$consumer" ] || ! [ -e "$store/needs/$consumer" ]; then
+        fault "$consumer: no words; run stand-in-pairs.sh first"
+        continue
+    fi
+    stands=$(chosen "$consumer") || { fault "$consumer: no choice can be made"; continue; }
+    if [ -z "$(archive "$consumer")" ]; then
+        mkdir -p "$store/archives/$consumer"
+        (cd "$store/archives/$consumer" && own_apt_get source --download-only --tar-only "$consumer" >&2)
+    fi
     for which in "$old" "$new"; do
         rm -rf "$work/source"
         mkdir -p "$work/source"
-        archive=$(find "$store/archives/$consumer" -name '*.orig.tar.*' 2>/dev/null | grep -v '\.asc$' | head -n 1)
-        if [ -z "$archive" ]; then
-            mkdir -p "$store/archives/$consumer"
-            (cd "$store/archives/$consumer" && own_apt_get source --download-only --tar-only "$consumer" >&2)
-            archive=$(find "$store/archives/$consumer" -name '*.orig.tar.*' | grep -v '\.asc$' | head -n 1)
-        fi
-        tar -C "$work/source" --strip-components 1 --no-same-owner -xf "$archive"
+        tar -C "$work/source" --strip-components 1 --no-same-owner -xf "$(archive "$consumer")"
         ln -sfn "$(tree "$which")" "$work/seen"
         (build) >"$work/$consumer-$which.log" 2>&1 || say "$consumer $which: ends with an error, see $work/$consumer-$which.log"
         name=$([ "$which" = "$old" ] && echo before || echo after)
         files "$work/source" 'config*.h' >"$work/$name.config"
         files "$work/source" '*.o' >"$work/$name.objects"
     done
-    differ() { diff "$work/before.$1" "$work/after.$1" | grep -c '^[<>]' || :; }
+    config=$(differ config) objects=$(differ objects) count=$(wc -l <"$work/after.objects")
     printf '%s %s %s objects, %s lines of configuration and %s of objects differ\n' "$consumer" \
-        "$([ "$stands" = True ] && echo stands-in || echo new)" "$(wc -l <"$work/after.objects")" \
-        "$(differ config)" "$(differ objects)"
+        "$([ "$stands" = True ] && echo stands-in || echo new)" "$count" "$config" "$objects"
+    [ "$count" -gt 0 ] || fault "$consumer: no object was made"
+    if [ "$stands" = True ] && [ "$config$objects" != 00 ]; then
+        fault "$consumer: a stand-in was chosen and the builds differ"
+    fi
 done
+[ "$faults" = 0 ] || die "$faults of the consumers failed"
