@@ -1,5 +1,6 @@
 //! `indir stand-in`: which of a library's trees a consumer sees, and why.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -143,12 +144,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         });
     }
     if given.is_empty() {
-        bail!("no library is given: name its trees with --history and --new");
+        bail!(
+            "no library is given: name its trees with --history and --new, or two before --words"
+        );
     }
     let prints = args.explain || args.json;
     if !prints && given.iter().any(|library| library.output.is_none()) {
-        bail!("nothing to do: give -o LINK for each --new, or --explain");
+        match args.pair.is_empty() {
+            true => bail!("nothing to do: give -o LINK for each --new, or --explain"),
+            false => bail!("nothing to do: give --explain or --json with two trees"),
+        }
     }
+    check(&given)?;
     let words = words(&args.words)?;
     let mut trees = Vec::new();
     let mut unreadable = Vec::new();
@@ -205,6 +212,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(crate::exit::DONE))
 }
 
+/// Refuses what cannot be written, before anything is.
+fn check(given: &[Given]) -> anyhow::Result<()> {
+    let mut seen = HashSet::new();
+    for link in given.iter().filter_map(|library| library.output.as_ref()) {
+        let place =
+            standin::check(link).with_context(|| format!("cannot write {}", link.display()))?;
+        if !seen.insert(place) {
+            bail!("two libraries have the same -o {}", link.display());
+        }
+    }
+    Ok(())
+}
+
 fn words(paths: &[PathBuf]) -> anyhow::Result<Words> {
     /// Longest file of words, in bytes.
     const MAX: u64 = 1 << 30;
@@ -217,7 +237,7 @@ fn words(paths: &[PathBuf]) -> anyhow::Result<Words> {
         }
         let text = std::fs::read(path).with_context(context)?;
         match Words::from_text(&text) {
-            Ok(more) => words.join(more),
+            Ok(more) => words.join(more).with_context(context)?,
             Err(line) => bail!(
                 "{}:{line}: not a file of words of this version of indir; make it with `indir words`",
                 path.display()
@@ -313,11 +333,17 @@ fn explain(report: &Report) {
     }
     match (report.stands_in, report.unseen) {
         (true, 0) => crate::say::out!("{}: stands in, it is the same", report.chosen),
-        (true, count) => crate::say::out!(
-            "{}: stands in for {}; {count} differences, none of which is reached",
-            report.chosen,
-            report.new
-        ),
+        (true, count) => {
+            let differences = match count {
+                1 => "1 difference, which is not reached".to_owned(),
+                _ => format!("{count} differences, none of which is reached"),
+            };
+            crate::say::out!(
+                "{}: stands in for {}; {differences}",
+                report.chosen,
+                report.new
+            );
+        }
         (false, _) => crate::say::out!("{}: the new tree", report.chosen),
     }
 }

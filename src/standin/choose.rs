@@ -1,7 +1,6 @@
 //! The choice: of each library of a consumer the earliest tree that the consumer cannot
 //! tell from the new one.
 
-use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use super::chunk::Header;
@@ -10,12 +9,13 @@ use super::conditions;
 use super::difference::{Difference, Kind, Test};
 use super::lex::Token;
 use super::metadata;
-use super::names::{Name, Names};
+use super::names::{Name, NameSet, Names};
+use super::packages::Packages;
 use super::reach::{Level, Reach};
 use super::sources::{File, Index, Sources, declares, spelled};
 use super::symbols;
-use super::tree::{Role, Tree};
-use super::words::Words;
+use super::tree::Tree;
+use super::words::{Word, Words};
 
 /// A library: indices of its trees.
 #[derive(Clone, Debug)]
@@ -57,8 +57,9 @@ pub struct Chooser<'c> {
     sources: Sources,
     reach: Reach<'c>,
     met: Vec<Vec<Token>>,
-    /// Modules of pkg-config that the consumer names, or that those require.
-    modules: HashSet<String>,
+    packages: Packages,
+    /// Words in code that tell a version: in small letters, as they are, and where.
+    variables: Vec<(Vec<u8>, &'c [u8], &'c Word)>,
 }
 
 impl<'c> Chooser<'c> {
@@ -77,7 +78,12 @@ impl<'c> Chooser<'c> {
         let sources = Sources::read(trees, &index, roots, &mut names);
         reach.close(&sources, &names);
         let met = conditions::met(words, &sources, &reach, &mut names);
-        let modules = modules(trees, &reach, &names);
+        let packages = Packages::new(trees, &|word| is_spelled(word, &reach, &names));
+        let variables = words.words.iter().filter(|(_, word)| word.in_code);
+        let variables = variables
+            .map(|(text, word)| (text.to_ascii_lowercase(), text.as_slice(), word))
+            .filter(|(lower, ..)| lower.windows(7).any(|part| part == b"version"))
+            .collect();
         Self {
             trees,
             words,
@@ -86,7 +92,8 @@ impl<'c> Chooser<'c> {
             sources,
             reach,
             met,
-            modules,
+            packages,
+            variables,
         }
     }
 
@@ -162,8 +169,9 @@ impl<'c> Chooser<'c> {
             sources: &self.sources,
             index: &self.index,
             own: &own,
+            new: library.new,
         };
-        let (mut all, values) = compare::headers(&context, (old, library.new), &mut self.names);
+        let (mut all, values) = compare::headers(&context, old, &mut self.names);
         all.extend(metadata::files(before, after, &mut self.names));
         all.extend(symbols::libraries(before, after, &mut self.names));
         let mut reasons = Vec::new();
@@ -212,24 +220,59 @@ impl<'c> Chooser<'c> {
                 prefixes,
                 old,
                 new,
-            } => {
-                let is_named = self.spells(named) || self.modules.contains(&named.join("-"));
-                is_named
-                    .then(|| asks(self.words, prefixes, old, new))
-                    .flatten()
-            }
+            } => match self.spells(named) {
+                true => self.asks(prefixes, old, new),
+                false => None,
+            },
         }
     }
 
+    /// How a consumer asks for a version of a package, or compares with one between the two.
+    fn asks(&self, prefixes: &[String], old: &str, new: &str) -> Option<String> {
+        let words = self.words;
+        let asked = |text: &[u8]| words.asks.contains(text);
+        if asked(b"modversion") || asked(b"version()") {
+            return Some("the version is asked for (modversion, version())".to_owned());
+        }
+        let prefixes = prefixes.iter().map(|prefix| prefix.as_bytes());
+        let asked = words.asks.iter();
+        let asked = asked.filter_map(|ask| ask.strip_prefix(b"prefix ".as_slice()));
+        let starts: Vec<Vec<u8>> = prefixes
+            .chain(asked)
+            .map(<[u8]>::to_ascii_lowercase)
+            .collect();
+        let mut variables = self.variables.iter();
+        let begins = |text: &[u8]| starts.iter().any(|start| text.starts_with(start));
+        if let Some((_, text, word)) = variables.find(|(lower, ..)| begins(lower)) {
+            let name = String::from_utf8_lossy(text);
+            return Some(format!("{} names {name}", words.place(word)));
+        }
+        let (Some(a), Some(b)) = (parts(old), parts(new)) else {
+            return Some("the versions cannot be compared".to_owned());
+        };
+        let (low, high) = if a < b { (a, b) } else { (b, a) };
+        let mut versions = words.versions.iter().chain(&self.packages.versions);
+        let between = versions.find(|text| {
+            parts(text).is_some_and(|version| {
+                // `1.2` is compared with what begins so, too.
+                let cut =
+                    |of: &Vec<u64>| of.iter().take(version.len()).copied().collect::<Vec<_>>();
+                (low <= version && version <= high)
+                    || (cut(&low) != cut(&high) && cut(&low) <= version && version <= cut(&high))
+            })
+        });
+        between.map(|version| format!("something is compared with version {version}"))
+    }
+
     fn named(&self, name: Name) -> Option<String> {
-        let is_reached = self.reach.level(name).is_some()
-            || self.reach.is_composed(self.names.text(name), &self.names);
+        let is_reached =
+            self.reach.level(name).is_some() || self.reach.is_composed(self.names.text(name));
         is_reached.then(|| self.reach.chain(name, &self.names))
     }
 
     fn spells(&self, words: &[String]) -> bool {
         let spelled = |word: &String| is_spelled(word, &self.reach, &self.names);
-        words.iter().all(spelled) || self.modules.contains(&words.join("-"))
+        words.iter().all(spelled) || self.packages.has(words)
     }
 
     /// Something that is new in a library since the tree chosen for it, and that a tree
@@ -238,7 +281,7 @@ impl<'c> Chooser<'c> {
         if choice.tree == library.new {
             return None;
         }
-        let of = |tree: usize| -> HashSet<Name> {
+        let of = |tree: usize| -> NameSet {
             let headers = self.sources.of_tree(tree);
             headers.flat_map(|(_, header)| declares(header)).collect()
         };
@@ -275,77 +318,7 @@ fn is_spelled(word: &str, reach: &Reach<'_>, names: &Names) -> bool {
     let known = names
         .known(word.as_bytes())
         .and_then(|name| reach.level(name));
-    known.is_some() || reach.is_composed(word.as_bytes(), names)
-}
-
-/// The modules of pkg-config that are named, and those that these require.
-fn modules(trees: &[Tree], reach: &Reach<'_>, names: &Names) -> HashSet<String> {
-    let mut requires: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for tree in trees {
-        for (path, file) in tree
-            .files
-            .iter()
-            .filter(|(_, file)| file.role == Role::Module)
-        {
-            let base = path
-                .rsplit('/')
-                .next()
-                .unwrap_or(path)
-                .trim_end_matches(".pc");
-            requires
-                .entry(base.to_owned())
-                .or_default()
-                .extend(metadata::requires(file));
-        }
-    }
-    let is_named = |module: &&String| spelled(module).all(|word| is_spelled(word, reach, names));
-    let mut todo: Vec<String> = requires.keys().filter(is_named).cloned().collect();
-    let mut found = HashSet::new();
-    while let Some(module) = todo.pop() {
-        // As `Test` has it.
-        let words: Vec<&str> = spelled(&module).collect();
-        if found.insert(words.join("-")) {
-            todo.extend(requires.get(&module).into_iter().flatten().cloned());
-        }
-    }
-    found
-}
-
-/// How a consumer asks for a version of a package, or compares with one between the two.
-fn asks(words: &Words, prefixes: &[String], old: &str, new: &str) -> Option<String> {
-    let asked = |text: &[u8]| words.asks.contains(text);
-    if asked(b"modversion") || asked(b"version()") {
-        return Some("the version is asked for (modversion, version())".to_owned());
-    }
-    let mut starts: Vec<Vec<u8>> = prefixes
-        .iter()
-        .map(|p| p.to_ascii_lowercase().into_bytes())
-        .collect();
-    for ask in &words.asks {
-        starts.extend(ask.strip_prefix(b"prefix ").map(<[u8]>::to_ascii_lowercase));
-    }
-    let variable = words.words.iter().find(|(text, word)| {
-        let lower = text.to_ascii_lowercase();
-        let has_version = lower.windows(7).any(|part| part == b"version");
-        word.in_code && has_version && starts.iter().any(|start| lower.starts_with(start))
-    });
-    if let Some((text, word)) = variable {
-        let name = String::from_utf8_lossy(text);
-        return Some(format!("{} names {name}", words.place(word)));
-    }
-    let (Some(a), Some(b)) = (parts(old), parts(new)) else {
-        return Some("the versions cannot be compared".to_owned());
-    };
-    let (low, high) = if a < b { (a, b) } else { (b, a) };
-    let between = words.versions.iter().find(|text| {
-        parts(text).is_some_and(|version| {
-            // `1.2` is compared with what begins so, too.
-            let cut = |of: &Vec<u64>| of.iter().take(version.len()).copied().collect::<Vec<_>>();
-            (low <= version && version <= high)
-                || (cut(&low) != cut(&high) && cut(&low) <= version && version <= cut(&high))
-        })
-    });
-    between.map(|version| format!("something is compared with version {version}"))
+    known.is_some() || reach.is_composed(word.as_bytes())
 }
 
 fn parts(version: &str) -> Option<Vec<u64>> {

@@ -25,8 +25,10 @@ pub(super) enum What {
     Declaration,
     /// One of nothing but an `enum`.
     Enumeration(Enumeration),
-    /// What is around others, or speaks to the compiler: it has no name.
+    /// What is around others: it has no name.
     Structure,
+    /// What speaks to the compiler or stops it, by the word of the directive.
+    Directive(Name),
     /// What could not be understood: it may declare every word in it.
     Unknown,
 }
@@ -59,14 +61,8 @@ pub(super) struct Chunk {
     pub(super) includes: Vec<Target>,
 }
 
-/// A condition around chunks: whether it has to hold.
-#[derive(Clone, Debug)]
-pub(super) struct Condition {
-    /// An expression of `#if`.
-    pub(super) tokens: Rc<[Token]>,
-    /// False for the branches after it.
-    pub(super) holds: bool,
-}
+/// A condition around chunks: an expression of `#if`, which has to hold or not.
+pub(super) type Condition = Rc<[Token]>;
 
 /// A header.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +71,8 @@ pub(super) struct Header {
     pub(super) chunks: Vec<Chunk>,
     /// Conditions around chunks; the first is none.
     pub(super) contexts: Vec<Vec<Condition>>,
+    /// Of each of these, what tells it from others.
+    pub(super) context_keys: Vec<Key>,
     /// Why it could not be cut: then it has one chunk, and differs as a whole.
     pub(super) whole: Option<&'static str>,
 }
@@ -84,6 +82,11 @@ impl Header {
     pub(super) fn conditions(&self, chunk: &Chunk) -> &[Condition] {
         let conditions = self.contexts.get(chunk.context as usize);
         conditions.map_or(&[], Vec::as_slice)
+    }
+
+    /// Equal for equal conditions around a chunk.
+    pub(super) fn context(&self, chunk: &Chunk) -> Option<&Key> {
+        self.context_keys.get(chunk.context as usize)
     }
 }
 

@@ -4,14 +4,14 @@
 //! and folded with the one value and with the other. What a consumer may define itself is
 //! left unknown, and then known; if the results are equal all four ways, it cannot tell.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use super::compare::Values;
 use super::expand::Expander;
 use super::expression;
 use super::lex::{self, Element, Kind, Token};
 use super::macros::{Definition, Macros};
-use super::names::{self, Name, Names};
+use super::names::{self, Name, NameSet, Names};
 use super::reach::{Level, Reach};
 use super::sources::Sources;
 use super::words::Words;
@@ -54,7 +54,7 @@ pub(super) fn met(
         for context in contexts {
             let conditions = header.contexts.get(context as usize);
             for condition in conditions.map_or(&[][..], Vec::as_slice) {
-                add(condition.tokens.to_vec());
+                add(condition.to_vec());
             }
         }
     }
@@ -74,13 +74,15 @@ pub(super) fn telling(
         return Some("any of those of so many macros".to_owned());
     }
     let reaching = sources.macros.that_reach(&[name]);
+    let changed: Vec<Name> = values.keys().copied().collect();
+    let leading = sources.macros.that_reach(&changed);
     for tokens in met {
         let expression = without_defined(tokens, names);
         let expression = expression.as_slice();
         if !expression.iter().any(|t| reaching.contains(&t.name)) {
             continue;
         }
-        if !same(expression, values, sources, reach, names) {
+        if !same(expression, (values, &leading), sources, reach, names) {
             let texts: Vec<String> = tokens.iter().map(|t| names.shown(t.name)).collect();
             return Some(texts.join(" "));
         }
@@ -117,15 +119,17 @@ fn without_defined(tokens: &[Token], names: &mut Names) -> Vec<Token> {
     out
 }
 
+/// Whether a condition folds to the same with both values of all macros; `leading` are
+/// those in whose expansion one of these stands.
 fn same(
     tokens: &[Token],
-    values: &Values,
+    (values, leading): (&Values, &NameSet),
     sources: &Sources,
     reach: &Reach<'_>,
     names: &mut Names,
 ) -> bool {
     // All macros that the condition leads to, each of one definition.
-    let mut needed: HashSet<Name> = HashSet::new();
+    let mut needed = NameSet::default();
     let mut todo: Vec<Name> = tokens
         .iter()
         .filter(|t| t.is_name())
@@ -146,6 +150,14 @@ fn same(
                     .map(|t| t.name),
             );
         }
+    }
+    // Of several definitions it is not known which one leads to what has changed.
+    let unclear = |name: &Name| {
+        let is_single = sources.macros.of(*name).len() < 2 && !sources.macros.has_too_many(*name);
+        !is_single && !values.contains_key(name) && leading.contains(name)
+    };
+    if needed.iter().any(unclear) {
+        return false;
     }
     let table = |new: bool| {
         let mut table = Macros::default();

@@ -234,7 +234,12 @@ fn tag(tokens: &[Token], at: usize, depth: usize, out: &mut Vec<Name>) -> (usize
         let ends = |t: &Token| t.is(names::OPEN_BRACE) || t.is(names::SEMICOLON);
         body = at + rest.iter().position(ends).unwrap_or(rest.len());
     }
-    let Some(next) = tokens.get(body) else {
+    let next = tokens.get(body);
+    // A member, whose name is none outside.
+    if depth > 0 && words.len() > 1 && !next.is_some_and(|t| t.is(names::OPEN_BRACE)) {
+        return (at, None);
+    }
+    let Some(next) = next else {
         out.extend(words);
         return (at, None);
     };

@@ -1,34 +1,27 @@
 //! Enumerators one by one: an enum that grew differs by the new names alone.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::expand::Expander;
 use super::expression::{self, Value};
 use super::lex::{Kind, Token};
 use super::macros::Macros;
-use super::names::{self, Name, Names};
+use super::names::{self, ByName, Name, Names};
 
 /// Most tokens of an enum's body.
 const BUDGET: usize = 200_000;
 
-/// One enumerator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Enumerator {
-    /// Its name.
-    pub(super) name: Name,
-    /// What stands between name and value: attributes.
-    pub(super) attributes: Vec<Name>,
-    /// Its value, if it is given.
-    pub(super) value: Option<Vec<Token>>,
-}
+/// What an enumerator is: its attributes, and its value, or what it is relative to.
+type Enumerator = (Vec<Name>, Rc<Value>, i128);
 
 /// An `enum` with a body and nothing else.
 #[derive(Clone, Debug)]
 pub(super) struct Enumeration {
     /// All tokens outside of the braces.
-    pub(super) frame: Vec<Name>,
+    frame: Vec<Name>,
     /// What is in the braces.
-    pub(super) list: Vec<Enumerator>,
+    values: BTreeMap<Name, Enumerator>,
 }
 
 impl Enumeration {
@@ -54,7 +47,9 @@ impl Enumeration {
             return None;
         }
         let body = Expander::new(macros, names, 0, BUDGET).expand(body)?;
-        let mut list = Vec::new();
+        let mut known: ByName<i128> = ByName::default();
+        let mut values = BTreeMap::new();
+        let (mut base, mut offset) = (Rc::new(Value::Known(0)), 0i128);
         for part in parts(&body) {
             let Some((first, rest)) = part.split_first() else {
                 continue;
@@ -63,55 +58,46 @@ impl Enumeration {
                 return None;
             }
             let equal = rest.iter().position(|t| t.is(names::EQUAL));
-            let (attributes, value) = match equal {
-                Some(at) => (rest.get(..at)?, Some(rest.get(at + 1..)?.to_vec())),
-                None => (rest, None),
-            };
-            list.push(Enumerator {
-                name: first.name,
-                attributes: attributes.iter().map(|t| t.name).collect(),
-                value,
-            });
+            let attributes = rest.get(..equal.unwrap_or(rest.len()))?;
+            if let Some(at) = equal {
+                let of = |name: Name| known.get(&name).copied();
+                // A value that is not understood is no enumerator's own.
+                let value = expression::fold(rest.get(at + 1..)?, names, &of)?;
+                (base, offset) = match value {
+                    Value::Known(number) => (Rc::new(Value::Known(0)), number),
+                    text => (Rc::new(text), 0),
+                };
+            }
+            if matches!(*base, Value::Known(_)) {
+                known.insert(first.name, offset);
+            }
+            let attributes = attributes.iter().map(|t| t.name).collect();
+            let value = (attributes, Rc::clone(&base), offset);
+            if values.insert(first.name, value).is_some() {
+                return None;
+            }
+            offset += 1;
         }
         Some(Self {
             frame: frame().map(|t| t.name).collect(),
-            list,
+            values,
         })
     }
 
-    /// What each enumerator is: its value, or what it is relative to.
-    fn values(&self, names: &Names) -> HashMap<Name, (Vec<Name>, Value, i128)> {
-        let mut known: HashMap<Name, i128> = HashMap::new();
-        let mut found = HashMap::new();
-        let (mut base, mut offset) = (Value::Known(0), 0i128);
-        for item in &self.list {
-            if let Some(value) = &item.value {
-                let of = |name: Name| known.get(&name).copied();
-                let value = expression::fold(value, names, &of);
-                (base, offset) = match value {
-                    Some(Value::Known(number)) => (Value::Known(0), number),
-                    Some(text) => (text, 0),
-                    None => (Value::Text(vec![b'?']), 0),
-                };
-            }
-            if matches!(base, Value::Known(_)) {
-                known.insert(item.name, offset);
-            }
-            found.insert(item.name, (item.attributes.clone(), base.clone(), offset));
-            offset += 1;
-        }
-        found
+    /// All enumerators, in an order that does not change.
+    pub(super) fn names(&self) -> impl Iterator<Item = Name> {
+        self.values.keys().copied()
     }
 
     /// The enumerators in which two enumerations of one frame differ: in one of them only,
     /// or of another value. `None` if the type may be another.
-    pub(super) fn difference(&self, other: &Self, names: &Names) -> Option<Vec<Name>> {
-        if self.frame != other.frame || self.has_doubles() || other.has_doubles() {
+    pub(super) fn difference(&self, other: &Self) -> Option<Vec<Name>> {
+        if self.frame != other.frame {
             return None;
         }
-        let (mine, theirs) = (self.values(names), other.values(names));
-        let size = |values: &HashMap<Name, (Vec<Name>, Value, i128)>| {
-            let numbers = values.values().filter(|v| matches!(v.1, Value::Known(_)));
+        let (mine, theirs) = (&self.values, &other.values);
+        let size = |values: &BTreeMap<Name, Enumerator>| {
+            let numbers = values.values().filter(|v| matches!(*v.1, Value::Known(_)));
             let (mut low, mut high) = (0, 0);
             for (_, _, number) in numbers {
                 low = low.min(*number);
@@ -124,28 +110,22 @@ impl Enumeration {
                 low < i128::from(i32::MIN),
             )
         };
-        if size(&mine) != size(&theirs) {
+        if size(mine) != size(theirs) {
             return None;
         }
         let mut differ = Vec::new();
-        for (name, value) in mine.iter().chain(&theirs) {
+        for (name, value) in mine.iter().chain(theirs) {
             let (a, b) = (mine.get(name), theirs.get(name));
             if a == b {
                 continue;
             }
-            if !matches!(value.1, Value::Known(_)) {
+            if !matches!(*value.1, Value::Known(_)) {
                 return None;
             }
             differ.push(*name);
         }
         names::sort(&mut differ);
         Some(differ)
-    }
-
-    fn has_doubles(&self) -> bool {
-        let mut all: Vec<Name> = self.list.iter().map(|item| item.name).collect();
-        names::sort(&mut all);
-        all.len() != self.list.len()
     }
 }
 

@@ -8,6 +8,8 @@ use super::names::{self, Name, Names};
 
 /// Deepest nesting of an expression.
 const MAX_DEPTH: usize = 100;
+/// Longest text that an expression folds to, in bytes.
+const MAX_TEXT: usize = 64 << 10;
 
 /// What an expression folds to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,12 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// A text of these parts, unless it is too long.
+    fn of(parts: &[&[u8]]) -> Option<Self> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        (length <= MAX_TEXT).then(|| Self::Text(parts.concat()))
+    }
+
     fn text(&self) -> Vec<u8> {
         match self {
             Self::Known(number) => number.to_string().into_bytes(),
@@ -95,18 +103,9 @@ impl Parser<'_> {
             match condition {
                 Value::Known(0) => no,
                 Value::Known(_) => yes,
-                Value::Text(text) => Value::Text(
-                    [
-                        b"(".as_slice(),
-                        &text,
-                        b" ? ",
-                        &yes.text(),
-                        b" : ",
-                        &no.text(),
-                        b")",
-                    ]
-                    .concat(),
-                ),
+                Value::Text(text) => {
+                    Value::of(&[b"(", &text, b" ? ", &yes.text(), b" : ", &no.text(), b")"])?
+                }
             }
         } else {
             condition
@@ -123,7 +122,7 @@ impl Parser<'_> {
         while let Some(operator) = operators.iter().copied().find(|o| self.peek() == *o) {
             self.at += 1;
             let right = self.level(level + 1)?;
-            left = binary(operator, left, right);
+            left = binary(operator, left, right)?;
         }
         Some(left)
     }
@@ -141,7 +140,7 @@ impl Parser<'_> {
                     (b"!", Value::Known(number)) => Value::Known(i128::from(number == 0)),
                     (b"-", Value::Known(number)) => Value::Known(-number),
                     (b"+", Value::Known(number)) => Value::Known(number),
-                    (operator, operand) => Value::Text([operator, &operand.text()].concat()),
+                    (operator, operand) => Value::of(&[operator, &operand.text()])?,
                 });
             }
         }
@@ -170,9 +169,7 @@ impl Parser<'_> {
                 if parens && !self.eat(b")") {
                     return None;
                 }
-                Some(Value::Text(
-                    [b"defined ", self.names.text(name.name)].concat(),
-                ))
+                Value::of(&[b"defined ", self.names.text(name.name)])
             }
             Kind::Word => {
                 if let Some(number) = (self.value)(token.name) {
@@ -182,7 +179,7 @@ impl Parser<'_> {
                 if self.peek() == b"(" {
                     self.call(&mut out)?;
                 }
-                Some(Value::Text(out))
+                Value::of(&[&out])
             }
         }
     }
@@ -207,33 +204,32 @@ impl Parser<'_> {
     }
 }
 
-fn binary(operator: &[u8], left: Value, right: Value) -> Value {
+fn binary(operator: &[u8], left: Value, right: Value) -> Option<Value> {
     use Value::{Known, Text};
     // One side may decide.
     match (operator, &left, &right) {
-        (b"&&", Known(0), _) | (b"&&", _, Known(0)) => return Known(0),
-        (b"||", Known(number), _) | (b"||", _, Known(number)) if *number != 0 => return Known(1),
+        (b"&&", Known(0), _) | (b"&&", _, Known(0)) => return Some(Known(0)),
+        (b"||", Known(number), _) | (b"||", _, Known(number)) if *number != 0 => {
+            return Some(Known(1));
+        }
         (b"&&" | b"||", Known(_), Text(text)) | (b"&&" | b"||", Text(text), Known(_)) => {
-            return Text([b"!!", text.as_slice()].concat());
+            return Value::of(&[b"!!", text]);
         }
         _ => {}
     }
-    let text = |left: &Value, right: &Value| {
-        Text(
-            [
-                b"(".as_slice(),
-                &left.text(),
-                b" ",
-                operator,
-                b" ",
-                &right.text(),
-                b")",
-            ]
-            .concat(),
-        )
+    let text = || {
+        Value::of(&[
+            b"(",
+            &left.text(),
+            b" ",
+            operator,
+            b" ",
+            &right.text(),
+            b")",
+        ])
     };
     let (Known(a), Known(b)) = (&left, &right) else {
-        return text(&left, &right);
+        return text();
     };
     let (a, b) = (*a, *b);
     let truth = |is: bool| Some(i128::from(is));
@@ -262,8 +258,8 @@ fn binary(operator: &[u8], left: Value, right: Value) -> Value {
     };
     match folded {
         // What no type of 64 bits changes.
-        Some(number) if i64::try_from(number).is_ok() => Known(number),
-        _ => text(&left, &right),
+        Some(number) if i64::try_from(number).is_ok() => Some(Known(number)),
+        _ => text(),
     }
 }
 

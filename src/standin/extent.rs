@@ -4,7 +4,7 @@
 //! first one says how deep it goes on.
 
 use super::groups::Groups;
-use super::lex::{Element, Item, Kind, Token};
+use super::lex::{self, Element, Item, Kind, Token};
 use super::macros::Class;
 use super::names::{self, Name};
 
@@ -15,6 +15,10 @@ pub(super) enum Form {
     Declaration,
     /// `extern "C" {`, `namespace x {`, macros that stand alone.
     Structure,
+    /// A pragma, by its word.
+    Directive(Name),
+    /// What may declare every word in it.
+    Unknown,
 }
 
 /// How deep in brackets, and whether the declaration could end.
@@ -96,10 +100,7 @@ pub(super) fn extent(
 
 impl Scan<'_> {
     fn token(&self, at: usize) -> Option<&Token> {
-        match &self.items.get(at).filter(|_| at < self.end)?.element {
-            Element::Token(token) => Some(token),
-            Element::Directive(..) => None,
-        }
+        lex::token(self.items, at, self.end)
     }
 
     fn is(&self, at: usize, mark: Name) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::lex::{Element, Item, Kind, Token};
-use super::names::{self, Name};
+use super::names::{self, Name, NameSet};
 
 /// Deepest nesting of groups.
 const MAX_NESTING: usize = 200;
@@ -110,7 +110,7 @@ pub(super) fn changes_itself(items: &[Item], group: &[usize]) -> bool {
         return false;
     };
     let conditions = group.iter().filter_map(|&at| items.get(at));
-    let asked: Vec<Name> = conditions
+    let asked: NameSet = conditions
         .flat_map(|item| match &item.element {
             Element::Directive(_, tokens) => tokens.as_slice(),
             Element::Token(_) => &[],

@@ -1,10 +1,8 @@
 //! What the fuzzer and the tests do with arbitrary bytes.
 
-use std::collections::HashSet;
-
 use super::lex::{self, Element, Kind};
 use super::macros::Macros;
-use super::names::{self, Name, Names};
+use super::names::{self, NameSet, Names};
 use super::scan;
 use super::split;
 use super::whole::unread;
@@ -44,7 +42,7 @@ pub fn exercise(data: &[u8]) {
         .chunks
         .iter()
         .flat_map(|c| c.names.iter().chain(&c.uses));
-    let named: HashSet<Name> = named.copied().collect();
+    let named: NameSet = named.copied().collect();
     // Every word outside of brackets is in some chunk; within, it may be scoped.
     let (mut depth, mut after_dot) = (0i64, false);
     for item in &items {

@@ -65,6 +65,14 @@ pub(super) struct Item {
     pub(super) element: Element,
 }
 
+/// The token at `at`, if there is one before `end` that is in no directive.
+pub(super) fn token(items: &[Item], at: usize, end: usize) -> Option<&Token> {
+    match &items.get(at).filter(|_| at < end)?.element {
+        Element::Token(token) => Some(token),
+        Element::Directive(..) => None,
+    }
+}
+
 /// Whether a word can begin with `byte`.
 pub(super) fn starts_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte == b'$' || byte >= 0x80
@@ -208,7 +216,7 @@ impl Lexer<'_> {
         tokens.remove(0);
         self.items.push(Item {
             line,
-            element: Element::Directive(word, tokens),
+            element: Element::Directive(word, unquoted(tokens, names)),
         });
     }
 
@@ -331,4 +339,38 @@ impl Lexer<'_> {
             self.at += 1;
         }
     }
+}
+
+/// What `__has_include("x.h")` and the like ask for, as words: whether that header is there
+/// counts as for `<x.h>`.
+fn unquoted(tokens: Vec<Token>, names: &mut Names) -> Vec<Token> {
+    let asks = |t: &Token| t.kind == Kind::Word && names.text(t.name).starts_with(b"__has_");
+    if !tokens.iter().any(asks) {
+        return tokens;
+    }
+    let mut out: Vec<Token> = Vec::with_capacity(tokens.len());
+    for (at, token) in tokens.iter().enumerate() {
+        let asks = |t: &Token| names.text(t.name).starts_with(b"__has_");
+        let asked = at.checked_sub(2).and_then(|at| tokens.get(at));
+        let text = names.text(token.name);
+        let path = text.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\""));
+        let Some(path) = path.filter(|_| asked.is_some_and(asks)) else {
+            out.push(*token);
+            continue;
+        };
+        let path = path.to_vec();
+        for part in path.chunk_by(|a, b| in_word(*a) && in_word(*b)) {
+            let kind = match part.first() {
+                Some(&first) if starts_word(first) => Kind::Word,
+                Some(&first) if in_word(first) => Kind::Number,
+                _ => Kind::Mark,
+            };
+            out.push(Token {
+                kind,
+                name: names.name(part),
+                spaced: false,
+            });
+        }
+    }
+    out
 }

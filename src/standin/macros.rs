@@ -3,14 +3,17 @@
 //! A macro may be defined in several ways, of which a compiler sees one; all are kept, up
 //! to a limit.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 
 use super::lex::{Element, Item, Kind, Token};
-use super::names::{self, Name};
+use super::names::{self, ByName, Name, NameSet};
 
 /// Most definitions of one macro that are told apart.
 pub(super) const MAX_VARIANTS: usize = 8;
+
+/// Most parameters of a macro that is one.
+const MAX_PARAMETERS: usize = 1000;
 
 /// One `#define`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +36,11 @@ impl Definition {
             let end = rest.iter().position(|t| t.is(names::CLOSE))?;
             let inner = rest.get(1..end)?;
             let list = inner.iter().filter(|t| !t.is(names::COMMA));
-            (Some(list.map(|t| t.name).collect()), rest.get(end + 1..)?)
+            let list: Vec<Name> = list.map(|t| t.name).collect();
+            if list.len() > MAX_PARAMETERS {
+                return None;
+            }
+            (Some(list), rest.get(end + 1..)?)
         } else {
             (None, rest)
         };
@@ -67,11 +74,13 @@ pub(super) enum Class {
 /// Definitions by name.
 #[derive(Debug, Default)]
 pub(super) struct Macros {
-    table: HashMap<Name, Vec<Definition>>,
-    /// Those with more definitions than are kept.
-    many: HashSet<Name>,
-    classes: RefCell<HashMap<Name, Option<Class>>>,
-    quiet: RefCell<HashMap<Name, bool>>,
+    table: ByName<Vec<Definition>>,
+    /// Of those with more definitions than are kept, the names in the others.
+    many: ByName<NameSet>,
+    /// What was told of macros, at each depth: near the deepest one less is seen.
+    classes: RefCell<HashMap<(Name, usize), Option<Class>>>,
+    quiet: RefCell<HashMap<(Name, usize), bool>>,
+    users: OnceCell<ByName<Vec<Name>>>,
 }
 
 impl Macros {
@@ -89,10 +98,11 @@ impl Macros {
                 if known.len() < MAX_VARIANTS {
                     known.push(definition);
                 } else {
-                    self.many.insert(name);
+                    let body = definition.body.iter().filter(|t| t.is_name());
+                    let others = self.many.entry(name).or_default();
+                    others.extend(body.map(|t| t.name));
                 }
-                self.classes.borrow_mut().clear();
-                self.quiet.borrow_mut().clear();
+                self.forget();
             }
         }
     }
@@ -100,6 +110,14 @@ impl Macros {
     /// Adds a definition.
     pub(super) fn insert(&mut self, name: Name, definition: Definition) {
         self.table.entry(name).or_default().push(definition);
+        self.forget();
+    }
+
+    /// What was told of fewer definitions.
+    fn forget(&mut self) {
+        self.classes.get_mut().clear();
+        self.quiet.get_mut().clear();
+        self.users.take();
     }
 
     /// The definitions of `name`.
@@ -114,12 +132,12 @@ impl Macros {
 
     /// Whether not all definitions of `name` are kept.
     pub(super) fn has_too_many(&self, name: Name) -> bool {
-        self.many.contains(&name)
+        self.many.contains_key(&name)
     }
 
-    /// The macros in whose expansion one of `from` stands, and `from`.
-    pub(super) fn that_reach(&self, from: &[Name]) -> HashSet<Name> {
-        let mut users: HashMap<Name, Vec<Name>> = HashMap::new();
+    /// In the definitions of which macros a name stands.
+    fn users(&self) -> ByName<Vec<Name>> {
+        let mut users: ByName<Vec<Name>> = ByName::default();
         for (&name, definitions) in &self.table {
             for token in definitions.iter().flat_map(|d| &d.body) {
                 if token.is_name() {
@@ -127,7 +145,18 @@ impl Macros {
                 }
             }
         }
-        let mut found: HashSet<Name> = from.iter().copied().collect();
+        for (&name, others) in &self.many {
+            for &other in others {
+                users.entry(other).or_default().push(name);
+            }
+        }
+        users
+    }
+
+    /// The macros in whose expansion one of `from` stands, and `from`.
+    pub(super) fn that_reach(&self, from: &[Name]) -> NameSet {
+        let users = self.users.get_or_init(|| self.users());
+        let mut found: NameSet = from.iter().copied().collect();
         let mut todo = from.to_vec();
         while let Some(name) = todo.pop() {
             for &user in users.get(&name).map_or(&[][..], Vec::as_slice) {
@@ -145,20 +174,18 @@ impl Macros {
     }
 
     fn class_within(&self, name: Name, depth: usize) -> Option<Class> {
-        if let Some(&class) = self.classes.borrow().get(&name) {
+        if let Some(&class) = self.classes.borrow().get(&(name, depth)) {
             return class;
         }
         let definitions = self.of(name);
         if definitions.is_empty() || depth > 4 {
             return None;
         }
-        // Against circles; what it is in the end is told below.
-        self.classes.borrow_mut().insert(name, Some(Class::Part));
         let classes = definitions
             .iter()
             .map(|d| self.class_of_body(&d.body, depth));
         let class = classes.min();
-        self.classes.borrow_mut().insert(name, class);
+        self.classes.borrow_mut().insert((name, depth), class);
         class
     }
 
@@ -209,16 +236,14 @@ impl Macros {
     }
 
     fn is_quiet_within(&self, name: Name, depth: usize) -> bool {
-        if let Some(&quiet) = self.quiet.borrow().get(&name) {
+        if let Some(&quiet) = self.quiet.borrow().get(&(name, depth)) {
             return quiet;
         }
         if depth > 8 || self.has_too_many(name) || !self.has(name) {
             return false;
         }
-        // Against circles.
-        self.quiet.borrow_mut().insert(name, false);
         let quiet = self.of(name).iter().all(|d| self.is_quiet_body(d, depth));
-        self.quiet.borrow_mut().insert(name, quiet);
+        self.quiet.borrow_mut().insert((name, depth), quiet);
         quiet
     }
 

@@ -17,6 +17,19 @@ const FOR_PEOPLE: &[&str] = &[
     "Maintainer",
     "Copyright",
 ];
+/// What defines a macro of m4, beside the kinds of `AC_DEFUN`.
+const DEFINERS: &[&str] = &[
+    "au_alias",
+    "define",
+    "m4_copy",
+    "m4_copy_force",
+    "m4_define",
+    "m4_define_default",
+    "m4_pushdef",
+    "m4_rename",
+    "m4_rename_force",
+    "pushdef",
+];
 /// What stands for a package's own version.
 const OWN: &str = "\u{1}";
 
@@ -70,9 +83,12 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// What a module of pkg-config says, by key; variables begin with `$`.
-fn facts(file: &File) -> BTreeMap<String, String> {
+pub(super) type Facts = BTreeMap<String, String>;
+
+/// Reads a module of pkg-config.
+pub(super) fn facts(file: &File) -> Facts {
     let text = String::from_utf8_lossy(&file.data).into_owned();
-    let mut facts: BTreeMap<String, String> = BTreeMap::new();
+    let mut facts = Facts::new();
     for line in text.replace("\\\n", " ").lines() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -94,16 +110,25 @@ fn facts(file: &File) -> BTreeMap<String, String> {
     facts
 }
 
-/// The modules that a module of pkg-config requires.
-pub(super) fn requires(file: &File) -> Vec<String> {
-    let facts = facts(file);
-    let keys = ["Requires", "Requires.private", "Requires.internal"];
-    let lists = keys.iter().filter_map(|key| facts.get(*key));
-    lists
-        .flat_map(|list| list.split([',', ' ']))
-        .filter(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()))
-        .map(str::to_owned)
-        .collect()
+/// A value of a module with its variables, as far as they are its own.
+pub(super) fn expanded(text: &str, facts: &Facts) -> String {
+    /// Most variables in one another, and longest value.
+    const MAX: (usize, usize) = (64, 64 << 10);
+    let mut out = text.to_owned();
+    for _ in 0..MAX.0 {
+        let found = out.match_indices("${").find_map(|(at, _)| {
+            let name = out.get(at + 2..)?.split('}').next()?;
+            let value = facts.get(&format!("${name}"))?;
+            Some((at..at + name.len() + 3, value))
+        });
+        match found {
+            Some((range, value)) if out.len() < MAX.1 && out.is_char_boundary(range.end) => {
+                out.replace_range(range, value);
+            }
+            _ => break,
+        }
+    }
+    out
 }
 
 fn module(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
@@ -116,15 +141,9 @@ fn module(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
         }];
     };
     let (old, new) = (facts(a), facts(b));
-    let version = |facts: &BTreeMap<String, String>| {
-        let text = facts.get("Version").cloned().unwrap_or_default();
-        // `Version: ${version}`
-        let name = text
-            .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}'));
-        let value = name.and_then(|name| facts.get(&format!("${name}")));
-        value.cloned().unwrap_or(text)
-    };
+    // `Version: ${version}`
+    let version = |facts: &Facts| facts.get("Version").map(|text| expanded(text, facts));
+    let version = |facts: &Facts| version(facts).unwrap_or_default();
     let (before, after) = (version(&old), version(&new));
     let mut found = Vec::new();
     if before != after {
@@ -144,30 +163,49 @@ fn module(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
         if FOR_PEOPLE.contains(&key.as_str()) || key == "Version" {
             continue;
         }
-        let value = |facts: &BTreeMap<String, String>, version: &str| {
-            facts.get(key).map(|text| without(text, version))
+        let raw = |facts: &Facts| facts.get(key).cloned();
+        let value = |facts: &Facts, version: &str| {
+            raw(facts).map(|text| without(&expanded(&text, facts), version))
         };
-        if value(&old, &before) != value(&new, &after) {
-            let key = key.trim_start_matches(['$', '?']);
-            found.push(Difference {
-                kind: Kind::Module,
-                test: Test::Spelled(named.clone()),
-                what: format!("{path} says something else for {key}"),
-            });
+        if raw(&old) == raw(&new) && value(&old, &before) == value(&new, &after) {
+            continue;
         }
+        let name = key.trim_start_matches(['$', '?']);
+        let mut named = named.clone();
+        if value(&old, &before) == value(&new, &after) {
+            // It tells the version: to who asks for this variable.
+            if !key.starts_with('$') {
+                continue;
+            }
+            named.push(name.to_owned());
+        }
+        found.push(Difference {
+            kind: Kind::Module,
+            test: Test::Spelled(named),
+            what: format!("{path} says something else for {name}"),
+        });
     }
     found
 }
 
-/// A text with another instead of the package's own version.
+/// A text with another instead of the package's own version, except where it is a macro's
+/// value.
 fn without(text: &str, version: &str) -> String {
-    match version.contains('.') {
-        true => text.replace(version, OWN),
-        false => text.to_owned(),
+    if !version.contains('.') {
+        return text.to_owned();
     }
+    let words = text.split(' ').map(|word| {
+        let is_macro = word.trim_start_matches(['"', '\'', '\\']).starts_with("-D");
+        match is_macro {
+            true => word.to_owned(),
+            false => word.replace(version, OWN),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
-fn cmake(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
+/// The package that a file of CMake belongs to: `Foo` of `lib/cmake/Foo/FooConfig.cmake`.
+pub(super) fn package(path: &str) -> &str {
     let mut parts = path.rsplit('/').skip(1);
     let folder = parts.next().filter(|folder| *folder != "cmake");
     let stem = base(path).trim_end_matches(".cmake");
@@ -183,7 +221,11 @@ fn cmake(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
         .iter()
         .find_map(|end| stem.strip_suffix(end))
         .unwrap_or(stem);
-    let package = folder.unwrap_or(stem);
+    folder.unwrap_or(stem)
+}
+
+fn cmake(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
+    let package = package(path);
     // `Foo-1.2`
     let named = words(package);
     let changed = |what: String| Difference {
@@ -195,11 +237,12 @@ fn cmake(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
         return vec![changed(format!("{path} {}", how(a, b)))];
     };
     let (old, new) = (lines(a), lines(b));
+    let tells = |line: &str| {
+        let line = line.to_ascii_lowercase();
+        line.starts_with("set(package_version ")
+    };
     let version = |lines: &[String]| {
-        let line = lines.iter().find(|line| {
-            line.to_ascii_lowercase()
-                .starts_with("set(package_version ")
-        });
+        let line = lines.iter().find(|line| tells(line));
         let value = line.and_then(|line| line.split_once(' '));
         let value = value.map(|(_, value)| value.trim_end_matches(')').trim_matches(['"', ' ']));
         value.unwrap_or_default().to_owned()
@@ -208,7 +251,10 @@ fn cmake(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
     let plain = |lines: &[String], version: &str| -> Vec<String> {
         lines
             .iter()
-            .map(|line| major_only(&without(line, version)))
+            .map(|line| match tells(line) && line.contains(version) {
+                true => line.replacen(version, OWN, 1),
+                false => major_only(&without(line, version)),
+            })
             .collect()
     };
     if plain(&old, &before) != plain(&new, &after) {
@@ -230,11 +276,35 @@ fn cmake(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
 }
 
 /// The lines of a script of CMake without comments and indentation.
-fn lines(file: &File) -> Vec<String> {
-    let text = String::from_utf8_lossy(&file.data).into_owned();
-    let lines = text
-        .lines()
-        .map(|line| line.split_once('#').map_or(line, |(line, _)| line).trim());
+pub(super) fn lines(file: &File) -> Vec<String> {
+    let text = String::from_utf8_lossy(&file.data);
+    // `#[[` and `[[` may go on over lines: then nothing is taken out.
+    let is_plain = !text.contains("[[") && !text.contains("[=");
+    let mut in_quotes = false;
+    let lines = text.lines().map(|line| {
+        if !is_plain {
+            return line;
+        }
+        let starts_in_quotes = in_quotes;
+        let mut escaped = false;
+        for (at, byte) in line.bytes().enumerate() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_quotes = !in_quotes,
+                b'#' if !in_quotes => {
+                    let code = line.get(..at).unwrap_or(line);
+                    return if starts_in_quotes { code } else { code.trim() };
+                }
+                _ => {}
+            }
+        }
+        // Blanks count in quotes.
+        match starts_in_quotes || in_quotes {
+            true => line,
+            false => line.trim(),
+        }
+    });
     lines
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
@@ -261,29 +331,19 @@ fn major_only(line: &str) -> String {
 }
 
 fn m4(path: &str, a: Option<&File>, b: Option<&File>, names: &mut Names) -> Vec<Difference> {
-    let mut defined: BTreeSet<String> = BTreeSet::new();
-    for file in [a, b].into_iter().flatten() {
-        let text = String::from_utf8_lossy(&file.data);
-        for call in ["AC_DEFUN", "AU_ALIAS", "m4_define", "AC_DEFUN_ONCE"] {
-            for (at, _) in text.match_indices(call) {
-                let rest = text.get(at + call.len()..).unwrap_or_default();
-                let rest = rest.trim_start_matches(['(', '[', ' ', '\n']);
-                let name: String = rest
-                    .chars()
-                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                    .collect();
-                if !name.is_empty() {
-                    defined.insert(name);
-                }
-            }
-        }
-    }
     let what = format!("{path} {}", how(a, b));
     let of = |test| Difference {
         kind: Kind::M4,
         what: what.clone(),
         test,
     };
+    let mut defined: BTreeSet<String> = BTreeSet::new();
+    for file in [a, b].into_iter().flatten() {
+        match defines(&String::from_utf8_lossy(&file.data)) {
+            Some(names) => defined.extend(names),
+            None => return vec![of(Test::Always)],
+        }
+    }
     if defined.is_empty() {
         return vec![of(Test::Spelled(words(base(path))))];
     }
@@ -291,4 +351,43 @@ fn m4(path: &str, a: Option<&File>, b: Option<&File>, names: &mut Names) -> Vec<
         .iter()
         .map(|name| of(Test::Name(names.name(name.as_bytes()))))
         .collect()
+}
+
+/// The macros that a file of aclocal defines, by `AC_DEFUN`, `AU_ALIAS`, `m4_copy` and what
+/// else may; `None` if one has a name that is put together.
+fn defines(text: &str) -> Option<BTreeSet<String>> {
+    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut defined = BTreeSet::new();
+    for (at, _) in text.match_indices('(') {
+        let head = text.get(..at).unwrap_or_default();
+        let call = head.len() - head.trim_end_matches(in_name).len();
+        let call = head
+            .get(at - call..)
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        if !DEFINERS.contains(&call.as_str()) && !call.contains("defun") {
+            continue;
+        }
+        // Of a copy, the second one is the macro.
+        let mut rest = text.get(at + 1..).unwrap_or_default();
+        for argument in 0..2 {
+            rest = rest.trim_start_matches(['[', ' ', '\n', '\t']);
+            let length = rest.len() - rest.trim_start_matches(in_name).len();
+            let (name, after) = rest.split_at(length);
+            let after = after.trim_start_matches([']', ' ', '\n', '\t']);
+            let ends = after.starts_with([',', ')']);
+            // `$1` is in a body, which only runs for who names the macro around it.
+            if argument == 0 && !ends && !after.starts_with('$') {
+                return None;
+            }
+            if ends && !name.is_empty() {
+                defined.insert(name.to_owned());
+            }
+            match after.strip_prefix(',') {
+                Some(next) => rest = next,
+                None => break,
+            }
+        }
+    }
+    Some(defined)
 }

@@ -5,9 +5,12 @@
 //! it names. docs/stand-in.md has the rules. Nothing is cut out of headers. In doubt the
 //! new tree is taken. This room must not print.
 
+mod alone;
+mod asks;
 pub mod choose;
 mod chunk;
 mod compare;
+mod compose;
 mod conditions;
 mod declared;
 mod difference;
@@ -18,17 +21,20 @@ mod extent;
 mod groups;
 mod harness;
 mod holes;
+mod includes;
 mod lex;
 mod link;
 mod macros;
 mod metadata;
 mod names;
+mod packages;
 mod reach;
 mod scan;
 mod scoped;
 mod sequence;
 mod sources;
 mod split;
+mod style;
 mod symbols;
 mod target;
 pub mod tree;
@@ -39,4 +45,4 @@ mod words_text;
 
 pub use difference::Kind;
 pub use harness::exercise;
-pub use link::replace;
+pub use link::{check, replace};

@@ -3,8 +3,39 @@
 //! Marks and keywords that the splitter looks for have constants. This module must not
 //! know what a word means.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
+
+/// A hasher for numbers that nobody chose to be unkind: names, and digests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Quick(u64);
+
+impl Hasher for Quick {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 ^= self.0 >> 32;
+    }
+}
+
+/// Something by name.
+pub(super) type ByName<T> = HashMap<Name, T, BuildHasherDefault<Quick>>;
+/// Names, each once.
+pub(super) type NameSet = HashSet<Name, BuildHasherDefault<Quick>>;
 
 /// A word, mark, number or literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,8 +96,9 @@ mod known {
         IF "#if", IFDEF "ifdef", IFNDEF "ifndef", ELIF "elif", ELSE "#else", ENDIF "endif",
         ELIFDEF "elifdef", ELIFNDEF "elifndef", DEFINE "define", UNDEF "undef",
         INCLUDE "include", INCLUDE_NEXT "include_next", IMPORT "import", EMBED "embed",
+        PRAGMA "pragma", ERROR "error", WARNING "warning",
         DEFINED "defined", VA_ARGS "__VA_ARGS__", VA_OPT "__VA_OPT__", LINE "__LINE__",
-        TEXT "\"\"", NOT "!", HAS_INCLUDE "__has_include", HAS_INCLUDE_NEXT "__has_include_next",
+        TEXT "\"\"", NOT "!",
     }
 }
 

@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::chunk::{Chunk, Header, What};
-use super::names::{Name, Names};
+use super::compose::Composer;
+use super::names::{ByName, Name, Names};
 use super::sources::{File, Sources};
 use super::words::Words;
 
@@ -39,26 +40,22 @@ pub(super) enum Why {
 /// Which names are reached.
 pub(super) struct Reach<'w> {
     words: &'w Words,
-    found: HashMap<Name, (Level, Why)>,
-    /// Texts around holes.
-    prefixes: HashSet<&'w [u8]>,
-    suffixes: HashSet<&'w [u8]>,
-    /// Text on both sides of a hole.
-    middles: Vec<&'w [u8]>,
-    /// Shortest text that counts as part of a name that is put together.
-    min_part: usize,
+    found: ByName<(Level, Why)>,
+    composer: Composer,
 }
 
-/// Shortest text beside a hole that says enough by itself.
-const MIN_LITERAL: usize = 4;
+/// After how many rounds of names that are put together of others every name counts as one.
+const MAX_ROUNDS: usize = 32;
 
 /// Chunks by what they declare.
-type Index = HashMap<Name, Vec<(File, Rc<Header>, usize)>>;
+type Index = ByName<Vec<(File, Rc<Header>, usize)>>;
 
 impl<'w> Reach<'w> {
     /// What is spelled, without what that leads to.
     pub(super) fn seed(words: &'w Words, names: &mut Names) -> Self {
-        let mut found = HashMap::with_capacity(words.words.len());
+        let mut composer = Composer::new(words);
+        let mut found = ByName::default();
+        found.reserve(words.words.len());
         for (text, word) in &words.words {
             let level = match (word.in_code, word.in_condition) {
                 (true, _) => Level::Code,
@@ -66,29 +63,12 @@ impl<'w> Reach<'w> {
                 (false, false) => Level::Text,
             };
             found.insert(names.name(text), (level, Why::Spelled));
+            composer.add(text);
         }
-        let long = |text: &&[u8]| text.len() >= MIN_LITERAL;
-        let patterns = || words.patterns.iter();
-        let one_sided = |a: &[u8], b: &[u8]| b.is_empty() && !a.is_empty();
         Self {
             words,
             found,
-            prefixes: patterns()
-                .filter(|p| one_sided(&p.prefix, &p.suffix))
-                .map(|p| p.prefix.as_slice())
-                .filter(long)
-                .collect(),
-            suffixes: patterns()
-                .filter(|p| one_sided(&p.suffix, &p.prefix))
-                .map(|p| p.suffix.as_slice())
-                .filter(long)
-                .collect(),
-            middles: patterns()
-                .filter(|p| !p.prefix.is_empty() && p.prefix == p.suffix)
-                .map(|p| p.prefix.as_slice())
-                .filter(long)
-                .collect(),
-            min_part: if words.pastes { 1 } else { 2 },
+            composer,
         }
     }
 
@@ -103,42 +83,17 @@ impl<'w> Reach<'w> {
     }
 
     /// Whether a consumer may put a name together from what it spells or reaches.
-    pub(super) fn is_composed(&self, text: &[u8], names: &Names) -> bool {
-        let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
-        let length = text.len();
-        for at in 1..length {
-            if self.prefixes.contains(part(0, at)) || self.suffixes.contains(part(at, length)) {
-                return true;
-            }
-        }
-        let has = |middle: &&[u8]| text.windows(middle.len()).any(|window| window == *middle);
-        if self.middles.iter().any(has) {
-            return true;
-        }
-        let is_part = |from: usize, to: usize| {
-            let text = part(from, to);
-            let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-            let word = || {
-                let known = names.known(text);
-                text.len() >= self.min_part
-                    && known.is_some_and(|name| self.found.contains_key(&name))
-            };
-            digits || word()
-        };
-        let firsts: Vec<usize> = (1..length).filter(|&at| is_part(0, at)).collect();
-        if firsts.is_empty() {
-            return false;
-        }
-        let lasts: Vec<usize> = (1..length).filter(|&at| is_part(at, length)).collect();
-        firsts.iter().any(|&first| {
-            lasts
-                .iter()
-                .any(|&last| first == last || (first < last && is_part(first, last)))
-        })
+    pub(super) fn is_composed(&self, text: &[u8]) -> bool {
+        self.composer.composes(text)
     }
 
     /// Adds a name; false if it was reached so before.
-    fn add(&mut self, name: Name, level: Level, why: impl FnOnce() -> Why) -> bool {
+    fn add(
+        &mut self,
+        (name, names): (Name, &Names),
+        level: Level,
+        why: impl FnOnce() -> Why,
+    ) -> bool {
         match self.found.get_mut(&name) {
             Some((known, _)) if *known >= level => false,
             Some((known, _)) => {
@@ -147,6 +102,7 @@ impl<'w> Reach<'w> {
             }
             None => {
                 self.found.insert(name, (level, why()));
+                self.composer.add(names.text(name));
                 true
             }
         }
@@ -161,14 +117,13 @@ impl<'w> Reach<'w> {
             .copied()
             .collect();
         // In an order that does not change, for the reasons that are told.
-        todo.sort_by(|a, b| names.text(*a).cmp(names.text(*b)));
-        todo.reverse();
-        self.around(sources, &mut todo);
+        todo.sort_unstable_by(|a, b| b.cmp(a));
+        self.around(sources, names, &mut todo);
         // Chunks by address and place, and how they were reached: once is enough.
         let mut followed: HashMap<(*const Header, usize), Level> = HashMap::new();
         let mut declared: Vec<Name> = index.keys().copied().collect();
-        declared.sort_by(|a, b| names.text(*a).cmp(names.text(*b)));
-        loop {
+        declared.sort_unstable();
+        for round in 0.. {
             while let Some(name) = todo.pop() {
                 let Some(level) = self.level(name) else {
                     continue;
@@ -183,16 +138,22 @@ impl<'w> Reach<'w> {
                         continue;
                     }
                     if let Some(chunk) = header.chunks.get(*at) {
-                        self.follow(name, level, (file, header, chunk), &mut todo);
+                        self.follow((name, names), level, (file, header, chunk), &mut todo);
                     }
                 }
             }
-            let composed = declared.iter().copied().filter(|name| {
-                !self.found.contains_key(name) && self.is_composed(names.text(*name), names)
-            });
-            let composed: Vec<Name> = composed.collect();
+            declared.retain(|name| !self.found.contains_key(name));
+            let is_composed = |name: &Name| {
+                let text = names.text(*name);
+                match round {
+                    0 => self.composer.composes(text),
+                    _ => round >= MAX_ROUNDS || self.composer.composes_now(text),
+                }
+            };
+            let composed: Vec<Name> = declared.iter().copied().filter(is_composed).collect();
+            self.composer.settle();
             for name in composed {
-                self.add(name, Level::Code, || Why::Composed);
+                self.add((name, names), Level::Code, || Why::Composed);
                 todo.push(name);
             }
             if todo.is_empty() {
@@ -203,7 +164,7 @@ impl<'w> Reach<'w> {
 
     /// What has no name counts for everybody who includes it, and so does what it names:
     /// macros around declarations, in pragmas and includes, and conditions of these.
-    fn around(&mut self, sources: &Sources, todo: &mut Vec<Name>) {
+    fn around(&mut self, sources: &Sources, names: &Names, todo: &mut Vec<Name>) {
         let mut files: Vec<(&File, &Rc<Header>)> = sources.headers.iter().collect();
         files.sort_by(|a, b| a.0.cmp(b.0));
         for (file, header) in files {
@@ -211,12 +172,14 @@ impl<'w> Reach<'w> {
                 let conditions = header
                     .conditions(chunk)
                     .iter()
-                    .flat_map(|c| c.tokens.iter());
+                    .flat_map(|condition| condition.iter());
                 let conditions = conditions.filter(|t| t.is_name());
                 let conditions = conditions.map(|t| (t.name, Level::Condition));
                 let uses = chunk.uses.iter().map(|&name| (name, Level::Code));
                 for (name, level) in uses.chain(conditions) {
-                    if self.add(name, level, || Why::Around(file.clone(), chunk.line)) {
+                    if self.add((name, names), level, || {
+                        Why::Around(file.clone(), chunk.line)
+                    }) {
                         todo.push(name);
                     }
                 }
@@ -226,7 +189,7 @@ impl<'w> Reach<'w> {
 
     fn follow(
         &mut self,
-        name: Name,
+        (name, names): (Name, &Names),
         level: Level,
         (file, header, chunk): (&File, &Header, &Chunk),
         todo: &mut Vec<Name>,
@@ -238,7 +201,7 @@ impl<'w> Reach<'w> {
         let conditions = header
             .conditions(chunk)
             .iter()
-            .flat_map(|c| c.tokens.iter());
+            .flat_map(|condition| condition.iter());
         let conditions = conditions
             .filter(|t| t.is_name())
             .map(|t| (t.name, in_condition));
@@ -248,7 +211,7 @@ impl<'w> Reach<'w> {
             if is_own && matches!(chunk.what, What::Enumeration(_)) {
                 continue;
             }
-            if self.add(used, level, through) {
+            if self.add((used, names), level, through) {
                 todo.push(used);
             }
         }
@@ -295,7 +258,7 @@ fn index(sources: &Sources) -> Index {
     files.sort_by(|a, b| a.0.cmp(b.0));
     // A content that several trees have leads to the same.
     let mut seen = HashSet::new();
-    let mut index = Index::new();
+    let mut index = Index::default();
     for (file, header) in files {
         if !seen.insert(Rc::as_ptr(header)) {
             continue;

@@ -3,17 +3,17 @@
 //! Any bytes: text of any language, and the strings of executables. What is asked of
 //! languages is only where C has comments and conditions, and how names are put together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::asks;
 use super::holes;
 use super::lex::{self, Element};
 use super::names::{self, Names};
-use super::word::{Pattern, Word};
+use super::style::{Style, style};
+use super::word::{MAX_WORD, Pattern, Word};
 
 /// Shortest run of printable bytes that counts as text in a binary file.
 const MIN_STRING: usize = 4;
-/// Longest word; what is longer is data.
-const MAX_WORD: usize = 256;
 /// Longest condition, in bytes.
 const MAX_CONDITION: usize = 4096;
 
@@ -32,57 +32,6 @@ pub(super) struct Scanned {
     pub(super) asks: BTreeSet<Vec<u8>>,
     /// Whether a macro pastes words.
     pub(super) pastes: bool,
-}
-
-/// What is known of a file by its name.
-#[derive(Clone, Copy, Default)]
-struct Style {
-    /// It has C's comments, strings and macros.
-    is_c: bool,
-    /// It is for people.
-    is_document: bool,
-    /// Braces in strings are holes.
-    is_python: bool,
-}
-
-/// Extensions of files with C's comments.
-const C: &[&str] = &[
-    "c", "h", "cc", "cpp", "cxx", "hh", "hpp", "hxx", "C", "H", "y", "l", "yy", "ll", "inc", "def",
-    "m", "mm", "inl", "ipp", "tcc", "tpp", "c++", "h++",
-];
-/// Extensions of documents. No name without one counts: `changeset.c` is none.
-const DOCUMENTS: &[&str] = &[
-    "md", "rst", "po", "pot", "html", "htm", "texi", "texinfo", "xhtml", "svg", "css", "adoc",
-    "docbook", "tex",
-];
-/// Names of documents that have no extension.
-const PLAIN_DOCUMENTS: &[&str] = &[
-    "ChangeLog",
-    "NEWS",
-    "README",
-    "AUTHORS",
-    "COPYING",
-    "THANKS",
-    "TODO",
-    "BUGS",
-    "INSTALL",
-    "LICENSE",
-];
-
-fn style(path: &str) -> Style {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let name = name.strip_suffix(".in").unwrap_or(name);
-    let Some((_, extension)) = name.rsplit_once('.') else {
-        return Style {
-            is_document: PLAIN_DOCUMENTS.contains(&name),
-            ..Style::default()
-        };
-    };
-    Style {
-        is_c: C.contains(&extension),
-        is_document: DOCUMENTS.contains(&extension),
-        is_python: extension == "py",
-    }
 }
 
 /// The words of a file with these bytes.
@@ -113,6 +62,7 @@ fn run(scanned: &mut Scanned, data: &[u8], style: Style, line: u32) {
         in_text: style.is_document,
         in_string: false,
         start: true,
+        names: None,
     };
     scan.run();
 }
@@ -130,6 +80,8 @@ struct Scan<'s> {
     in_string: bool,
     /// Nothing but blanks was met on the line.
     start: bool,
+    /// Of conditions that were met before.
+    names: Option<Names>,
 }
 
 impl Scan<'_> {
@@ -176,7 +128,11 @@ impl Scan<'_> {
                     self.at += 2;
                 }
                 b'0'..=b'9' => self.number(),
-                _ if lex::starts_word(byte) && byte != b'$' => self.word(),
+                b'$' => {
+                    self.dollars(self.at);
+                    self.at += 1;
+                }
+                _ if lex::starts_word(byte) => self.word(),
                 _ => self.at += 1,
             }
             self.start = false;
@@ -228,7 +184,7 @@ impl Scan<'_> {
     fn condition(&mut self) -> bool {
         let rest = self.data.get(self.at..).unwrap_or_default();
         let mut end = 0;
-        while let Some(&byte) = rest.get(end) {
+        while let Some(&byte) = rest.get(end).filter(|_| end <= MAX_CONDITION) {
             let before = rest.get(..end).unwrap_or_default();
             if byte == b'\n' && !before.ends_with(b"\\") && !before.ends_with(b"\\\r") {
                 break;
@@ -249,20 +205,12 @@ impl Scan<'_> {
         {
             return false;
         }
-        let mut own = Names::default();
         // A comment may go on behind the line.
-        let closed = match text.windows(2).rposition(|two| two == b"/*") {
-            Some(at)
-                if !text
-                    .get(at..)
-                    .unwrap_or_default()
-                    .windows(2)
-                    .any(|t| t == b"*/") =>
-            {
-                text.get(..at).unwrap_or_default()
-            }
-            _ => text,
+        let closed = match open_comment(text) {
+            Some(at) => text.get(..at).unwrap_or_default(),
+            None => text,
         };
+        let mut own = self.names.take().unwrap_or_default();
         let Ok(items) = lex::lex(closed, &mut own) else {
             return false;
         };
@@ -270,22 +218,25 @@ impl Scan<'_> {
             return false;
         };
         let condition = super::groups::condition(*word, tokens);
-        let texts: Vec<&[u8]> = condition.iter().map(|t| own.text(t.name)).collect();
+        let texts = condition.iter().map(|t| own.text(t.name).to_vec());
+        let texts: Vec<Vec<u8>> = texts.collect();
+        self.names = Some(own);
         self.scanned.conditions.insert(texts.join(&b' '));
-        for token in &condition {
+        for (token, text) in condition.iter().zip(&texts) {
             if token.kind == lex::Kind::Word && token.name != names::DEFINED {
                 let found = Word {
                     in_condition: true,
                     place: (0, self.line),
                     ..Word::default()
                 };
-                self.insert(own.text(token.name), found);
+                self.insert(text, found);
             }
         }
         // What else stands there is a comment.
         let others = closed.split(|&byte| !lex::in_word(byte) || byte == b'$');
+        let texts: HashSet<&[u8]> = texts.iter().map(Vec::as_slice).collect();
         for other in others.filter(|word| word.first().is_some_and(|&b| lex::starts_word(b))) {
-            if !condition.iter().any(|t| own.text(t.name) == other) {
+            if !texts.contains(other) {
                 let found = Word {
                     in_text: true,
                     place: (0, self.line),
@@ -313,17 +264,40 @@ impl Scan<'_> {
         }
     }
 
+    /// How a word is found here.
+    fn here(&self) -> Word {
+        Word {
+            in_code: !self.in_text,
+            in_text: self.in_text,
+            place: (0, self.line),
+            ..Word::default()
+        }
+    }
+
+    /// A word with dollars, which compilers allow in names; its parts are words too.
+    fn dollars(&mut self, start: usize) {
+        let data = self.data;
+        let before = start.checked_sub(1).and_then(|at| data.get(at));
+        if before.is_some_and(|&byte| lex::in_word(byte)) {
+            return;
+        }
+        let rest = data.get(start..).unwrap_or_default();
+        let in_word = |byte: &&u8| lex::in_word(**byte);
+        let length = rest.iter().take(MAX_WORD + 1).take_while(in_word).count();
+        if length > 1 {
+            self.insert(rest.get(..length).unwrap_or_default(), self.here());
+        }
+    }
+
     fn word(&mut self) {
         let start = self.at;
         while lex::in_word(self.peek(0)) && self.peek(0) != b'$' {
             self.at += 1;
         }
-        let found = Word {
-            in_code: !self.in_text,
-            in_text: self.in_text,
-            place: (0, self.line),
-            ..Word::default()
-        };
+        if self.peek(0) == b'$' {
+            self.dollars(start);
+        }
+        let found = self.here();
         let data = self.data;
         let text = data.get(start..self.at).unwrap_or_default();
         // `%sname` and `\nname` begin with a letter that is none of the name.
@@ -364,25 +338,24 @@ impl Scan<'_> {
                     self.scanned.asks.insert(b"version()".to_vec());
                 }
             }
-            b"pkg_check_modules" | b"pkg_search_module" => self.prefix(),
-            _ => {}
+            _ => self.call(text),
         }
     }
 
-    /// The first argument of a call, which prefixes the variables that it sets.
-    fn prefix(&mut self) {
-        let rest = self
-            .data
-            .get(self.at..)
-            .unwrap_or_default()
-            .trim_ascii_start();
-        let Some(rest) = rest.strip_prefix(b"(") else {
-            return;
-        };
-        let rest = rest.trim_ascii_start();
-        let length = rest.iter().take_while(|&&b| lex::in_word(b)).count();
-        let prefix = rest.get(..length.min(MAX_WORD)).unwrap_or_default();
-        self.scanned.asks.insert([b"prefix ", prefix].concat());
+    /// Commands of CMake, whatever their case, that ask for versions.
+    fn call(&mut self, name: &[u8]) {
+        let rest = self.data.get(self.at..).unwrap_or_default();
+        let is = |command: &[u8]| name.eq_ignore_ascii_case(command);
+        if is(b"pkg_check_modules") || is(b"pkg_search_module") {
+            if self.style.is_m4 && name.first().is_some_and(u8::is_ascii_uppercase) {
+                return;
+            }
+            let prefixes = asks::prefixes(rest).into_iter();
+            let prefixes = prefixes.map(|prefix| [b"prefix ", prefix].concat());
+            self.scanned.asks.extend(prefixes);
+        } else if is(b"find_package") || is(b"find_dependency") {
+            self.scanned.versions.extend(asks::wanted(rest));
+        }
     }
 
     /// A number; one with dots, or one that is compared with, may be a version.
@@ -403,21 +376,12 @@ impl Scan<'_> {
         }
         let text = self.data.get(start..self.at).unwrap_or_default();
         let is_part = before.is_some_and(|byte| byte == b'.' || lex::in_word(byte));
-        let compared = || {
-            let before = self.data.get(..start).unwrap_or_default();
-            let before = before.trim_ascii_end();
-            let before = before
-                .strip_suffix(b"'")
-                .or(before.strip_suffix(b"\""))
-                .unwrap_or(before);
-            let before = before.trim_ascii_end();
-            matches!(before.last(), Some(b'<' | b'>' | b'=')) || before.ends_with(b"VERSION")
-        };
+        let compared = || asks::compares(self.data.get(..start).unwrap_or_default());
         let counts = match self.style.is_c {
             true => dots > 1 || (dots == 1 && self.in_string),
             false => dots > 0 || compared(),
         };
-        if !self.style.is_document && counts && text.len() < 24 && !is_part {
+        if !self.style.is_document && counts && asks::may_be(text) && !is_part {
             let text = String::from_utf8_lossy(text).into_owned();
             self.scanned.versions.insert(text);
         }
@@ -428,4 +392,27 @@ impl Scan<'_> {
             }
         }
     }
+}
+
+/// Where a comment begins that does not end in a line of a directive.
+fn open_comment(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    let find = |from: usize, end: &[u8]| {
+        let rest = text.get(from..)?;
+        let found = rest.windows(end.len()).position(|window| window == end)?;
+        Some(from + found + end.len())
+    };
+    while let Some(&byte) = text.get(at) {
+        at = match (byte, text.get(at + 1)) {
+            // To the end of all that is spliced.
+            (b'/', Some(b'/')) => return None,
+            (b'/', Some(b'*')) => match find(at + 2, b"*/") {
+                Some(end) => end,
+                None => return Some(at),
+            },
+            (b'"' | b'\'', Some(_)) => find(at + 1, &[byte]).unwrap_or(at + 1),
+            _ => at + 1,
+        };
+    }
+    None
 }

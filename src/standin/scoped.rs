@@ -41,12 +41,12 @@ pub(super) fn uses(tokens: &[Token], macros: &Macros, names: &Names) -> Vec<Name
     let scoped = scoped(tokens, macros, names);
     let words = tokens.iter().enumerate().filter(|(_, t)| t.is_name());
     words
-        .filter(|(at, t)| !scoped.contains(at) || macros.has(t.name))
+        .filter(|(at, t)| scoped.binary_search(at).is_err() || macros.has(t.name))
         .map(|(_, t)| t.name)
         .collect()
 }
 
-/// Where words stand that are parameters or members.
+/// Where words stand that are parameters or members, in order.
 fn scoped(tokens: &[Token], macros: &Macros, names: &Names) -> Vec<usize> {
     let mut found = Vec::new();
     // Of each bracket around: whether words in it may be parameters or members.

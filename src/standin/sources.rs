@@ -9,7 +9,7 @@ use super::lex::{self, Element, Item};
 use super::macros::Macros;
 use super::names::{self, Name, Names};
 use super::split;
-use super::target::{target, written};
+use super::target::{asked, target, written};
 use super::tree::{Role, Tree};
 use super::whole::unread;
 
@@ -96,13 +96,16 @@ impl Index {
 /// What a content is before it can be cut.
 enum Content {
     Items(Vec<Item>),
-    Unreadable(&'static str),
+    Unreadable(&'static str, Rc<[u8]>),
 }
 
 impl Sources {
     /// Cuts the headers of `trees` that `roots` reach.
     pub(super) fn read(trees: &[Tree], index: &Index, roots: Vec<File>, names: &mut Names) -> Self {
-        let mut contents: HashMap<Rc<[u8]>, Content> = HashMap::new();
+        // Equal contents are one.
+        let mut numbers: HashMap<Rc<[u8]>, usize> = HashMap::new();
+        let mut contents: Vec<Content> = Vec::new();
+        let mut content_of: HashMap<File, usize> = HashMap::new();
         let mut includes: HashMap<File, Vec<File>> = HashMap::new();
         let mut todo = roots;
         let mut seen: HashSet<File> = todo.iter().cloned().collect();
@@ -110,15 +113,17 @@ impl Sources {
             let Some(data) = data(trees, &file) else {
                 continue;
             };
-            let content =
-                contents
-                    .entry(Rc::clone(data))
-                    .or_insert_with(|| match lex::lex(data, names) {
-                        Ok(items) => Content::Items(items),
-                        Err(why) => Content::Unreadable(why),
-                    });
-            let found: BTreeSet<File> = targets(content, names)
+            let number = *numbers.entry(Rc::clone(data)).or_insert_with(|| {
+                contents.push(match lex::lex(data, names) {
+                    Ok(items) => Content::Items(items),
+                    Err(why) => Content::Unreadable(why, Rc::clone(data)),
+                });
+                contents.len() - 1
+            });
+            let targets = contents.get(number).map(|content| targets(content, names));
+            let found: BTreeSet<File> = targets
                 .iter()
+                .flatten()
                 .flat_map(|target| index.find(&file, target))
                 .filter(|found| *found != file)
                 .collect();
@@ -127,35 +132,36 @@ impl Sources {
                     todo.push(found.clone());
                 }
             }
+            content_of.insert(file.clone(), number);
             includes.insert(file, found.into_iter().collect());
         }
         let mut macros = Macros::default();
         // In an order that does not change, so that limits do the same.
-        let mut files: Vec<&File> = includes.keys().collect();
-        files.sort();
-        for file in &files {
-            if let Some(Content::Items(items)) = data(trees, file).and_then(|d| contents.get(d)) {
+        let mut files: Vec<(&File, usize)> = content_of.iter().map(|(f, at)| (f, *at)).collect();
+        files.sort_unstable();
+        let mut collected = HashSet::new();
+        for (_, number) in &files {
+            if let Some(Content::Items(items)) = contents.get(*number)
+                && collected.insert(*number)
+            {
                 macros.collect(items);
             }
         }
         let lined = macros.that_reach(&[names::LINE]);
-        let mut cut: HashMap<Rc<[u8]>, Rc<Header>> = HashMap::new();
-        let mut headers = HashMap::new();
-        for file in files {
-            let Some(data) = data(trees, file) else {
-                continue;
-            };
-            let header = match (cut.get(data), contents.get(data)) {
-                (Some(header), _) => Rc::clone(header),
-                (None, Some(Content::Items(items))) => {
-                    Rc::new(split::split(items, &macros, names, &lined))
-                }
-                (None, Some(Content::Unreadable(why))) => Rc::new(unread(data, names, why)),
-                (None, None) => continue,
-            };
-            cut.insert(Rc::clone(data), Rc::clone(&header));
-            headers.insert(file.clone(), header);
-        }
+        let cut: Vec<Rc<Header>> = contents
+            .iter()
+            .map(|content| {
+                Rc::new(match content {
+                    Content::Items(items) => split::split(items, &macros, names, &lined),
+                    Content::Unreadable(why, data) => unread(data, names, why),
+                })
+            })
+            .collect();
+        let header = |(file, number): (&File, usize)| {
+            let header = cut.get(number)?;
+            Some((file.clone(), Rc::clone(header)))
+        };
+        let headers = files.iter().copied().filter_map(header).collect();
         Self {
             headers,
             includes,
@@ -167,27 +173,13 @@ impl Sources {
     pub(super) fn of_tree(&self, tree: usize) -> impl Iterator<Item = (&File, &Rc<Header>)> {
         self.headers.iter().filter(move |(file, _)| file.0 == tree)
     }
-
-    /// All headers that `from` leads to, and those themselves, in the trees that `counts`.
-    pub(super) fn reached(&self, from: Vec<File>, counts: &dyn Fn(usize) -> bool) -> HashSet<File> {
-        let mut todo: Vec<File> = from.into_iter().filter(|file| counts(file.0)).collect();
-        let mut seen: HashSet<File> = todo.iter().cloned().collect();
-        while let Some(file) = todo.pop() {
-            for next in self.includes.get(&file).map_or(&[][..], Vec::as_slice) {
-                if counts(next.0) && seen.insert(next.clone()) {
-                    todo.push(next.clone());
-                }
-            }
-        }
-        seen
-    }
 }
 
 fn data<'t>(trees: &'t [Tree], file: &File) -> Option<&'t Rc<[u8]>> {
     Some(&trees.get(file.0)?.files.get(&*file.1)?.data)
 }
 
-/// Headers that a content includes, or that its macros name for others to include.
+/// Headers that a content includes or asks for, or that its macros name for others.
 fn targets(content: &Content, names: &Names) -> Vec<Target> {
     let Content::Items(items) = content else {
         return Vec::new();
@@ -203,6 +195,7 @@ fn targets(content: &Content, names: &Names) -> Vec<Target> {
         } else {
             found.extend(target(*word, tokens, names));
         }
+        found.extend(asked(tokens, names));
     }
     found
 }

@@ -4,16 +4,18 @@
 //! preprocessor that begins or ends inside a declaration is part of it. Every token is in
 //! some chunk; where it is not clear what one declares, it declares every word in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::alone::alone;
 use super::chunk::{self, Chunk, Condition, Header, Key, Target, What};
 use super::declared;
 use super::enumeration::Enumeration;
+use super::extent::{self, Form};
 use super::groups::{self, Groups};
-use super::lex::{Element, Item, Token};
+use super::lex::{Element, Item, Token, token};
 use super::macros::{Class, Definition, Macros};
-use super::names::{self, Name, Names, sort};
+use super::names::{self, Name, NameSet, Names, sort};
 use super::scoped;
 use super::target::{target, written};
 use super::whole::whole;
@@ -22,12 +24,7 @@ use super::whole::whole;
 const MAX_CONDITIONS: usize = 2_000_000;
 
 /// Cuts the header that has these items. `lined` are the macros that tell lines.
-pub(super) fn split(
-    items: &[Item],
-    macros: &Macros,
-    names: &mut Names,
-    lined: &HashSet<Name>,
-) -> Header {
+pub(super) fn split(items: &[Item], macros: &Macros, names: &mut Names, lined: &NameSet) -> Header {
     let groups = match groups::groups(items) {
         Ok(groups) => groups,
         Err(why) => return whole(items, names, why),
@@ -41,10 +38,10 @@ pub(super) fn split(
         lined,
         header: Header {
             contexts: vec![Vec::new()],
+            context_keys: vec![Key::default()],
             ..Header::default()
         },
         seen: HashMap::new(),
-        context_keys: vec![Key::default()],
         conditions: 0,
     };
     let range = match guard {
@@ -60,37 +57,20 @@ pub(super) fn split(
     splitter.header
 }
 
-/// What the splitter knows of a chunk that it has found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Declaration,
-    Structure,
-    Unknown,
-}
-
 struct Splitter<'s> {
     items: &'s [Item],
     groups: &'s Groups,
     macros: &'s Macros,
     names: &'s mut Names,
-    lined: &'s HashSet<Name>,
+    lined: &'s NameSet,
     header: Header,
     /// How many groups of a condition were met that change what they ask for.
     seen: HashMap<Key, u8>,
-    /// What each context adds to the keys of its chunks.
-    context_keys: Vec<Key>,
     /// How many conditions all contexts have.
     conditions: usize,
 }
 
 impl Splitter<'_> {
-    fn token(&self, at: usize, end: usize) -> Option<Token> {
-        match &self.items.get(at).filter(|_| at < end)?.element {
-            Element::Token(token) => Some(*token),
-            Element::Directive(..) => None,
-        }
-    }
-
     /// Cuts a range under one context.
     ///
     /// # Errors
@@ -109,7 +89,7 @@ impl Splitter<'_> {
                         None => {
                             self.header.chunks.truncate(before.0);
                             self.header.contexts.truncate(before.1);
-                            self.context_keys.truncate(before.1);
+                            self.header.context_keys.truncate(before.1);
                             self.declaration((at, end), context).ok_or(at)?
                         }
                     };
@@ -151,7 +131,7 @@ impl Splitter<'_> {
             *seen = seen.saturating_add(1);
         }
         let mut conditions = self.header.contexts.get(context as usize)?.clone();
-        let mut fed = *self.context_keys.get(context as usize)?;
+        let mut fed = *self.header.context_keys.get(context as usize)?;
         for branch in group.windows(2) {
             let [at, end] = *branch else { continue };
             let Element::Directive(word, tokens) = &self.items.get(at)?.element else {
@@ -173,21 +153,15 @@ impl Splitter<'_> {
                 let (holds, fails) = (step(3), step(4));
                 here.1 = holds;
                 fed = fails;
-                let tokens: Rc<[Token]> = condition.into();
-                here.0.push(Condition {
-                    tokens: Rc::clone(&tokens),
-                    holds: true,
-                });
-                conditions.push(Condition {
-                    tokens,
-                    holds: false,
-                });
+                let condition: Condition = condition.into();
+                here.0.push(Rc::clone(&condition));
+                conditions.push(condition);
             }
             // What comes in no branch needs no context.
             if at + 1 < end {
                 let inner = u32::try_from(self.header.contexts.len()).ok()?;
                 self.header.contexts.push(here.0);
-                self.context_keys.push(here.1);
+                self.header.context_keys.push(here.1);
                 self.items((at + 1, end), inner).ok()?;
             }
         }
@@ -206,7 +180,8 @@ impl Splitter<'_> {
             names::DEFINE => match Definition::parse(tokens) {
                 Some((name, definition)) => {
                     declared.push(name);
-                    let own = definition.parameters.clone().unwrap_or_default();
+                    let own = definition.parameters.iter().flatten();
+                    let own: NameSet = own.copied().collect();
                     let body = definition.body.iter().filter(|t| t.is_name());
                     words = body
                         .map(|t| t.name)
@@ -227,7 +202,8 @@ impl Splitter<'_> {
                 }
                 What::Include
             }
-            _ => What::Structure,
+            names::PRAGMA if of_header(tokens, self.names) => What::Structure,
+            _ => What::Directive(word),
         };
         if matches!(what, What::Unknown) {
             declared.clone_from(&words);
@@ -254,7 +230,7 @@ impl Splitter<'_> {
         line: u32,
         includes: Vec<Target>,
     ) {
-        if let Some(more) = self.context_keys.get(context as usize) {
+        if let Some(more) = self.header.context_keys.get(context as usize) {
             fed.push(5);
             fed.extend(more);
         }
@@ -306,8 +282,11 @@ impl Splitter<'_> {
                 }
             }
         }
-        let mut what = What::Structure;
-        if form == Form::Structure {
+        let mut what = match form {
+            Form::Directive(word) => What::Directive(word),
+            _ => What::Structure,
+        };
+        if matches!(form, Form::Structure | Form::Directive(_)) {
             uses.extend(tokens.iter().filter(|t| t.is_name()).map(|t| t.name));
         } else {
             let found = declared::declared(&tokens, self.macros, self.names);
@@ -339,19 +318,16 @@ impl Splitter<'_> {
     /// Makes a chunk of the declaration that begins at `start`, of which `end` is the
     /// last that may be part; returns where it ends.
     fn declaration(&mut self, (start, end): (usize, usize), context: u32) -> Option<usize> {
-        if let Some(after) = self.alone((start, end), context) {
-            return Some(after);
-        }
-        let (after, form) = super::extent::extent(
-            self.items,
-            self.groups,
-            (start, end),
-            &|name| self.macros.class(name),
-            self.opens_type(start, end),
-        )?;
-        let form = match form {
-            super::extent::Form::Declaration => Form::Declaration,
-            super::extent::Form::Structure => Form::Structure,
+        let alone = alone(self.items, (start, end), self.macros, self.names);
+        let (after, form) = match alone {
+            Some(alone) => alone,
+            None => extent::extent(
+                self.items,
+                self.groups,
+                (start, end),
+                &|name| self.macros.class(name),
+                self.opens_type(start, end),
+            )?,
         };
         self.chunk((start, after), form, context);
         Some(after)
@@ -359,77 +335,14 @@ impl Splitter<'_> {
 
     /// Whether a macro that opens a type with members begins here.
     fn opens_type(&self, start: usize, end: usize) -> bool {
-        self.token(start, end).is_some_and(|t| {
+        token(self.items, start, end).is_some_and(|t| {
             self.macros.class(t.name) == Some(Class::Opener) && self.macros.opens_type(t.name)
         })
     }
+}
 
-    /// A macro that stands alone where a declaration may begin.
-    fn alone(&mut self, (start, end): (usize, usize), context: u32) -> Option<usize> {
-        let first = self.token(start, end).filter(Token::is_name)?;
-        let class = match self.macros.class(first.name) {
-            Some(Class::Part) => return None,
-            Some(class) => class,
-            None => {
-                // Of a package that is not at hand.
-                let text = self.names.text(first.name);
-                let upper = text
-                    .iter()
-                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_');
-                let has = |part: &[u8]| text.windows(part.len()).any(|w| w == part);
-                if !upper || !(has(b"BEGIN") || has(b"END")) {
-                    return None;
-                }
-                Class::Opener
-            }
-        };
-        if class == Class::Opener && self.macros.opens_type(first.name) {
-            return None;
-        }
-        let mut after = start + 1;
-        let mut definitions = self.macros.of(first.name).iter();
-        let is_function = definitions.any(|d| d.parameters.is_some());
-        if is_function || definitions.len() == 0 {
-            match self.token(after, end) {
-                Some(open) if open.is(names::OPEN) => after = self.closed(after, end)?,
-                _ if is_function && class == Class::Complete => return None,
-                _ => {}
-            }
-            if self
-                .token(after, end)
-                .is_some_and(|t| t.is(names::OPEN_BRACE))
-            {
-                return None;
-            }
-        }
-        if self
-            .token(after, end)
-            .is_some_and(|t| t.is(names::SEMICOLON))
-        {
-            after += 1;
-        }
-        let form = match class {
-            Class::Complete => Form::Declaration,
-            _ => Form::Structure,
-        };
-        self.chunk((start, after), form, context);
-        Some(after)
-    }
-
-    /// Behind the parenthesis that closes the one at `at`.
-    fn closed(&self, at: usize, end: usize) -> Option<usize> {
-        let mut depth = 0usize;
-        for at in at..end {
-            let token = self.token(at, end)?;
-            if token.is(names::OPEN) {
-                depth += 1;
-            } else if token.is(names::CLOSE) {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    return Some(at + 1);
-                }
-            }
-        }
-        None
-    }
+/// Whether a pragma is about its header alone: `once`, `GCC system_header`.
+fn of_header(tokens: &[Token], names: &Names) -> bool {
+    let texts: Vec<&[u8]> = tokens.iter().map(|t| names.text(t.name)).collect();
+    matches!(texts.as_slice(), [b"once"] | [b"GCC", b"system_header"])
 }

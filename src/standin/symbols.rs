@@ -6,7 +6,7 @@ use crate::abi::{Abi, floor};
 
 use super::difference::{Difference, Kind, Test};
 use super::lex;
-use super::names::Names;
+use super::names::{Name, Names};
 use super::sources::spelled;
 use super::tree::Tree;
 
@@ -14,9 +14,9 @@ use super::tree::Tree;
 pub(super) fn libraries(old: &Tree, new: &Tree, names: &mut Names) -> Vec<Difference> {
     let mut found = Vec::new();
     let mut push = |kind, test, what: String| found.push(Difference { kind, what, test });
-    for (soname, before) in &old.libraries {
-        let shown = String::from_utf8_lossy(soname);
-        let Some(after) = new.libraries.get(soname) else {
+    for (place, before) in &old.libraries {
+        let shown = String::from_utf8_lossy(&place.1);
+        let Some(after) = new.libraries.get(place) else {
             push(
                 Kind::Floor,
                 Test::Always,
@@ -53,9 +53,9 @@ pub(super) fn libraries(old: &Tree, new: &Tree, names: &mut Names) -> Vec<Differ
             push(Kind::Symbol, test(&name, names), what);
         }
     }
-    for (link, soname) in &old.links {
+    for (link, place) in &old.links {
         let there = new.links.get(link);
-        if there != Some(soname) && new.libraries.contains_key(soname) {
+        if there != Some(place) && new.libraries.contains_key(place) {
             push(
                 Kind::Library,
                 Test::Always,
@@ -68,7 +68,8 @@ pub(super) fn libraries(old: &Tree, new: &Tree, names: &mut Names) -> Vec<Differ
         .keys()
         .filter(|link| !old.links.contains_key(*link))
     {
-        let stem = link.trim_end_matches(".so");
+        let base = link.rsplit('/').next().unwrap_or(link);
+        let stem = base.trim_end_matches(".so");
         let stem = stem.strip_prefix("lib").unwrap_or(stem);
         let words = spelled(stem).map(str::to_owned).collect();
         push(
@@ -119,24 +120,37 @@ fn test(symbol: &[u8], names: &mut Names) -> Test {
     let Some(mangled) = symbol.strip_prefix(b"_Z") else {
         return Test::Name(names.name(symbol));
     };
-    let mut parts = Vec::new();
-    let mut at = 0;
-    while let Some(rest) = mangled.get(at..).filter(|rest| !rest.is_empty()) {
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let length = rest
-            .get(..digits)
-            .and_then(|text| std::str::from_utf8(text).ok());
-        let length: Option<usize> = length.and_then(|text| text.parse().ok());
-        match length.and_then(|length| rest.get(digits..digits.checked_add(length)?)) {
-            Some(word) if !word.is_empty() && word.iter().all(|&byte| lex::in_word(byte)) => {
-                parts.push(names.name(word));
-                at += digits + word.len();
-            }
-            _ => at += digits.max(1),
-        }
-    }
+    let parts: Vec<Name> = identifiers(mangled).map(|part| names.name(part)).collect();
     match parts.is_empty() {
         true => Test::Always,
         false => Test::Names(parts),
     }
+}
+
+/// The identifiers that a mangled name without `_Z` begins with (Itanium C++ ABI, 5.1): the
+/// scopes of an entity and its name, as far as nothing else comes before. Behind them come
+/// types, which need not be spelled, and digits that may be part of anything.
+fn identifiers(mangled: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = mangled;
+    // A table of virtual functions, a type and its name.
+    if let [b'T', b'V' | b'I' | b'S', after @ ..] = rest {
+        rest = after;
+    }
+    let nested = rest.strip_prefix(b"N");
+    rest = nested.unwrap_or(rest);
+    while let [b'r' | b'V' | b'K' | b'R' | b'O', after @ ..] = rest {
+        rest = after;
+    }
+    // `std::`
+    rest = rest.strip_prefix(b"St").unwrap_or(rest);
+    let all = std::iter::from_fn(move || {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (length, after) = rest.split_at(digits);
+        let length: usize = std::str::from_utf8(length).ok()?.parse().ok()?;
+        let (word, after) = after.split_at_checked(length)?;
+        rest = after;
+        let is_word = !word.is_empty() && word.iter().all(|&byte| lex::in_word(byte));
+        is_word.then_some(word)
+    });
+    all.take(if nested.is_some() { usize::MAX } else { 1 })
 }

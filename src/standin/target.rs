@@ -40,3 +40,24 @@ pub(super) fn written(tokens: &[Token], names: &Names) -> Option<Target> {
         quoted: false,
     })
 }
+
+/// The headers for which tokens ask by `__has_include` and the like, as the lexer has it.
+pub(super) fn asked(tokens: &[Token], names: &Names) -> Vec<Target> {
+    let mut found = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let text = names.text(token.name);
+        if token.kind != Kind::Word || !text.starts_with(b"__has_include") {
+            continue;
+        }
+        let rest = tokens.get(at + 1..).unwrap_or_default();
+        let inner = rest.iter().take_while(|t| !t.is(names::CLOSE));
+        let inner =
+            inner.filter(|t| !(t.is(names::OPEN) || t.is(names::LESS) || t.is(names::GREATER)));
+        let path: Vec<u8> = inner.flat_map(|t| names.text(t.name)).copied().collect();
+        found.push(Target {
+            path,
+            quoted: false,
+        });
+    }
+    found
+}

@@ -22,14 +22,11 @@ const MAX_DEPTH: usize = 64;
 const HEADERS: &[&str] = &[
     "h", "hh", "hpp", "hxx", "h++", "H", "ipp", "tcc", "tpp", "inl",
 ];
-/// Folders from which nothing is compiled.
-const UNREAD: &[&str] = &[
-    "share/doc",
-    "share/man",
-    "share/info",
-    "share/locale",
-    "share/lintian",
-];
+/// Folders of a folder `share` from which nothing is compiled.
+const UNREAD: &[&str] = &["doc", "man", "info", "locale", "lintian"];
+
+/// Where a library is: its folder, and its soname.
+pub type Place = (String, Vec<u8>);
 
 /// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +61,10 @@ pub struct Tree {
     pub path: PathBuf,
     /// Files by path from it.
     pub files: BTreeMap<String, File>,
-    /// Libraries by soname.
-    pub libraries: BTreeMap<Vec<u8>, Abi>,
-    /// What `-lx` finds: the soname by the name of the link.
-    pub links: BTreeMap<String, Vec<u8>>,
+    /// Libraries.
+    pub libraries: BTreeMap<Place, Abi>,
+    /// What `-lx` finds, by the path of the link.
+    pub links: BTreeMap<String, Place>,
 }
 
 impl Tree {
@@ -93,7 +90,7 @@ impl Tree {
         let mut left = MAX_TREE;
         let walk = walkdir::WalkDir::new(&root)
             .follow_links(true)
-            .max_depth(MAX_DEPTH)
+            .max_depth(MAX_DEPTH + 1)
             .sort_by_file_name();
         for entry in walk {
             let entry = match entry {
@@ -102,18 +99,24 @@ impl Tree {
                 Err(error) if error.loop_ancestor().is_none() && is_link(error.path()) => continue,
                 Err(error) => return Err(error.into()),
             };
+            if entry.depth() > MAX_DEPTH {
+                return Err(at(path, io::Error::other("more than 64 folders in a row")));
+            }
             if !entry.file_type().is_file() {
                 continue;
             }
             let relative = entry.path().strip_prefix(&root).map_err(io::Error::other)?;
-            let name = relative.to_string_lossy().into_owned();
-            if UNREAD.iter().any(|folder| name.contains(folder)) {
+            let Some(name) = relative.to_str() else {
+                let error = io::Error::other("its name is no UTF-8");
+                return Err(at(entry.path(), error));
+            };
+            if is_unread(name) {
                 continue;
             }
             if tree.files.len() > MAX_FILES {
                 return Err(at(path, io::Error::other("more than 500,000 files")));
             }
-            tree.file(entry.path(), name, &mut left)
+            tree.file(entry.path(), name.to_owned(), &mut left)
                 .map_err(|error| at(entry.path(), error))?;
         }
         Ok(tree)
@@ -136,17 +139,34 @@ impl Tree {
                 .soname
                 .clone()
                 .unwrap_or_else(|| base.clone().into_bytes());
-            if base.ends_with(".so") {
-                self.links.insert(base, soname.clone());
+            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let place = (folder.to_owned(), soname);
+            // Another one of the same soname is compared as a whole.
+            let known = self
+                .libraries
+                .entry(place.clone())
+                .or_insert_with(|| abi.clone());
+            if *known == abi {
+                if base.ends_with(".so") {
+                    self.links.insert(name, place);
+                }
+                return Ok(());
             }
-            self.libraries.insert(soname, abi);
-            return Ok(());
         }
         let role = role(&name, &base, is_shared);
         let data = data.into();
         self.files.insert(name, File { role, data });
         Ok(())
     }
+}
+
+/// Whether a file is for people alone.
+fn is_unread(name: &str) -> bool {
+    let mut parts: Vec<&str> = name.split('/').collect();
+    parts.pop();
+    let mut pairs = parts.iter().zip(parts.iter().skip(1));
+    let unread = pairs.any(|(folder, inner)| *folder == "share" && UNREAD.contains(inner));
+    unread && !parts.contains(&"include")
 }
 
 fn is_link(path: Option<&Path>) -> bool {

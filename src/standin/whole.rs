@@ -34,6 +34,7 @@ pub(super) fn whole(items: &[Item], names: &Names, why: &'static str) -> Header 
             includes,
         }],
         contexts: vec![Vec::new()],
+        context_keys: vec![chunk::Key::default()],
         whole: Some(why),
     }
 }

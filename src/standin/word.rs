@@ -1,5 +1,9 @@
 //! A word of a source: where it stands, and how it may be part of a name.
 
+/// Longest word that is written down, in bytes. What is longer is data; a name of a header
+/// that is longer counts as reached.
+pub(super) const MAX_WORD: usize = 256;
+
 /// Where a word stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Word {

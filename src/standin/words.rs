@@ -4,7 +4,8 @@
 //! Comments and documents count too: leaving a file out by its name once cost a
 //! declaration. Only the rule of versions (docs/stand-in.md) asks where a word stands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ const MAX_FILE: u64 = 256 << 20;
 const MAX_FILES: usize = 2_000_000;
 /// Most different words.
 const MAX_WORDS: usize = 16_000_000;
+/// How many files are scanned before their words are put together.
+const CHUNK: usize = 256;
 /// Folders of version control, of which no build takes anything.
 const UNREAD: &[&str] = &[".git", ".hg", ".svn", ".bzr"];
 
@@ -52,12 +55,14 @@ impl Words {
         let mut words = Self::default();
         for folder in folders {
             let paths = files(folder)?;
-            let scanned: io::Result<Vec<Scanned>> = paths
-                .par_iter()
-                .map(|path| read(&folder.join(path)))
-                .collect();
-            for (path, scanned) in paths.iter().zip(scanned?) {
-                words.add(path, scanned)?;
+            for paths in paths.chunks(CHUNK) {
+                let scanned: io::Result<Vec<Scanned>> = paths
+                    .par_iter()
+                    .map(|path| read(&folder.join(path)))
+                    .collect();
+                for (path, scanned) in paths.iter().zip(scanned?) {
+                    words.add(path, scanned)?;
+                }
             }
         }
         Ok(words)
@@ -68,10 +73,7 @@ impl Words {
         self.files.push(path.to_owned());
         for (text, found) in scanned.words {
             let place = (index, found.place.1);
-            self.merge(text, Word { place, ..found });
-        }
-        if self.words.len() > MAX_WORDS {
-            return Err(io::Error::other("more than 16 million words"));
+            self.merge(text, Word { place, ..found })?;
         }
         self.conditions.extend(scanned.conditions);
         self.patterns.extend(scanned.patterns);
@@ -81,26 +83,41 @@ impl Words {
         Ok(())
     }
 
-    fn merge(&mut self, text: Vec<u8>, found: Word) {
-        self.words
-            .entry(text)
-            .and_modify(|known| known.merge(found))
-            .or_insert(found);
+    /// Adds a word.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(super) fn merge(&mut self, text: Vec<u8>, found: Word) -> io::Result<()> {
+        let is_full = self.words.len() >= MAX_WORDS;
+        match self.words.entry(text) {
+            Entry::Occupied(mut known) => known.get_mut().merge(found),
+            Entry::Vacant(_) if is_full => {
+                return Err(io::Error::other("more than 16 million words"));
+            }
+            Entry::Vacant(place) => {
+                place.insert(found);
+            }
+        }
+        Ok(())
     }
 
     /// Adds those of another source.
-    pub fn join(&mut self, other: Self) {
+    ///
+    /// # Errors
+    /// When there are too many words.
+    pub fn join(&mut self, other: Self) -> io::Result<()> {
         let offset = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.extend(other.files);
         for (text, found) in other.words {
             let place = (found.place.0.saturating_add(offset), found.place.1);
-            self.merge(text, Word { place, ..found });
+            self.merge(text, Word { place, ..found })?;
         }
         self.conditions.extend(other.conditions);
         self.patterns.extend(other.patterns);
         self.versions.extend(other.versions);
         self.asks.extend(other.asks);
         self.pastes |= other.pastes;
+        Ok(())
     }
 
     /// Where a word stands, for people.

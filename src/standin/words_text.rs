@@ -65,7 +65,7 @@ impl Words {
     /// Reads such a text.
     ///
     /// # Errors
-    /// The line, from 1, that is none of one.
+    /// The line, from 1, that is none of one, or that has one word too many.
     pub fn from_text(text: &[u8]) -> Result<Self, usize> {
         let mut words = Self::default();
         let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -100,7 +100,7 @@ impl Words {
                 }
                 b"w " => {
                     let (text, word) = word(rest).ok_or(number)?;
-                    words.words.insert(text, word);
+                    words.merge(text, word).map_err(|_| number)?;
                 }
                 _ => return Err(number),
             }

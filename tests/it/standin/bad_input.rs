@@ -119,6 +119,51 @@ fn endless_brackets() {
 }
 
 #[test]
+fn what_takes_time_by_the_square() {
+    const MANY: usize = 20_000;
+    let list = |text: &dyn Fn(usize) -> String| (0..MANY).map(text).collect::<String>();
+    let parameters = list(&|at| format!(", p{at}"));
+    for header in [
+        // A value of an enumerator that grows with each.
+        format!("enum {{ {} }};\n", list(&|at| format!("E{at} = X + {at},"))),
+        format!("enum {{ A = X{} }};\n", " + X".repeat(MANY)),
+        // A condition of many words.
+        format!("#if X{}\nint lib_c;\n#endif\n", " + X".repeat(MANY)),
+        list(&|at| format!("#if X > {at}\n#define X {at}\n#endif\n")),
+        // Enums that all have the same enumerator.
+        list(&|at| format!("#ifdef N{at}\nenum {{ SAME, E{at} }};\n#endif\n")),
+        // Parameters.
+        format!(
+            "#define M(x{parameters}) x{}\nM(1)\n",
+            parameters.replace(',', " +")
+        ),
+        format!(
+            "struct s {{ int (*f)(int x{}); }};\n",
+            parameters.replace("p", "int p")
+        ),
+        // Names that are put together of one another.
+        format!(
+            "int lib{};\n",
+            list(&|at| format!(", *lib_{}", "a".repeat(at % 200)))
+        ),
+    ] {
+        let header = format!("{header}int lib_a(void);\n");
+        new_because(&header, &header.replace("int lib_a", "long lib_a"));
+    }
+    // In a source.
+    let scratch = Scratch::new();
+    let tree = tree(&scratch, "tree", &[("include/lib.h", "int lib_a(void);\n")]);
+    let source = format!(
+        "#if A{}\n{}\n{}\n",
+        "\\\n + A".repeat(MANY),
+        "#if A /* ".repeat(MANY),
+        list(&|at| format!("#if B{at} > 1\n"))
+    );
+    let words = words(&scratch, "s", &[("a.c", &source)]);
+    assert_eq!(bounded(&tree, &tree, &words)["stands_in"], true);
+}
+
+#[test]
 fn includes_in_circles() {
     let scratch = Scratch::new();
     let files = |body: &str| {

@@ -67,6 +67,27 @@ fn what_is_no_symlink_is_not_replaced() {
 }
 
 #[test]
+fn nothing_is_written_if_one_link_cannot_be() {
+    let scratch = Scratch::new();
+    trees(&scratch);
+    let words = words(&scratch, "s", &[("a.c", "int a;\n")]);
+    let (tree, link) = (scratch.join("1"), scratch.join("link"));
+    let refused = |second: &std::path::Path, why: &str| {
+        let mut command = indir();
+        command.arg("stand-in").arg("--words").arg(&words);
+        for link in [link.as_path(), second] {
+            command.arg("--new").arg(&tree).arg("-o").arg(link);
+        }
+        run(&mut command).exits(1).err_is_one_line().err_has(why);
+    };
+    refused(&scratch.file("file", "mine\n"), "no symlink");
+    refused(&scratch.join("none/link"), "none/link");
+    // The same, by another path.
+    refused(&scratch.join("1/../link"), "same -o");
+    assert!(link.symlink_metadata().is_err());
+}
+
+#[test]
 fn people_are_told_why() {
     let scratch = Scratch::new();
     trees(&scratch);
@@ -88,7 +109,17 @@ fn people_are_told_why() {
     assert!(told.ends_with("2: the new tree\n"), "{told}");
     let told = explain("2", "3");
     assert!(
-        told.contains("1 differences, none of which is reached"),
+        told.contains("; 1 difference, which is not reached\n"),
+        "{told}"
+    );
+    let other = scratch.file(
+        "4/include/lib.h",
+        "int lib_one(void);\nint lib_two(void);\n\nint b;\nint c;\n",
+    );
+    assert!(other.exists());
+    let told = explain("2", "4");
+    assert!(
+        told.contains("; 2 differences, none of which is reached\n"),
         "{told}"
     );
     let told = explain("2", "2");
@@ -123,6 +154,16 @@ fn usage_that_makes_no_sense_is_told() {
     stand_in(&["--new".as_ref(), tree.as_os_str()])
         .exits(1)
         .err_has("nothing to do");
+    let mut command = indir();
+    command.arg("stand-in").args([&tree, &tree]);
+    run(command.arg("--words").arg(&words))
+        .exits(1)
+        .err_is_one_line()
+        .err_has("nothing to do: give --explain");
+    // Whatever follows --words is one of its files.
+    stand_in(&[tree.as_os_str(), tree.as_os_str()])
+        .exits(1)
+        .err_has("before --words");
     stand_in(&["--explain".as_ref()])
         .exits(1)
         .err_has("no library is given");

@@ -10,7 +10,7 @@ use super::support::{stands_in, words};
 fn stubs(scratch: &Scratch, name: &str, source: &str) -> PathBuf {
     let lib = scratch.dir(format!("{name}-build"));
     let file = scratch.file(format!("{name}.c"), source);
-    let script = scratch.file("map", "V1 { global: x_*; local: *; };\n");
+    let script = scratch.file("map", "V1 { global: x_*; _Z*; local: *; };\n");
     let map = format!("-Wl,--version-script={}", script.display());
     let out = lib.join("libx.so.1");
     cc([
@@ -103,4 +103,75 @@ fn what_is_linked_as_it_is_counts_for_everybody() {
     scratch.file("old/lib/start.o", "one");
     scratch.file("new/lib/start.o", "two");
     assert_eq!(kinds(&old, &new, &words), ["library"]);
+}
+
+/// A function of a mangled name.
+fn mangled(symbol: &str) -> String {
+    format!(
+        "int x_a(void) {{ return 1; }}\nint x_b(void) __asm__(\"{symbol}\");\nint x_b(void) {{ return 1; }}\n"
+    )
+}
+
+#[test]
+fn symbols_of_cxx_count_for_who_names_what_they_begin_with() {
+    let scratch = Scratch::new();
+    let old = stubs(&scratch, "old", "int x_a(void) { return 1; }\n");
+    let uses = words(
+        &scratch,
+        "uses",
+        &[(
+            "a.cc",
+            "int f() { return x_a() + x_use(0) + space::x_use(); }\n",
+        )],
+    );
+    let plain = words(
+        &scratch,
+        "plain",
+        &[("a.cc", "int f() { return x_a(); }\n")],
+    );
+    for (at, (symbol, all)) in [
+        // x_use(box<10u>), x_use(int, S_), space::x_use(): what comes behind names nothing
+        // that the consumer has to spell.
+        ("_Z5x_use3boxILj10EE", false),
+        ("_Z5x_useP3boxS0_1_aaaaaa", false),
+        ("_ZN5space5x_useEv", false),
+        ("_ZNK5space5x_useEv", false),
+        // A thunk, a conversion, a template's instance: for everybody.
+        ("_ZThn16_N5other3runEv", true),
+        ("_ZTch0_h16_N5other3runEv", true),
+        ("_ZIT_E3runv", true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let new = stubs(&scratch, &format!("new-{at}"), &mangled(symbol));
+        assert_eq!(kinds(&old, &new, &uses), ["symbol"], "{symbol}");
+        let expected: &[&str] = if all { &["symbol"] } else { &[] };
+        assert_eq!(kinds(&old, &new, &plain), expected, "{symbol}");
+    }
+}
+
+#[test]
+fn two_libraries_of_one_soname() {
+    let scratch = Scratch::new();
+    let text = "int x_a(void) { return 1; }\n";
+    let more = format!("{text}int x_b(void) {{ return 1; }}\n");
+    let (small, large) = (
+        stubs(&scratch, "small", text),
+        stubs(&scratch, "large", &more),
+    );
+    let pair = |name: &str, first: &Path, second: &Path| {
+        let tree = scratch.dir(name);
+        for (folder, from) in [("lib", first), ("lib/variant", second)] {
+            let to = scratch.dir(tree.join(folder));
+            std::fs::copy(from.join("lib/libx.so.1"), to.join("libx.so.1")).unwrap();
+        }
+        tree
+    };
+    let old = pair("old", &small, &small);
+    let uses = words(&scratch, "s", &[("a.c", "int f(void) { return x_b(); }\n")]);
+    for (name, first, second) in [("first", &large, &small), ("second", &small, &large)] {
+        let new = pair(name, first, second);
+        assert_eq!(kinds(&old, &new, &uses), ["symbol"], "{name}");
+    }
 }

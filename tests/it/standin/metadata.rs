@@ -152,3 +152,154 @@ fn macros_of_aclocal_and_scripts() {
         other
     ));
 }
+
+#[test]
+fn versions_are_asked_for_in_many_ways() {
+    let (old, new) = (module("247", ""), module("249", ""));
+    let path = "lib/pkgconfig/libx.pc";
+    let sees_number = |file, text| sees(path, &old, &new, (file, text));
+    for (text, sees) in [
+        ("$PKG_CONFIG --atleast-version 248 libx\n", true),
+        ("$PKG_CONFIG --atleast-version=248 libx\n", true),
+        ("$PKG_CONFIG --exact-version '249' libx\n", true),
+        ("$PKG_CONFIG --atleast-version 240 libx\n", false),
+        ("$PKG_CONFIG --libs libx # 248\n", false),
+    ] {
+        assert_eq!(sees_number("configure", text), sees, "{text}");
+    }
+    assert!(sees_number(
+        "meson.build",
+        "dependency('libx', version: '248')\n"
+    ));
+    let (old, new) = (module("1.2.11", ""), module("1.2.13", ""));
+    let sees_version = |text| sees(path, &old, &new, ("CMakeLists.txt", text));
+    assert!(sees_version(
+        "PKG_CHECK_MODULES(ANY libx)\nset(v ${ANY_VERSION})\n"
+    ));
+    assert!(sees_version(
+        "pkg_check_modules(PC_${n} libx)\nset(v ${PC_${n}_VERSION})\n"
+    ));
+    assert!(!sees_version(
+        "PKG_CHECK_MODULES(ANY libx)\nset(v ${OTHER_VERSION})\n"
+    ));
+}
+
+#[test]
+fn packages_by_one_number() {
+    let path = "lib/cmake/Foo/FooConfigVersion.cmake";
+    let text = |version: &str| format!("set(PACKAGE_VERSION \"{version}\")\n");
+    let sees_package = |cmake| sees(path, &text("3"), &text("5"), ("CMakeLists.txt", cmake));
+    for (cmake, sees) in [
+        ("find_package(Foo 4 REQUIRED)\n", true),
+        ("FIND_PACKAGE( Foo \"4\" )\n", true),
+        ("find_package(Foo 1...<4)\n", true),
+        ("find_package(Foo 2 REQUIRED)\n", false),
+    ] {
+        assert_eq!(sees_package(cmake), sees, "{cmake}");
+    }
+}
+
+#[test]
+fn a_macro_with_the_version_is_no_version() {
+    let flags = |version: &str, more: &str| module(version, &format!("own={version}\n{more}\n"));
+    let sees_flags = |more: &str, text| {
+        sees(
+            "lib/pkgconfig/libx.pc",
+            &flags("1.2.11", more).replace("@", "1.2.11"),
+            &flags("1.2.13", more).replace("@", "1.2.13"),
+            ("configure.ac", text),
+        )
+    };
+    let plain = "PKG_CHECK_MODULES([X], [libx])\n";
+    assert!(sees_flags("Cflags: -DLIBX_VERSION=@", plain));
+    assert!(sees_flags("Cflags: -I/x -DLIBX_VERSION=${own}", plain));
+    assert!(!sees_flags("Cflags: -I${prefix}/x-${own}", plain));
+    // Who asks for the variable sees it.
+    assert!(sees_flags("", "v=`$PKG_CONFIG --variable=own libx`\n"));
+}
+
+/// Whether a change of module libx is seen by who names another file's package.
+fn sees_behind(path: &str, text: &str, version: (&str, &str), consumer: (&str, &str)) -> bool {
+    let scratch = Scratch::new();
+    let make = |name: &str, version: &str| {
+        let libx = match version.strip_prefix('+') {
+            Some(flags) => module("1", &format!("Cflags: {flags}\n")),
+            None => module(version, ""),
+        };
+        let files = [("lib/pkgconfig/libx.pc", libx.as_str()), (path, text)];
+        tree(&scratch, name, &files)
+    };
+    let (old, new) = (make("old", version.0), make("new", version.1));
+    let words = words(&scratch, "s", &[consumer]);
+    !stands_in(&old, &new, &words).0
+}
+
+#[test]
+fn what_packages_need() {
+    let flags = ("+-DA", "+-DB");
+    let variable = "low=libx\nName: y\nVersion: 1\nRequires: ${low} >= 1.2.12\n";
+    let pc = "lib/pkgconfig/liby.pc";
+    let meson = ("meson.build", "dependency('liby')\n");
+    assert!(sees_behind(pc, variable, flags, meson));
+    // A version that it wants, and one that it does not.
+    assert!(sees_behind(pc, variable, ("1.2.11", "1.2.13"), meson));
+    assert!(!sees_behind(pc, variable, ("1.2.13", "1.2.14"), meson));
+    let cmake = ("CMakeLists.txt", "find_package(Why)\n");
+    let config = "lib/cmake/Why/WhyConfig.cmake";
+    for call in [
+        "find_package(PkgConfig)\npkg_check_modules(X REQUIRED libx)\n",
+        "find_dependency(libx)\n",
+    ] {
+        assert!(sees_behind(config, call, flags, cmake), "{call}");
+    }
+    assert!(!sees_behind(
+        config,
+        "find_dependency(liby)\n",
+        flags,
+        cmake
+    ));
+}
+
+#[test]
+fn comments_of_cmake() {
+    let path = "lib/cmake/Foo/FooConfig.cmake";
+    let named = ("CMakeLists.txt", "find_package(Foo)\n");
+    let sees_change = |old, new| sees(path, old, new, named);
+    assert!(!sees_change("set(a b) # one\n", "set(a b) # two\n"));
+    assert!(sees_change("set(a \"b # one\")\n", "set(a \"b # two\")\n"));
+    assert!(sees_change(
+        "set(a \"b\n# one\")\n",
+        "set(a \"b\n# two\")\n"
+    ));
+    assert!(sees_change(
+        "set(a \"\\\"# one\")\n",
+        "set(a \"\\\"# two\")\n"
+    ));
+    assert!(sees_change(
+        "#[[ x\n]] set(a one)\n",
+        "#[[ x\n]] set(a two)\n"
+    ));
+}
+
+#[test]
+fn macros_of_aclocal_by_all_that_defines_them() {
+    let path = "share/aclocal/x.m4";
+    let named = ("configure.ac", "AM_PATH_X\n");
+    for definition in [
+        "AU_DEFUN([AM_PATH_X], [@])\n",
+        "AC_DEFUN_ONCE([AM_PATH_X], [@])\n",
+        "m4_defun([AM_PATH_X],\n[@])\n",
+        "m4_copy([_AM_@], [AM_PATH_X])\n",
+        "define([AM_PATH_X], @)\n",
+        "AU_ALIAS([AM_PATH_X], [AM_@])\n",
+        "AC_DEFUN([AM_PATH_Y], [x])\nm4_rename([AM_PATH_Y], [AM_PATH_X])@\n",
+    ] {
+        let (old, new) = (
+            definition.replace('@', "one"),
+            definition.replace('@', "two"),
+        );
+        assert!(sees(path, &old, &new, named), "{definition}");
+        let other = ("configure.ac", "AM_PATH_Z\n");
+        assert!(!sees(path, &old, &new, other), "{definition}");
+    }
+}

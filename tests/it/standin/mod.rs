@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod basics;
+mod headers;
 mod libraries;
+mod matrix;
 mod metadata;
 mod planted;
 mod splitter;

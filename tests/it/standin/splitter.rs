@@ -361,6 +361,56 @@ fn what_a_consumer_may_define_itself() {
 }
 
 #[test]
+fn a_version_behind_a_macro_of_several_definitions() {
+    let header = "#define LIB_CURRENT 10\n#ifdef LIB_OLD\n#define LIB_V 3\n#else\n#define LIB_V LIB_CURRENT\n#endif\nint lib_a(void);\n";
+    let consumer = "#if LIB_V >= 11\nint a;\n#endif";
+    seen(header, "CURRENT 10", "CURRENT 12", consumer, "macro");
+    // More of them than are told apart.
+    let mut header = "#define LIB_CURRENT 10\n#if LIB_0\n#define LIB_V 0\n".to_owned();
+    for at in 1..10 {
+        header.push_str(&format!("#elif LIB_{at}\n#define LIB_V {at}\n"));
+    }
+    header.push_str("#else\n#define LIB_V LIB_CURRENT\n#endif\n");
+    seen(&header, "CURRENT 10", "CURRENT 12", consumer, "macro");
+}
+
+#[test]
+fn a_macro_that_is_deep_in_others_and_alone() {
+    let header = "#define D0 D1\n#define D1 D2\n#define D2 D3\n#define D3 D4\n#define D4 D5\n#define D5 D6\n#define D6 int lib_deep;\nint lib_a(void) D0;\nD4\nint lib_b(void);\n";
+    unseen(
+        header,
+        "int lib_b",
+        "long lib_b",
+        "int *a(void) { return &lib_deep; }",
+    );
+    seen(
+        header,
+        "int lib_deep",
+        "long lib_deep",
+        "void *a(void) { return &lib_deep; }",
+        "macro",
+    );
+}
+
+#[test]
+fn pragmas_by_operator_stand_alone() {
+    let header = "int lib_a(void);\n_Pragma(\"GCC visibility push(default)\")\nint lib_b(void);\n";
+    seen(
+        header,
+        "default",
+        "hidden",
+        "int a(void) { return lib_a(); }",
+        "directive",
+    );
+    unseen(
+        header,
+        "int lib_b",
+        "long lib_b",
+        "int a(void) { return lib_a(); }",
+    );
+}
+
+#[test]
 fn lines_that_inline_functions_tell() {
     let header = "#define lib_check(x) lib_fail(#x, __LINE__)\nint lib_fail(const char *, int);\nint lib_a(void);\nstatic inline int lib_i(int v) { return lib_check(v); }\n";
     seen(

@@ -4,11 +4,16 @@ use std::os::unix::fs::symlink;
 
 use crate::support::{Scratch, indir, run};
 
-use super::support::words;
+use super::support::{decides, words};
 
 fn text(files: &[(&str, &str)]) -> String {
     let scratch = Scratch::new();
     std::fs::read_to_string(words(&scratch, "s", files)).unwrap()
+}
+
+/// What `indir words` writes for the folder `s` as it is.
+fn text_of(scratch: &Scratch) -> String {
+    std::fs::read_to_string(words(scratch, "s", &[])).unwrap()
 }
 
 /// The lines of one kind, without it.
@@ -79,14 +84,7 @@ fn strings_of_programs_count() {
         "s/tool",
         b"\x7fELF\0\0\x01\x02made_by_%s\0\x03\x04xy\0\0generated_name\0",
     );
-    let out = scratch.join("words");
-    run(indir()
-        .arg("words")
-        .arg(scratch.join("s"))
-        .arg("-o")
-        .arg(&out))
-    .success();
-    let text = std::fs::read_to_string(out).unwrap();
+    let text = text_of(&scratch);
     assert!(
         text.contains(" generated_name\n") && text.contains("p made_by_*\n"),
         "{text}"
@@ -113,14 +111,7 @@ fn what_is_no_file_of_the_source_is_not_read() {
     symlink("../outside.c", scratch.join("s/link.c")).unwrap();
     symlink(".", scratch.join("s/circle")).unwrap();
     run(std::process::Command::new("mkfifo").arg(scratch.join("s/pipe"))).success();
-    let out = scratch.join("words");
-    run(indir()
-        .arg("words")
-        .arg(scratch.join("s"))
-        .arg("-o")
-        .arg(&out))
-    .success();
-    let text = std::fs::read_to_string(out).unwrap();
+    let text = text_of(&scratch);
     assert!(text.contains(" inside\n"), "{text}");
     assert!(
         !text.contains("outside") && !text.contains("committed"),
@@ -134,4 +125,45 @@ fn what_is_no_file_of_the_source_is_not_read() {
     .exits(1)
     .err_is_one_line()
     .err_has("none");
+}
+
+#[test]
+fn what_looks_like_a_comment_of_c() {
+    // `src/*.c` begins none in a file of make, whatever it is called.
+    let make = "SOURCES = src/*.c\nPROBE = probed_$(WHAT)\n";
+    let text_of = |name: &str| text(&[(name, make)]);
+    for name in ["Makefile.inc", "rules.def", "script.m"] {
+        let text = text_of(name);
+        assert!(text.contains("\np probed_*\n"), "{name}: {text}");
+        assert!(text.contains(" 0:2 PROBE\n"), "{name}: {text}");
+    }
+    // A comment to the end of the line, in which one that goes on seems to begin.
+    let source = "#if ONE //*\nint two;\n#endif\n#if THREE /* four\n five */\nint six;\n#endif\n";
+    let text = text(&[("a.c", source)]);
+    for line in ["w 1 0:2 two", "w 4 0:5 five", "w 1 0:6 six"] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+    }
+    assert_eq!(lines(&text, "c "), ["ONE", "THREE"]);
+}
+
+#[test]
+fn names_with_dollars_and_long_ones() {
+    let long = "l".repeat(257);
+    let source = format!("int one$two; int $three; int {long};\n");
+    let text = text(&[("a.c", &source)]);
+    let found = lines(&text, "w ");
+    for word in ["one$two", "one", "two", "$three", "three"] {
+        let line = format!("1 0:1 {word}");
+        assert!(found.contains(&line.as_str()), "{word}: {text}");
+    }
+    assert!(!text.contains(&long));
+    // What is too long to be written down counts as named.
+    let header = format!("int {long}(void);\nint lib_b(void);\n");
+    let consumer = format!("#include <lib.h>\nint a(void) {{ return {long}(); }}\n");
+    decides(
+        &header,
+        &header.replacen("int l", "long l", 1),
+        &consumer,
+        &["declaration"],
+    );
 }
