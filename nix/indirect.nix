@@ -32,7 +32,7 @@ arguments@{
 }:
 let
   inherit (builtins)
-    attrNames concatMap elem elemAt filter genList genericClosure intersectAttrs isAttrs isFunction isList length listToAttrs map
+    any attrNames concatMap elem elemAt filter genList genericClosure intersectAttrs isAttrs isFunction isList length listToAttrs map
     mapAttrs removeAttrs unsafeDiscardStringContext;
   # As nixpkgs reads lists of inputs: nested, with nulls.
   flatten = x: if isList x then concatMap flatten x else if x == null then [ ] else [ x ];
@@ -50,8 +50,11 @@ let
   });
   # A package and what its libraries need.
   closure = closureBy (package: package.indirection.inputs or [ ]);
-  # A package and what reaches all who use it.
-  withPropagated = closureBy (package: package.indirection.propagated or [ ]);
+  # A package and what reaches all who use it; most propagate nothing.
+  withPropagated = packages:
+    if any (package: package.indirection.propagated or [ ] != [ ]) packages
+    then closureBy (package: package.indirection.propagated or [ ]) packages
+    else packages;
 
   stubs = package: package.indirection.stubs or package;
   # Of what is no client of stubs.
@@ -82,16 +85,25 @@ let
     "depsBuildTarget" "depsBuildTargetPropagated"
   ];
   hosts = [ "depsHostHost" "depsHostHostPropagated" "buildInputs" "propagatedBuildInputs" ];
+  # As sets, since these are evaluated for each package.
+  setOf = names: listToAttrs (map (name: { inherit name; value = null; }) names);
+  nativeSet = setOf natives;
+  hostSet = setOf hosts;
+  inputSet = nativeSet // hostSet;
   # What is ours, and what stays as it is.
   ours = [ "dontIndir" "indirNamed" "indirSeesNew" "indirWords" ];
   ownAttrs = ours ++ [ "doCheck" "passthru" "meta" ];
+  notNamed = ownAttrs ++ natives ++ hosts;
+  # Not looked into for names of libraries.
+  unread = { src = null; srcs = null; patches = null; };
+  notShared = notNamed ++ attrNames unread;
 
   exchangeFor = import ./exchange.nix { inherit packageOf; };
 
   # As the ordinary stdenv builds it, with references for inputs.
   referenceOf = args: ordinaryStdenv.mkDerivation (removeAttrs args ours
-    // mapAttrs (name: _: map (p: if isIndirect p then reference p else p) (listed name args))
-    (intersectAttrs (listToAttrs (map (name: { inherit name; value = null; }) (natives ++ hosts))) args));
+    // mapAttrs (name: value: map (p: if isIndirect p then reference p else p) (flatten value))
+    (intersectAttrs inputSet args));
 
   ordinary = from: args:
     let
@@ -118,6 +130,7 @@ let
       propagated = listed "propagatedBuildInputs" args;
       inputs = listed "buildInputs" args ++ propagated;
       libraries = filter isIndirect inputs;
+      reached = withPropagated inputs;
       # What is of no frozen set and may be named: data, and packages that are ordinary.
       others = concatMap
         (p: if isAttrs p then map (o: p.${o}) (filter (o: p ? ${o}) [ "out" "bin" "lib" "dev" ]) else [ p ])
@@ -131,8 +144,7 @@ let
         (filter (p: !(namedDrvs ? ${unsafeDiscardStringContext p.drvPath})) libraries));
       usesShell = shell != null && !elem pname shell.except;
 
-      forAll = names: change: mapAttrs (name: _: map change (listed name args))
-        (intersectAttrs (listToAttrs (map (name: { inherit name; value = null; }) names)) args);
+      forAll = names: change: mapAttrs (name: value: map change (flatten value)) (intersectAttrs names args);
       # OLD NEW of every output of what may be named.
       pairs = concatMap
         (p: concatMap (o: [ "${p.frozen.${o}}" "${p.current.${o}}" ])
@@ -144,12 +156,12 @@ let
       key = package: unsafeDiscardStringContext package.drvPath;
       seesNew = map key (filter isIndirect (listed "indirSeesNew" args));
       choosing = filter (p: !(elem (key p) seesNew) && historyFor p != [ ])
-        (if standIns then filter isIndirect (withPropagated inputs) else [ ]);
+        (if standIns then filter isIndirect reached else [ ]);
       chosen = import ./stand-ins.nix { inherit indir; } {
         inherit stdenv pname;
-        attrs = args // forAll natives native;
+        attrs = args // forAll nativeSet native;
         libraries = map (p: { history = historyFor p; new = stubs p; }) choosing;
-        others = map stubs (filter (p: !(isIndirect p) || !(elem (key p) (map key choosing))) (withPropagated inputs))
+        others = map stubs (filter (p: !(isIndirect p) || !(elem (key p) (map key choosing))) reached)
           ++ runtimeStubs;
         words = listed "indirWords" args;
       };
@@ -159,18 +171,17 @@ let
       seen = package:
         if standIns && isIndirect package then outputsOf.${key package} or (stubs package) else stubs package;
 
-      shared = exchange (removeAttrs args (ownAttrs ++ natives ++ hosts ++ [ "src" "srcs" "patches" ]))
-        // intersectAttrs { src = null; srcs = null; patches = null; } args
-        // forAll natives native
-        // forAll hosts seen
+      # The small ones first, as each `//` copies what is on its left.
+      shared = exchange (removeAttrs args notShared) // (intersectAttrs unread args
+        // forAll nativeSet native
+        // forAll hostSet seen
         // {
         nativeBuildInputs = map native (listed "nativeBuildInputs" args) ++ [ hook ];
         # Stubs first, then frozen builds of the same: their programs, data and modules.
-        buildInputs = map seen (withPropagated inputs) ++ map reference libraries;
-        indirNamed = toString pairs;
-      } // (if others == [ ] then { } else { indirOrdinary = toString others; });
-      compile = stdenv.mkDerivation (shared // {
-        outputs = outputs ++ (if tested then [ "buildtree" ] else [ ]);
+        buildInputs = map seen reached ++ map reference libraries;
+      } // (if pairs == [ ] then { } else { indirNamed = toString pairs; }) // (if others == [ ] then { } else { indirOrdinary = toString others; }));
+      compile = stdenv.mkDerivation (shared // (if tested then { outputs = outputs ++ [ "buildtree" ]; } else { })
+        // {
         doCheck = false;
         indirStep = "compile";
         meta = args.meta or { };
@@ -200,11 +211,11 @@ let
         allowSubstitutes = false;
       });
 
-      stubDirs = map (tree: "${tree}/lib") (map stubs (withPropagated libraries) ++ runtimeStubs);
+      stubDirs = map (tree: "${tree}/lib") (map stubs (if length libraries == length inputs then reached else withPropagated libraries) ++ runtimeStubs);
       indirection = {
         inherit compile inputs propagated named stubDirs;
         # Attributes as they were given: what strings of them name, tables may need.
-        mentioned = removeAttrs args (ownAttrs ++ natives ++ hosts);
+        mentioned = removeAttrs args notNamed;
         usesShell = usesShell;
         check = if tested then check else throw "${pname} has no tests: doCheck is not true";
         libDir = "${libOf compile}/lib";

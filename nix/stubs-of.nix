@@ -23,12 +23,13 @@
 , isCheck ? false
 }:
 let
-  inherit (builtins) elem filter map;
+  inherit (builtins) elem filter length map;
   name = pkg.pname or (builtins.parseDrvName pkg.name).name;
   # Every output that may hold something to compile against.
   treesOf = package:
-    map (output: package.${output})
-      (filter (output: elem output [ "out" "dev" "lib" "bin" ]) (package.outputs or [ "out" ]));
+    if length (package.outputs or [ ]) < 2 then [ package ]
+    else map (output: package.${output})
+      (filter (output: elem output [ "out" "dev" "lib" "bin" ]) package.outputs);
   addressing =
     if isCheck then { }
     else { outputHashMode = "recursive"; } //
