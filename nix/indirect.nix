@@ -171,7 +171,9 @@ let
       seen = package:
         if standIns && isIndirect package then outputsOf.${key package} or (stubs package) else stubs package;
 
-      # The small ones first, as each `//` copies what is on its left.
+      # The small ones first, as each `//` copies what is on its left. Names of attributes
+      # never depend on inputs: a package that is overridden may have some that do not
+      # evaluate.
       shared = exchange (removeAttrs args notShared) // (intersectAttrs unread args
         // forAll nativeSet native
         // forAll hostSet seen
@@ -179,9 +181,11 @@ let
         nativeBuildInputs = map native (listed "nativeBuildInputs" args) ++ [ hook ];
         # Stubs first, then frozen builds of the same: their programs, data and modules.
         buildInputs = map seen reached ++ map reference libraries;
-      } // (if pairs == [ ] then { } else { indirNamed = toString pairs; }) // (if others == [ ] then { } else { indirOrdinary = toString others; }));
-      compile = stdenv.mkDerivation (shared // (if tested then { outputs = outputs ++ [ "buildtree" ]; } else { })
-        // {
+        indirNamed = toString pairs;
+        indirOrdinary = toString others;
+      });
+      compile = stdenv.mkDerivation (shared // {
+        outputs = outputs ++ (if tested then [ "buildtree" ] else [ ]);
         doCheck = false;
         indirStep = "compile";
         meta = args.meta or { };

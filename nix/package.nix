@@ -7,14 +7,19 @@
 { lib, rustPlatform, runCommandLocal }:
 let
   manifest = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace.package;
-  # A change of these would build all of it again.
-  unrelated = map (name: toString ../. + "/${name}") [ "target" "nix" ".ci" "CHANGELOG.md" ];
+  # Anything else changes often, and a change would build all of it again. Cargo wants the
+  # tests to be there, and does not compile them.
+  needed = map (name: toString ../. + "/${name}")
+    [ "Cargo.lock" "Cargo.toml" "benches" "build.rs" "linker-plugin" "share" "shim" "src" "tests/it/main.rs" ];
+  isNeeded = path: builtins.any
+    (name: path == name || lib.hasPrefix (name + "/") path || lib.hasPrefix (path + "/") name)
+    needed;
   indir = rustPlatform.buildRustPackage {
     pname = "indir";
     inherit (manifest) version;
     src = lib.cleanSourceWith {
       src = lib.cleanSource ../.;
-      filter = path: _: !(builtins.elem path unrelated);
+      filter = path: _: isNeeded path;
     };
     cargoLock.lockFile = ../Cargo.lock;
     # The tests download glibc builds and need to be root.

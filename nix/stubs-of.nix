@@ -27,9 +27,10 @@ let
   name = pkg.pname or (builtins.parseDrvName pkg.name).name;
   # Every output that may hold something to compile against.
   treesOf = package:
-    if length (package.outputs or [ ]) < 2 then [ package ]
-    else map (output: package.${output})
-      (filter (output: elem output [ "out" "dev" "lib" "bin" ]) package.outputs);
+    let outputs = package.outputs or [ "out" ]; in
+    # The package itself where it will do: less to evaluate.
+    if length outputs == 1 && package ? outPath then [ package ]
+    else map (output: package.${output}) (filter (output: elem output [ "out" "dev" "lib" "bin" ]) outputs);
   addressing =
     if isCheck then { }
     else { outputHashMode = "recursive"; } //
