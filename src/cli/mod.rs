@@ -9,6 +9,7 @@ pub mod diff;
 pub mod files;
 pub mod generate;
 mod pages;
+pub mod reach;
 pub mod restore;
 pub mod seal;
 pub mod setup;
@@ -60,6 +61,7 @@ enum Command {
     Status(status::Args),
     Verify(verify::Args),
     Why(why::Args),
+    Reach(reach::Args),
     Files(files::Args),
     Restore(restore::Args),
     Generate(generate::Args),
@@ -136,6 +138,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(&args),
         Command::Verify(args) => verify::run(args),
         Command::Why(args) => why::run(args),
+        Command::Reach(args) => reach::run(&args),
         Command::Files(args) => files::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::Generate(args) => generate::run(args, Cli::command()),

@@ -150,6 +150,7 @@ fn see_also(name: &str) -> &'static str {
         "indir-status" | "indir-verify" => {
             "indir(1), indir(7), indir-update(1), indir-why(1), ldd(1)"
         }
+        "indir-reach" => "indir(1), indir(7), indir-why(1), indir-update(1), needrestart(1)",
         "indir-seal" => "indir(1), indir(7), indir-ld(1), strip(1), chrpath(1)",
         _ => "indir(1), indir(7), indir-ld(1), indir-update(1)",
     }
@@ -335,6 +336,7 @@ fn indir_7() -> Page {
                     Item("What does it run with", "indir-show(1), indir-files(1)"),
                     Item("How is the whole system", "indir-status(1)"),
                     Item("What did the last update change", "indir-diff(1)"),
+                    Item("Which programs can an upgrade change", "indir-reach(1)"),
                     Item("Back to before the last update", "indir-update(1) --undo"),
                     Item("Without indir again", "indir-restore(1)"),
                 ],

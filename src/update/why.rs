@@ -83,6 +83,8 @@ pub struct Subject {
     pub closure: Closure,
     /// It and its libraries, in order.
     pub scope: Scope,
+    /// Where its table says that its plugins are.
+    pub plugin_dirs: Vec<PathBuf>,
 }
 
 impl Subject {
@@ -92,6 +94,19 @@ impl Subject {
     /// # Errors
     /// When the closure cannot be found.
     pub fn of(store: &Store, exe: &Path, options: &Options) -> Result<Self, PlanError> {
+        Self::preferring(&[], store, exe, options)
+    }
+
+    /// The same where the folders `first` are searched before all others.
+    ///
+    /// # Errors
+    /// When the closure cannot be found.
+    pub fn preferring(
+        first: &[PathBuf],
+        store: &Store,
+        exe: &Path,
+        options: &Options,
+    ) -> Result<Self, PlanError> {
         let path = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
         let library = Library::open(&path)?;
         let mut inputs = match &options.lib_dirs {
@@ -102,6 +117,7 @@ impl Subject {
             None => inputs(&path, &library)?,
         };
         inputs.replace(&options.replacements);
+        inputs.lib_dirs.splice(0..0, first.iter().cloned());
         let closure = Resolver::new(store, &inputs.lib_dirs)
             .with_origin_dirs(&inputs.origin_dirs)
             .resolve(&path, &library)?;
@@ -122,6 +138,7 @@ impl Subject {
             library,
             closure,
             scope: Scope::new(objects),
+            plugin_dirs: inputs.plugin_dirs,
         })
     }
 }

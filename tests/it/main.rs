@@ -6,6 +6,7 @@ mod cli;
 mod docs;
 mod link;
 mod nix;
+mod reach;
 mod resolve;
 mod seal;
 mod standin;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::program::{indirect, ordinary};
+use crate::support::program::{indirect, ordinary, shared};
 use crate::support::{Scratch, glibc_lib, indir, run, shim, system_lib};
 
 const SOURCE: &str = "#include <stdio.h>\nint main(void) { puts(\"x\"); }";
@@ -120,6 +120,25 @@ fn the_check_finds_what_does_not_fit() {
     }
 }
 
+/// Two builds of a library, an affected program, and one of which nothing is known.
+fn changed_library(dir: &Scratch) -> (String, String, String, String) {
+    let build = |name: &str, value: u32| {
+        let source =
+            format!("static int g(void) {{ return {value}; }}\nint f(void) {{ return g(); }}\n");
+        let file = dir.join(format!("{name}/f.c"));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        text(&shared(&file, &source, &["-Wl,-soname,libf.so.1"])).to_owned()
+    };
+    let (old, new) = (build("reach-1", 1), build("reach-2", 2));
+    let f = "int f(void);\nint main(void) { return f(); }\n";
+    let affected = ordinary(&dir.join("affected.c"), f, &[&old]);
+    let opens = "int f(void);\nvoid *dlopen(const char *, int);\n\
+        int main(int c, char **v) { return dlopen(v[1], 1) != 0; }\n";
+    let unknown = ordinary(&dir.join("opens.c"), opens, &["-Wl,--no-as-needed", &old]);
+    let (affected, unknown) = (text(&affected).to_owned(), text(&unknown).to_owned());
+    (old, new, affected, unknown)
+}
+
 #[test]
 fn every_document_is_as_its_schema_says() {
     let dir = Scratch::new();
@@ -162,6 +181,7 @@ fn every_document_is_as_its_schema_says() {
         "int lib(void);\nint lib_new(void);\n",
     );
     let (tree_1, tree_2) = (dir.join("tree-1"), dir.join("tree-2"));
+    let many = changed_library(&dir);
     let cases: &[(&str, &[&str])] = &[
         ("update", &["update", "--dry-run", "--prune", exe]),
         ("update", &["update", exe, bare, "--lib-dir", text(&old)]),
@@ -187,6 +207,11 @@ fn every_document_is_as_its_schema_says() {
         ("verify", &["verify", text(dir.path()), plain]),
         ("why", &["why", exe, "puts"]),
         ("why", &["why", exe, "puts", "--lib-dir", text(&new)]),
+        ("reach", &["reach", &old_libc, &old_libc, exe, "/nowhere"]),
+        (
+            "reach",
+            &["reach", &many.0, &many.1, &many.2, &many.3, "--cosmetic"],
+        ),
         ("files", &["files", text(&bound)]),
         (
             "adopt",

@@ -10,7 +10,7 @@ use std::path::Path;
 /// The rooms of `src/`, the highest first; those of one line do not know each other.
 const HOST: &[&[&str]] = &[
     &["cli"],
-    &["link", "bench", "stub", "standin", "seal"],
+    &["link", "bench", "stub", "standin", "seal", "reach"],
     &["status"],
     &["adopt", "verify"],
     &["update"],

@@ -1,0 +1,99 @@
+//! Two builds of libraries, found by their sonames as ld.so finds them: each build is a
+//! folder of links for the time of a run, which is searched before all others.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::error::ReachError;
+use crate::elf::MappedElf;
+use crate::table::Replacement;
+
+/// How deep a folder of libraries may be.
+const MAX_DEPTH: usize = 40;
+/// Most files of such a folder.
+const MAX_FILES: usize = 1_000_000;
+
+/// Which libraries stand for which.
+#[derive(Debug)]
+pub enum Change {
+    /// Two builds of libraries, by soname.
+    Builds(Box<Build>, Box<Build>),
+    /// Folders of tables.
+    Replacements(Vec<Replacement>),
+}
+
+/// One build.
+#[derive(Debug)]
+pub struct Build {
+    folder: tempfile::TempDir,
+    /// The libraries by soname, absolute.
+    pub libraries: BTreeMap<Vec<u8>, PathBuf>,
+}
+
+impl Build {
+    /// The library at `path`, or all libraries in the folder at `path` and below it.
+    ///
+    /// # Errors
+    /// When there is none, or two have one soname.
+    pub fn of(path: &Path) -> Result<Self, ReachError> {
+        let failed = |why: String| ReachError::Build(path.to_owned(), why);
+        let io = |error: std::io::Error| failed(error.to_string());
+        let real = std::fs::canonicalize(path).map_err(io)?;
+        let mut libraries = BTreeMap::new();
+        if real.is_dir() {
+            let walk = walkdir::WalkDir::new(&real).max_depth(MAX_DEPTH);
+            for entry in walk.sort_by_file_name().into_iter().take(MAX_FILES) {
+                let entry = entry.map_err(|error| failed(error.to_string()))?;
+                if !entry.file_type().is_file() {
+                    continue;
+                }
+                let Ok(soname) = soname(entry.path()) else {
+                    continue;
+                };
+                let new = entry.into_path();
+                if let Some(other) = libraries.insert(soname, new.clone()) {
+                    return Err(failed(format!(
+                        "`{}` and `{}` have one soname; give the folder of one of them",
+                        other.display(),
+                        new.display()
+                    )));
+                }
+            }
+        } else {
+            let soname = soname(&real).map_err(failed)?;
+            libraries.insert(soname, real);
+        }
+        if libraries.is_empty() {
+            return Err(failed("no library with a soname in it".to_owned()));
+        }
+        let folder = tempfile::tempdir().map_err(io)?;
+        for (soname, library) in &libraries {
+            let name = OsStr::from_bytes(soname);
+            std::os::unix::fs::symlink(library, folder.path().join(name)).map_err(io)?;
+        }
+        Ok(Self { folder, libraries })
+    }
+
+    /// The folder of links.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The soname of a shared library, which is one file name.
+fn soname(path: &Path) -> Result<Vec<u8>, String> {
+    let file = MappedElf::open(path).map_err(|error| error.to_string())?;
+    let elf = file.elf().map_err(|error| error.to_string())?;
+    let dynamic = elf.dynamic().map_err(|error| error.to_string())?;
+    let soname = dynamic.and_then(|dynamic| dynamic.soname);
+    match soname {
+        Some(name)
+            if !name.is_empty() && !name.contains(&b'/') && name != b"." && name != b".." =>
+        {
+            Ok(name.to_vec())
+        }
+        _ => Err("not a library with a soname".to_owned()),
+    }
+}

@@ -1,0 +1,36 @@
+//! What is found of a program.
+
+use super::pair::{Difference, Doubt, Step};
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing that it can run or read of its libraries differs. With the sum of it,
+    /// unless it loads nothing that differs at all.
+    Same(Option<String>),
+    /// It reaches what differs.
+    Affected {
+        /// What, and how.
+        difference: Difference,
+        /// It would not without numbers of lines and texts; `None` if nobody asked.
+        cosmetic: Option<bool>,
+    },
+    /// That cannot be told.
+    Unknown(Doubt),
+}
+
+/// What is reached from a symbol.
+#[derive(Clone, Debug, Default)]
+pub struct Explained {
+    /// Library and name of each function and object that has a name, sorted.
+    pub reached: Vec<Step>,
+    /// What differs.
+    pub differences: Vec<Difference>,
+}
+
+pub(super) fn affected(difference: Difference) -> Verdict {
+    Verdict::Affected {
+        difference,
+        cosmetic: None,
+    }
+}
