@@ -31,7 +31,9 @@ impl Closures {
                     subject.map_err(|error| ReachError::Closure(which, error))
                 };
                 let (before, after) = (with(old, "old")?, with(new, "new")?);
-                let elsewhere = elsewhere(&before, old).or_else(|| elsewhere(&after, new));
+                let elsewhere = elsewhere(&before, old)
+                    .or_else(|| elsewhere(&after, new))
+                    .or_else(|| unwinder(&after, new));
                 (before, after, elsewhere)
             }
             Change::Replacements(replacements) => {
@@ -97,6 +99,23 @@ fn elsewhere(subject: &Subject, build: &Build) -> Option<Doubt> {
         remedy: "give that library as OLD and its successor as NEW",
     });
     { found }.next()
+}
+
+/// What glibc opens by itself when a thread is cancelled or ends, or for a backtrace, is
+/// part of every program that has not loaded it yet.
+fn unwinder(subject: &Subject, build: &Build) -> Option<Doubt> {
+    const UNWINDER: &str = "libgcc_s.so.1";
+    let changes = build.libraries.contains_key(UNWINDER.as_bytes());
+    let loaded = || subject.closure.provider(UNWINDER.as_bytes()).is_some();
+    let threads = || !subject.closure.nodes.is_empty();
+    (changes && !loaded() && threads()).then(|| Doubt {
+        path: vec![Step {
+            library: UNWINDER.to_owned(),
+            name: String::new(),
+        }],
+        reason: "is what glibc may open for threads that end and for backtraces",
+        remedy: "run its tests",
+    })
 }
 
 /// Its soname, or its file name.

@@ -61,7 +61,9 @@ impl Builder<'_> {
                 }
             }
         }
-        if code.falls {
+        // Without a frame, nobody says where a function ends.
+        let unframed = piece.frames.is_empty() && code.ends_in_call;
+        if code.falls || unframed && next.is_some_and(|next| !next.is_data) {
             self.fall(piece, next, &mut links, &mut constants);
         }
         let callee = |this: &Self, call: &Call| {

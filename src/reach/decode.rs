@@ -58,6 +58,8 @@ pub(super) struct Decoded {
     pub(super) calls: Vec<Call>,
     /// It runs on into what follows.
     pub(super) falls: bool,
+    /// Its last instruction is a call, behind which it may run on.
+    pub(super) ends_in_call: bool,
     /// Something in it is no instruction.
     pub(super) invalid: bool,
     /// It calls nothing and writes nothing but to its stack frame.
@@ -107,7 +109,7 @@ pub(super) fn decode(code: &[u8], start: u64, mut instruction: impl FnMut(u64)) 
                 let len = offsets.displacement_size();
                 state.clear(at, offsets.displacement_offset(), len);
                 let size = memory_size(&next);
-                if next.mnemonic() == Mnemonic::Lea || size == 0 {
+                if next.mnemonic() == Mnemonic::Lea || size == 0 || is_bit_string(&next) {
                     state.refer(to, Manner::Address, 0);
                 } else {
                     state.refer(to, Manner::Memory, size);
@@ -122,6 +124,10 @@ pub(super) fn decode(code: &[u8], start: u64, mut instruction: impl FnMut(u64)) 
         }
         state.note(&next, at + offsets.immediate_offset());
     }
+    state.done.ends_in_call = matches!(
+        last,
+        FlowControl::Call | FlowControl::IndirectCall | FlowControl::Interrupt
+    );
     state.done.falls = !matches!(
         last,
         FlowControl::Return
@@ -142,6 +148,15 @@ pub(super) fn is_near_branch(instruction: &Instruction) -> bool {
             instruction.op0_kind(),
             OpKind::NearBranch64 | OpKind::NearBranch32 | OpKind::NearBranch16
         )
+}
+
+/// Bits that a register counts, from an address on: any byte may be meant.
+fn is_bit_string(instruction: &Instruction) -> bool {
+    let bits = matches!(
+        instruction.mnemonic(),
+        Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts
+    );
+    bits && instruction.op1_kind() == OpKind::Register
 }
 
 /// Bytes that the memory operand has; one element where it is repeated.
@@ -242,7 +257,10 @@ impl State {
             && instruction.op0_kind() == OpKind::Register
             && second(instruction.op0_register());
         let is_string = instruction.is_string_instruction()
-            || matches!(instruction.mnemonic(), Mnemonic::Xchg | Mnemonic::Xadd);
+            || matches!(
+                instruction.mnemonic(),
+                Mnemonic::Xchg | Mnemonic::Xadd | Mnemonic::Mulx
+            );
         if instruction.mnemonic() == Mnemonic::Lea
             && writes_first
             && instruction.is_ip_rel_memory_operand()
