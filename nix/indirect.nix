@@ -93,10 +93,9 @@ let
   # What is ours, and what stays as it is.
   ours = [ "dontIndir" "indirNamed" "indirSeesNew" "indirWords" ];
   ownAttrs = ours ++ [ "doCheck" "passthru" "meta" ];
-  notNamed = ownAttrs ++ natives ++ hosts;
   # Not looked into for names of libraries.
   unread = { src = null; srcs = null; patches = null; };
-  notShared = notNamed ++ attrNames unread;
+  notShared = ownAttrs ++ natives ++ hosts ++ attrNames unread;
 
   exchangeFor = import ./exchange.nix { inherit packageOf; };
 
@@ -218,8 +217,9 @@ let
       stubDirs = map (tree: "${tree}/lib") (map stubs (if length libraries == length inputs then reached else withPropagated libraries) ++ runtimeStubs);
       indirection = {
         inherit compile inputs propagated named stubDirs;
-        # Attributes as they were given: what strings of them name, tables may need.
-        mentioned = removeAttrs args notNamed;
+        # Attributes as they were given: what strings of them name, tables may need. Of some
+        # (nativeCheckInputs) a stdenv makes nothing, and they may not even evaluate.
+        mentioned = intersectAttrs (compile.drvAttrs // { env = null; }) (removeAttrs args notShared);
         usesShell = usesShell;
         check = if tested then check else throw "${pname} has no tests: doCheck is not true";
         libDir = "${libOf compile}/lib";

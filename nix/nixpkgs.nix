@@ -94,13 +94,16 @@ let
         (builtins.filter builtins.isAttrs (node.package.buildInputs or [ ] ++ node.package.propagatedBuildInputs or [ ]));
     });
   };
-  # The package that a `.drv` is of, if it is the one of that name: nothing is guessed.
+  # The package that a `.drv` is of, if it is the one of that name: nothing is guessed. The
+  # name first, which costs little and does not fail: a package that does not evaluate is
+  # called as its source is.
   packageOf = drv:
     let
-      name = (builtins.parseDrvName (builtins.substring 33 (-1) (baseNameOf drv))).name;
-      package = set.${name} or null;
+      file = builtins.substring 33 (-1) (baseNameOf drv);
+      package = set.${(builtins.parseDrvName file).name} or null;
     in
-    if package ? indirection && package ? drvPath && builtins.unsafeDiscardStringContext package.drvPath == drv
+    if package ? indirection && "${package.name or ""}.drv" == file && package ? drvPath
+      && builtins.unsafeDiscardStringContext package.drvPath == drv
     then package else null;
 
   # Where splicing did not see a package: in a set that another set is an argument of.

@@ -98,7 +98,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
             );
             return finished(ExitCode::SUCCESS);
         }
-        Err(error) => error.exit(),
+        Err(error) => return wrong_usage(&error),
     };
     let code = match run(cli.command) {
         Ok(code) => code,
@@ -116,6 +116,17 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         true => finished(code),
         false => finished(ExitCode::from(crate::exit::FAILED)),
     }
+}
+
+/// Says what is wrong with the command line, under the name that all errors have.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    match text.trim_end().strip_prefix("error: ") {
+        Some(text) => crate::say::err!("indir: {text}"),
+        // The help, where nothing was asked for.
+        None => crate::say::err!("{}", text.trim_end()),
+    }
+    ExitCode::from(crate::exit::USAGE)
 }
 
 /// `code`, unless data could not be written.

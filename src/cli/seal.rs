@@ -48,6 +48,7 @@ pub struct Args {
 /// When the command line asks for what cannot be done; what happens to single files is
 /// printed and decides the exit code.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    crate::interrupt::watch();
     let options = Options {
         libraries: args.libraries,
         places: super::adopt::places(&args.places)?,
@@ -73,6 +74,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 failed += 1;
             }
         }
+    }
+    if crate::interrupt::is_pending() {
+        crate::say::err!("indir: interrupted: what is not counted as sealed stays as it was");
     }
     if !args.check {
         crate::say::err!("sealed {sealed}, sealed already {already}, failed {failed}");

@@ -62,7 +62,8 @@ struct Target {
 
 /// Seals everything that `paths` mean: a file, or every indirect executable of a folder,
 /// and with `options.libraries` every shared library; with `check` it only tells what is
-/// to be done. In the order of the paths, those of a folder sorted.
+/// to be done. In the order of the paths, those of a folder sorted. After a signal the
+/// files that it has not come to are left out.
 pub fn run(paths: &[PathBuf], options: &Options, check: bool) -> Vec<(PathBuf, Outcome)> {
     let mut out = Vec::new();
     let mut targets: BTreeMap<(u64, u64), Target> = BTreeMap::new();
@@ -74,6 +75,9 @@ pub fn run(paths: &[PathBuf], options: &Options, check: bool) -> Vec<(PathBuf, O
     }
     let done = order.into_par_iter().filter_map(|key| {
         let target = targets.get(&key)?;
+        if crate::interrupt::is_pending() {
+            return None;
+        }
         let outcome = if check {
             self::check(target, options).map(Outcome::Names)
         } else {

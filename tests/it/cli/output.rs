@@ -143,3 +143,17 @@ fn advice_is_one_command_whatever_the_name() {
         run(&mut Command::new(&exe)).success();
     }
 }
+
+/// One name before what is wrong, whoever finds it.
+#[test]
+fn a_wrong_command_line_is_told_like_other_errors() {
+    for args in [&["--nothing"][..], &["show"], &["updat"], &["diff", "/nowhere"]] {
+        let ran = run(indir().args(args));
+        ran.exits(2);
+        assert!(ran.stderr().starts_with("indir: "), "{ran}");
+        assert!(!ran.stderr().contains("error:"), "{ran}");
+    }
+    let ran = run(&mut indir());
+    ran.exits(2).err_has("Usage: indir <COMMAND>");
+    assert!(!ran.stderr().starts_with("indir: "), "{ran}");
+}
