@@ -123,7 +123,8 @@ class Change:
         for below, outputs in self.new[path]["inputDrvs"].items():
             if step(self.new[below]) == "stubs" or is_fixed(self.new[below]) or self.way(below) is None:
                 continue
-            for output in outputs:
+            # Since Nix 2.17 with what a build itself would make known.
+            for output in outputs["outputs"] if isinstance(outputs, dict) else outputs:
                 names = [placeholder(below, output)]
                 known = self.new[below]["outputs"].get(output, {}).get("path")
                 if known:
