@@ -70,7 +70,7 @@ impl<'c> Chooser<'c> {
         let mut reach = Reach::seed(words, &mut names);
         let mut roots: Vec<File> = Vec::new();
         for (base, files) in index.bases() {
-            if spelled(base).all(|word| is_spelled(word, &reach, &names)) {
+            if spelled(base).all(|word| reach.spells(word, &names)) {
                 roots.extend_from_slice(files);
             }
         }
@@ -78,7 +78,7 @@ impl<'c> Chooser<'c> {
         let sources = Sources::read(trees, &index, roots, &mut names);
         reach.close(&sources, &names);
         let met = conditions::met(words, &sources, &reach, &mut names);
-        let packages = Packages::new(trees, &|word| is_spelled(word, &reach, &names));
+        let packages = Packages::new(trees, &|word| reach.spells(word, &names));
         let variables = words.words.iter().filter(|(_, word)| word.in_code);
         let variables = variables
             .map(|(text, word)| (text.to_ascii_lowercase(), text.as_slice(), word))
@@ -271,7 +271,7 @@ impl<'c> Chooser<'c> {
     }
 
     fn spells(&self, words: &[String]) -> bool {
-        let spelled = |word: &String| is_spelled(word, &self.reach, &self.names);
+        let spelled = |word: &String| self.reach.spells(word, &self.names);
         words.iter().all(spelled) || self.packages.has(words)
     }
 
@@ -311,14 +311,6 @@ impl<'c> Chooser<'c> {
         }
         None
     }
-}
-
-/// Whether a consumer spells a word, or may put it together.
-fn is_spelled(word: &str, reach: &Reach<'_>, names: &Names) -> bool {
-    let known = names
-        .known(word.as_bytes())
-        .and_then(|name| reach.level(name));
-    known.is_some() || reach.is_composed(word.as_bytes())
 }
 
 fn parts(version: &str) -> Option<Vec<u64>> {

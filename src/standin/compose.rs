@@ -16,6 +16,8 @@ use super::words::Words;
 
 /// Shortest text beside a hole that says enough by itself.
 const MIN_LITERAL: usize = 4;
+/// Shortest word of a file's name that is put together, and text beside a hole of one.
+const MIN_PIECE: usize = 2;
 /// A Mersenne prime.
 const PRIME: u64 = (1 << 61) - 1;
 /// Where the polynomial is taken.
@@ -67,12 +69,24 @@ fn place(bits: &[u64], number: u64) -> (usize, u64) {
     (word, 1 << (number & 63))
 }
 
+/// How a name is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    First,
+    /// It could not be put together without recent words.
+    Again,
+    /// As that of a file.
+    File,
+}
+
 /// What names are put together from.
 pub(super) struct Composer {
     words: Set,
     /// Words that were added since names were last asked for.
     recent: Set,
-    /// Texts around holes.
+    /// Texts beside holes, however short.
+    pieces: Set,
+    /// Those that say enough by themselves.
     prefixes: Set,
     suffixes: Set,
     /// Texts on both sides of a hole, and their lengths.
@@ -97,6 +111,7 @@ impl Composer {
         let mut composer = Self {
             words: Set::default(),
             recent: Set::default(),
+            pieces: Set::default(),
             prefixes: Set::default(),
             suffixes: Set::default(),
             middles: Set::default(),
@@ -118,6 +133,9 @@ impl Composer {
                 _ => continue,
             };
             let text = if prefix.is_empty() { suffix } else { prefix };
+            if text.len() >= MIN_PIECE {
+                composer.pieces.insert(number(text));
+            }
             if text.len() >= MIN_LITERAL {
                 set.insert(number(text));
             }
@@ -141,15 +159,21 @@ impl Composer {
 
     /// Whether a name may be put together.
     pub(super) fn composes(&self, text: &[u8]) -> bool {
-        self.composes_by(text, false)
+        self.composes_by(text, Asked::First)
+    }
+
+    /// Whether a word of a file's or package's name may be: by a pattern, or of words of
+    /// which one stands beside a hole. Macros paste no such names.
+    pub(super) fn composes_file(&self, text: &[u8]) -> bool {
+        self.composes_by(text, Asked::File)
     }
 
     /// Whether a name that could not be put together before can be with a recent word.
     pub(super) fn composes_now(&self, text: &[u8]) -> bool {
-        self.composes_by(text, true)
+        self.composes_by(text, Asked::Again)
     }
 
-    fn composes_by(&self, text: &[u8], recent: bool) -> bool {
+    fn composes_by(&self, text: &[u8], asked: Asked) -> bool {
         let length = text.len();
         // What is so long is not looked into.
         if length > MAX_WORD {
@@ -170,15 +194,24 @@ impl Composer {
             };
             plus(end, PRIME - times(start, power))
         };
-        if !recent && self.is_around(length, &part) {
+        if asked != Asked::Again && self.is_around(length, &part) {
             return true;
         }
+        let min_word = match asked {
+            Asked::File => MIN_PIECE,
+            _ => self.min_word,
+        };
         let is_word = |from: usize, to: usize| {
             let inner = text.get(from..to).unwrap_or_default();
-            (inner.len() >= self.min_word && self.words.has(part(from, to)))
+            (inner.len() >= min_word && self.words.has(part(from, to)))
                 || inner.iter().all(u8::is_ascii_digit)
         };
-        let is_new = |from: usize, to: usize| !recent || self.recent.has(part(from, to));
+        // One of the words has to be of these.
+        let is_one = |from: usize, to: usize| match asked {
+            Asked::First => true,
+            Asked::Again => self.recent.has(part(from, to)),
+            Asked::File => self.pieces.has(part(from, to)),
+        };
         let firsts: Vec<usize> = (1..length).filter(|&at| is_word(0, at)).collect();
         if firsts.is_empty() {
             return false;
@@ -186,10 +219,10 @@ impl Composer {
         let lasts: Vec<usize> = (1..length).filter(|&at| is_word(at, length)).collect();
         for &first in &firsts {
             for &last in &lasts {
-                let ends_new = is_new(0, first) || is_new(last, length);
+                let has_one = is_one(0, first) || is_one(last, length);
                 let fits = match first.cmp(&last) {
-                    Ordering::Less => is_word(first, last) && (ends_new || is_new(first, last)),
-                    Ordering::Equal => ends_new,
+                    Ordering::Less => is_word(first, last) && (has_one || is_one(first, last)),
+                    Ordering::Equal => has_one,
                     Ordering::Greater => false,
                 };
                 if fits {

@@ -97,10 +97,21 @@ pub(super) fn guard(items: &[Item], groups: &Groups) -> Option<Name> {
     if group.len() != 2 || group.last() != Some(&(items.len() - 1)) {
         return None;
     }
-    match &items.get(1)?.element {
-        Element::Directive(names::DEFINE, tokens) if tokens.first()?.name == first => Some(first),
-        _ => None,
+    // Most define it at once, but glibc's stdlib.h only after an include.
+    let mut depth = 0usize;
+    for item in items.get(1..items.len() - 1)? {
+        match &item.element {
+            Element::Directive(names::IF | names::IFDEF | names::IFNDEF, _) => depth += 1,
+            Element::Directive(names::ENDIF, _) => depth = depth.saturating_sub(1),
+            Element::Directive(names::DEFINE, tokens)
+                if depth == 0 && tokens.first().is_some_and(|t| t.name == first) =>
+            {
+                return Some(first);
+            }
+            _ => {}
+        }
     }
+    None
 }
 
 /// Whether the group that begins at `start` defines what it asks for, so that a second

@@ -87,6 +87,13 @@ impl<'w> Reach<'w> {
         self.composer.composes(text)
     }
 
+    /// Whether a consumer spells a word of a file's or package's name, or may put it together.
+    pub(super) fn spells(&self, word: &str, names: &Names) -> bool {
+        let known = names.known(word.as_bytes());
+        known.is_some_and(|name| self.level(name).is_some())
+            || self.composer.composes_file(word.as_bytes())
+    }
+
     /// Adds a name; false if it was reached so before.
     fn add(
         &mut self,

@@ -75,6 +75,20 @@ fn what_comes_with_an_include() {
     let more = lib.replace("\"base.h\"", "\"base.h\"\n#include \"more.h\"");
     let (stands, report) = told(&with(lib), &with(&more), USES);
     assert!(stands, "{report:#}");
+    // A guard that is defined only after an include, as in glibc's stdlib.h.
+    let late = "#ifndef LATE_H\n#include \"base.h\"\n#define LATE_H 1\n#endif\n";
+    let with = |lib| {
+        [
+            ("include/lib.h", lib),
+            ("include/late.h", late),
+            ("include/base.h", "#ifdef LIB_NO\n#error no\n#endif\n"),
+            ("include/more.h", "#include \"base.h\"\nint lib_b(void);\n"),
+        ]
+    };
+    let lib = "#include \"late.h\"\nint lib_a(void);\n";
+    let more = lib.replace("\"late.h\"", "\"late.h\"\n#include \"more.h\"");
+    let (stands, report) = told(&with(lib), &with(&more), USES);
+    assert!(stands, "{report:#}");
 }
 
 #[test]

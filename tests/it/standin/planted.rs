@@ -525,6 +525,33 @@ fn a_new_header_is_seen_by_who_asks_for_it() {
         assert_eq!(stands, !sees, "{name}: {report:#}");
     }
     let shell = "for h in planted-extra other; do echo \"#include <$h.h>\"; done\n";
-    let words = words(&scratch, "shell", &[("configure", shell)]);
-    assert!(!stands_in(&old, &new, &words).0);
+    let spelled = words(&scratch, "shell", &[("configure", shell)]);
+    assert!(!stands_in(&old, &new, &spelled).0);
+    // A name of one word, which only a hole beside one of its parts puts together.
+    let files = [
+        ("include/planted.h", HEADER),
+        ("include/pl_extra.h", "int pl_extra;\n"),
+    ];
+    let new = tree(&scratch, "newer", &files);
+    for (name, script, sees) in [
+        (
+            "hole",
+            "for h in extra other; do try \"<pl_$h.h>\"; done\n",
+            true,
+        ),
+        (
+            "before",
+            "for p in pl xx; do try \"<${p}_extra.h>\"; done\n",
+            true,
+        ),
+        (
+            "words",
+            "for h in pl_ extra; do try \"<$h.h>\"; done\n",
+            false,
+        ),
+    ] {
+        let words = words(&scratch, name, &[("configure", script)]);
+        let (stands, report) = stands_in(&old, &new, &words);
+        assert_eq!(stands, !sees, "{name}: {report:#}");
+    }
 }
