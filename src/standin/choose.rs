@@ -4,8 +4,9 @@
 use std::rc::Rc;
 
 use super::chunk::Header;
-use super::compare::{self, Context, Values};
+use super::compare::{self, Values};
 use super::conditions;
+use super::context::Context;
 use super::difference::{Difference, Kind, Test};
 use super::lex::Token;
 use super::metadata;

@@ -7,29 +7,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::chunk::{Chunk, Header, What};
+use super::context::Context;
 use super::difference::{Difference, Kind, Test};
 use super::includes;
 use super::macros::Definition;
 use super::names::{ByName, Name, Names};
 use super::sequence::{Lone, keep, lone};
-use super::sources::{File, Index, Sources, declares, spelled};
-
-/// What is compared with.
-pub(super) struct Context<'c> {
-    pub(super) sources: &'c Sources,
-    pub(super) index: &'c Index,
-    /// Indices of all trees of the library, of which only one counts at a time.
-    pub(super) own: &'c [usize],
-    /// The new one.
-    pub(super) new: usize,
-}
-
-impl Context<'_> {
-    /// Whether a tree is there where that tree of the library is chosen.
-    pub(super) fn in_world(&self, tree: usize, chosen: usize) -> bool {
-        tree == chosen || !self.own.contains(&tree)
-    }
-}
+use super::sources::{File, declares, spelled};
 
 /// Macros that stand for another text in each tree.
 pub(super) type Values = ByName<(Definition, Definition)>;

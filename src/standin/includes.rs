@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::chunk::{Chunk, Header, Key, Target, What};
-use super::compare::Context;
+use super::context::Context;
 use super::difference::{Difference, Kind, Test};
 use super::names::{self, Name, Names};
 use super::sources::{File, declares};

@@ -12,6 +12,7 @@ mod chunk;
 mod compare;
 mod compose;
 mod conditions;
+mod context;
 mod declared;
 mod difference;
 mod enumeration;

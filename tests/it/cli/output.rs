@@ -147,7 +147,12 @@ fn advice_is_one_command_whatever_the_name() {
 /// One name before what is wrong, whoever finds it.
 #[test]
 fn a_wrong_command_line_is_told_like_other_errors() {
-    for args in [&["--nothing"][..], &["show"], &["updat"], &["diff", "/nowhere"]] {
+    for args in [
+        &["--nothing"][..],
+        &["show"],
+        &["updat"],
+        &["diff", "/nowhere"],
+    ] {
         let ran = run(indir().args(args));
         ran.exits(2);
         assert!(ran.stderr().starts_with("indir: "), "{ran}");
