@@ -126,13 +126,18 @@ fn an_adoption_that_is_interrupted_leaves_programs_old_or_new_and_nothing_else()
             let adopted = ["a", "b", "c"].iter().filter(|name| adopted(name)).count();
             // Copies of one program share a table and what undoes it.
             let own = if adopted > 0 { 2 } else { 0 };
-            if injected && ran.stderr().contains("indir: interrupted: ") {
+            let is_told = injected && ran.stderr().contains("indir: interrupted: ");
+            if is_told {
                 stopped += 1;
                 assert!(ended_by(&ran, Signal::SIGINT), "{ran}");
                 ran.err_has(&format!("adopted {adopted}, "));
                 ran.err_has(&format!("not done {}", 3 - adopted));
             }
-            assert_eq!(files(&root).len(), 3 + own, "{:?}: {ran}", files(&root));
+            // strace counts the calls of each thread, so that two may come: a second one
+            // ends it at once, and what is left is the next run's to remove.
+            if is_told || !ended_by(&ran, Signal::SIGINT) {
+                assert_eq!(files(&root).len(), 3 + own, "{:?}: {ran}", files(&root));
+            }
             for name in ["a", "b", "c"] {
                 run(&mut Command::new(root.join(name))).success();
             }
