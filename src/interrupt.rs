@@ -9,7 +9,8 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, raise, sigaction};
+use nix::unistd::Pid;
 
 /// What ends a command; not what asks for a core (SIGQUIT).
 const ENDING: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
@@ -39,14 +40,14 @@ pub fn watch() {
 }
 
 extern "C" fn on_signal(number: libc::c_int) {
-    if CAME.swap(number, Ordering::AcqRel) != 0
+    if CAME.swap(number, Ordering::SeqCst) != 0
         && let Ok(signal) = Signal::try_from(number)
     {
         // It comes when the handler has returned.
         default(signal, SigHandler::SigDfl);
         let _ = raise(signal);
     }
-    let child = CHILD.load(Ordering::Acquire);
+    let child = CHILD.load(Ordering::SeqCst);
     if child > 0 {
         #[expect(unsafe_code, reason = "nix's kill is not said to be safe in a handler")]
         // SAFETY: kill(2) reads no memory of ours.
@@ -84,9 +85,13 @@ pub fn check() -> Result<(), Interrupted> {
 pub struct Child(());
 
 impl Child {
-    /// The child `pid`.
+    /// The child `pid`, which was not waited for yet.
     pub fn watch(pid: i32) -> Self {
-        CHILD.store(pid, Ordering::Release);
+        CHILD.store(pid, Ordering::SeqCst);
+        // A signal that came before found no child.
+        if CAME.load(Ordering::SeqCst) != 0 {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
         Self(())
     }
 }
