@@ -26,10 +26,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files.map(walkdir::DirEntry::into_path).collect()
 }
 
+/// `program`, by which signals are obeyed: a shell's background job ignores some.
+fn obeying(program: &impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP,INT,TERM").arg(program);
+    command
+}
+
 /// Runs `indir ARGS…`, and sends `signal` at its `n`th call of `call`, which is then
 /// made; whether it came to that.
 fn signalled(signal: &str, call: &str, n: usize, args: &[&str]) -> (Ran, bool) {
-    let mut strace = Command::new(need("strace", "strace"));
+    let mut strace = obeying(&need("strace", "strace"));
     let scratch = Scratch::new();
     let log = scratch.path().join("log");
     strace.args(["-f", "-qq", "-o"]).arg(&log);
@@ -148,7 +155,7 @@ fn an_adoption_that_is_interrupted_leaves_programs_old_or_new_and_nothing_else()
 
 /// Starts `indir ARGS…` in `folder`, sends it `signal` when `ready`, and waits.
 fn interrupted(args: &[&str], folder: &Path, signal: Signal, ready: impl Fn() -> bool) -> Ran {
-    let mut command = Command::new(prefix().join("bin/indir"));
+    let mut command = obeying(&prefix().join("bin/indir"));
     command.args(args).env("TMPDIR", folder);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
