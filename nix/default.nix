@@ -34,6 +34,17 @@ rec {
     inherit run shell shim real names interpreter;
     indir = linkerPackage;
   };
+  # The package of a set that a `.drv` is of, if it is the one of that name: nothing is
+  # guessed. Names are compared first, which costs little and does not fail: the source of
+  # a package that does not evaluate is called as that one is.
+  packageIn = set: drv:
+    let
+      file = builtins.substring 33 (-1) (baseNameOf drv);
+      package = set.${(builtins.parseDrvName file).name} or null;
+    in
+    if package ? indirection && "${package.name or ""}.drv" == file && package ? drvPath
+      && builtins.unsafeDiscardStringContext package.drvPath == drv
+    then package else null;
   # The libraries of a package (a compiler's) that name no build of others.
   sealed = { pkg, name }: run name { inherit pkg; indir = linkerPackage; } ''
     mkdir -p $out/lib

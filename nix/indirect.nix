@@ -170,7 +170,7 @@ let
       seen = package:
         if standIns && isIndirect package then outputsOf.${key package} or (stubs package) else stubs package;
 
-      # The small ones first, as each `//` copies what is on its left. Names of attributes
+      # The small ones first, as each `//` copies both sides. Names of attributes
       # never depend on inputs: a package that is overridden may have some that do not
       # evaluate.
       shared = exchange (removeAttrs args notShared) // (intersectAttrs unread args

@@ -94,17 +94,7 @@ let
         (builtins.filter builtins.isAttrs (node.package.buildInputs or [ ] ++ node.package.propagatedBuildInputs or [ ]));
     });
   };
-  # The package that a `.drv` is of, if it is the one of that name: nothing is guessed. The
-  # name first, which costs little and does not fail: a package that does not evaluate is
-  # called as its source is.
-  packageOf = drv:
-    let
-      file = builtins.substring 33 (-1) (baseNameOf drv);
-      package = set.${(builtins.parseDrvName file).name} or null;
-    in
-    if package ? indirection && "${package.name or ""}.drv" == file && package ? drvPath
-      && builtins.unsafeDiscardStringContext package.drvPath == drv
-    then package else null;
+  packageOf = kit.packageIn set;
 
   # Where splicing did not see a package: in a set that another set is an argument of.
   frozenOf = { pname, package }:

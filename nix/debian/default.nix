@@ -104,12 +104,7 @@ let
         hasFloor = package: floors && !standIns && !builtins.elem package.pname raised && baseline.packages ? ${package.pname};
         inherit hashOf;
         frozenOf = { pname, package }: baseline.packages.${pname} or null;
-        packageOf = drv:
-          let
-            name = (builtins.parseDrvName (builtins.substring 33 (-1) (baseNameOf drv))).name;
-            package = packages.${name} or null;
-          in
-          if package != null && builtins.unsafeDiscardStringContext package.drvPath == drv then package else null;
+        packageOf = indir.packageIn packages;
       };
       packages = set wrapped.mkDerivation changes // more wrapped packages;
       environments = indir.environments wrapped.indirection;

@@ -34,20 +34,22 @@ const CAPABILITIES: &[u8] = b"security.capability";
 /// Set-user-ID, set-group-ID, sticky.
 const PRIVILEGES: u32 = 0o7000;
 
-/// # Errors
-/// When somebody has written to the file since it was opened.
-pub(super) fn check_unchanged(source: &MappedElf) -> anyhow::Result<()> {
-    if !source.is_unchanged() {
-        bail!("{}", CHANGED);
-    }
-    Ok(())
-}
-
 /// Somebody put another file, or a link, in the place of one that is to be replaced.
 const MOVED: &str = "it was replaced while it was read";
 
 /// Taken alone while a folder of tables may go, and shared while one is made for a file.
 static EMPTYING: RwLock<()> = RwLock::new(());
+
+/// That a file is still what was read of it.
+///
+/// # Errors
+/// When somebody has written to the file since it was opened.
+pub(super) fn check_unchanged(source: &MappedElf) -> anyhow::Result<()> {
+    if !source.is_unchanged() {
+        bail!("{CHANGED}");
+    }
+    Ok(())
+}
 
 /// A complete new file that has not taken its name yet. Dropped, it is gone.
 #[derive(Debug)]

@@ -85,19 +85,13 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
     }
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
-        // Help that cannot be written is a failure as any other data is.
-        Err(error) if !error.use_stderr() => {
-            let text = error.render();
-            let is_terminal = std::io::stdout().is_terminal();
-            crate::say::data(
-                match is_terminal {
-                    true => text.ansi().to_string(),
-                    false => text.to_string(),
-                }
-                .as_bytes(),
-            );
+        // Help that cannot be written is a failure as any other data is. On a terminal clap
+        // knows about colours.
+        Err(error) if !error.use_stderr() && !std::io::stdout().is_terminal() => {
+            crate::say::data(error.render().to_string().as_bytes());
             return finished(ExitCode::SUCCESS);
         }
+        Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => return wrong_usage(&error),
     };
     let code = match run(cli.command) {

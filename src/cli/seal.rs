@@ -75,10 +75,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    if crate::interrupt::is_pending() {
-        crate::say::err!("indir: interrupted: what is not counted as sealed stays as it was");
-    }
     if !args.check {
+        if crate::interrupt::is_pending() {
+            crate::say::err!("indir: interrupted: what is not counted as sealed stays as it was");
+        }
         crate::say::err!("sealed {sealed}, sealed already {already}, failed {failed}");
     }
     Ok(ExitCode::from(match () {
