@@ -32,7 +32,8 @@ between, only if the program could come to a change through it.
 docs/reach.md says what `same` does not mean.
 
 Exit codes: 0 all are the same; 1 something failed; 2 wrong usage; 3 some are affected
-or unknown. With --explain: 0 nothing that is reached differs, 3 something does.")]
+or unknown. With --explain: 0 nothing that is reached differs, 3 something does, or
+may.")]
 pub struct Args {
     /// OLD and NEW, each a library or a folder of libraries, unless --replace is given;
     /// then executables, or folders of which every indirect executable is meant
@@ -53,7 +54,7 @@ pub struct Args {
     #[arg(long = "debug-dir", value_name = "DIR")]
     debug_dirs: Vec<PathBuf>,
     /// Show what the first program reaches from this symbol instead
-    #[arg(long, value_name = "SYMBOL[@VERSION]", conflicts_with = "cosmetic")]
+    #[arg(long, value_name = "SYMBOL[@VERSION]", conflicts_with_all = ["cosmetic", "package", "plugin_dirs"])]
     explain: Option<String>,
     /// Say of each affected program whether it would be without line numbers and texts
     #[arg(long)]
@@ -300,12 +301,16 @@ fn explain(judge: &Judge, program: &Path, symbol: &str) -> anyhow::Result<ExitCo
         let how = difference.how.words();
         crate::say::out!("differs: {} ({how})", path(&difference.path));
     }
+    for doubt in &explained.doubts {
+        crate::say::out!("unknown: {}", doubted(doubt));
+    }
     crate::say::out!(
         "reached {}, of which differ {}",
         explained.reached.len(),
         explained.differences.len()
     );
-    Ok(ExitCode::from(if explained.differences.is_empty() {
+    let nothing = explained.differences.is_empty() && explained.doubts.is_empty();
+    Ok(ExitCode::from(if nothing {
         exit::DONE
     } else {
         exit::REFUSED

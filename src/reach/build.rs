@@ -45,13 +45,13 @@ impl Graph {
             exports: builder.exports(),
             ..Self::default()
         };
-        let mut always = builder.constructors()?;
+        let (mut always, counts) = builder.constructors()?;
         builder.fill_pending();
         builder.check_size()?;
         graph.resolver_of = builder.resolvers(&mut always);
         graph.constructors = builder.make(Kind::Made, 0, 0);
         builder.call(graph.constructors, "its constructors and destructors");
-        builder.seal(graph.constructors, &[], None, &always);
+        builder.seal(graph.constructors, &[&counts], None, &always);
         builder.flatten(&mut graph);
         Ok(graph)
     }
@@ -181,8 +181,8 @@ impl Builder<'_> {
         exports
     }
 
-    /// What runs when the library is loaded and unloaded.
-    fn constructors(&mut self) -> Result<Vec<Link>, Flaw> {
+    /// What runs when the library is loaded and unloaded, and how much of it when.
+    fn constructors(&mut self) -> Result<(Vec<Link>, Vec<u8>), Flaw> {
         let bad = Flaw::Malformed("its dynamic section cannot be read");
         let image = self.image;
         let elf = image.object.file().elf().map_err(|_| bad)?;
@@ -192,8 +192,11 @@ impl Builder<'_> {
             let manner = Manner::Pointer;
             links.push(Link { to, offset, manner });
         };
+        let mut counts = Vec::new();
         for tag in [elf::DT_INIT, elf::DT_FINI] {
-            if let Some(at) = dynamic.value(tag).filter(|&at| at != 0) {
+            let at = dynamic.value(tag).filter(|&at| at != 0);
+            counts.push(u8::from(at.is_some()));
+            if let Some(at) = at {
                 push(self.address(at));
             }
         }
@@ -202,19 +205,23 @@ impl Builder<'_> {
             (elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ),
         ] {
             let (Some(start), Some(size)) = (dynamic.value(array), dynamic.value(size)) else {
+                counts.extend(0_u64.to_le_bytes());
                 continue;
             };
             let end = start.checked_add(size).ok_or(bad)?;
             if image.bytes(start, size).is_none() && size > 0 {
                 return Err(bad);
             }
+            let mut count = 0_u64;
             for at in (start..end).step_by(8) {
                 if let Some(&entry) = image.relocations.get(&at) {
                     push(self.relocated(entry));
+                    count += 1;
                 }
             }
+            counts.extend(count.to_le_bytes());
         }
-        Ok(links)
+        Ok((links, counts))
     }
 
     /// What runs when implementations are chosen: by exported symbol, and those of its

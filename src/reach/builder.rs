@@ -246,6 +246,13 @@ impl<'a> Builder<'a> {
             elf::R_X86_64_RELATIVE | elf::R_X86_64_RELATIVE64 | elf::R_X86_64_IRELATIVE => {
                 return self.address(entry.addend as u64);
             }
+            // The linker knew where a variable of its own is, and wrote that behind.
+            elf::R_X86_64_DTPMOD64 if entry.symbol == 0 => {
+                let behind = entry.offset.saturating_add(8);
+                let bytes = self.image.bytes(behind, 8).unwrap_or_default();
+                let offset = bytes.first_chunk().map_or(0, |b| i64::from_le_bytes(*b));
+                return (self.tls(), offset);
+            }
             _ if local_tls && entry.symbol == 0 => return (self.tls(), entry.addend),
             elf::R_X86_64_64 | elf::R_X86_64_GLOB_DAT | elf::R_X86_64_JUMP_SLOT => {}
             _ if local_tls => {}
@@ -346,7 +353,11 @@ impl<'a> Builder<'a> {
                 Region::Relro => !image.is_ldso,
                 _ => false,
             };
-            if fixed && let Some(&entry) = image.relocations.get(&to) {
+            // A wider read takes along what is behind the word that ld.so writes.
+            if fixed
+                && len <= 8
+                && let Some(&entry) = image.relocations.get(&to)
+            {
                 let (atom, offset) = self.relocated(entry);
                 return Access::To(atom, offset);
             }

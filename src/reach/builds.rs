@@ -2,7 +2,7 @@
 //! folder of links for the time of a run, which is searched before all others.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,8 @@ pub struct Build {
     folder: tempfile::TempDir,
     /// The libraries by soname, absolute.
     pub libraries: BTreeMap<Vec<u8>, PathBuf>,
+    /// All files by their names.
+    files: BTreeMap<OsString, PathBuf>,
 }
 
 impl Build {
@@ -42,6 +44,7 @@ impl Build {
         let io = |error: std::io::Error| failed(error.to_string());
         let real = std::fs::canonicalize(path).map_err(io)?;
         let mut libraries = BTreeMap::new();
+        let mut files = BTreeMap::new();
         if real.is_dir() {
             let walk = walkdir::WalkDir::new(&real).max_depth(MAX_DEPTH);
             for entry in walk.sort_by_file_name().into_iter().take(MAX_FILES) {
@@ -49,6 +52,7 @@ impl Build {
                 if !entry.file_type().is_file() {
                     continue;
                 }
+                files.insert(entry.file_name().to_owned(), entry.path().to_owned());
                 let Ok(soname) = soname(entry.path()) else {
                     continue;
                 };
@@ -73,7 +77,17 @@ impl Build {
             let name = OsStr::from_bytes(soname);
             std::os::unix::fs::symlink(library, folder.path().join(name)).map_err(io)?;
         }
-        Ok(Self { folder, libraries })
+        Ok(Self {
+            folder,
+            libraries,
+            files,
+        })
+    }
+
+    /// The file that is called so, or the library with that soname.
+    pub(super) fn of_name(&self, name: &OsStr) -> Option<&Path> {
+        let library = || self.libraries.get(name.as_bytes());
+        Some(self.files.get(name).or_else(library)?)
     }
 
     /// The folder of links.

@@ -1,12 +1,14 @@
 //! The closure of a program with the old and with the new libraries, as ld.so would find
 //! them, and what of the question they already answer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::builds::{Build, Change};
 use super::error::ReachError;
 use super::pair::{Doubt, Step};
-use crate::resolve::{Library, Store};
+use crate::elf::MappedElf;
+use crate::resolve::{Library, Node, Store};
+use crate::table::Replacement;
 use crate::update::{Options, Subject};
 
 /// Both closures of a program.
@@ -33,7 +35,10 @@ impl Closures {
                 let (before, after) = (with(old, "old")?, with(new, "new")?);
                 let elsewhere = elsewhere(&before, old)
                     .or_else(|| elsewhere(&after, new))
-                    .or_else(|| unwinder(&after, new));
+                    .or_else(|| {
+                        let of = |build: &Build| build.libraries.get(UNWINDER.as_bytes()).cloned();
+                        unwinder(&after, of(old), of(new))
+                    });
                 (before, after, elsewhere)
             }
             Change::Replacements(replacements) => {
@@ -46,8 +51,8 @@ impl Closures {
                 let new = Subject::of(store, program, &options);
                 let new = new.map_err(|error| ReachError::Closure("new", error))?;
                 let stays = |path: &Path| replacements.iter().any(|r| path.starts_with(&r.old));
-                let elsewhere = new.closure.nodes.iter().find(|node| stays(&node.path));
-                let elsewhere = elsewhere.map(|node| Doubt {
+                let stays = new.closure.nodes.iter().find(|node| stays(&node.path));
+                let stays = stays.map(|node| Doubt {
                     path: vec![Step {
                         library: node.path.display().to_string(),
                         name: String::new(),
@@ -55,6 +60,36 @@ impl Closures {
                     reason: "is not found by the folders of a table, so that --replace does not move it",
                     remedy: "give the two libraries as OLD and NEW",
                 });
+                let moved = |node: &&Node| {
+                    let mut all = replacements.iter();
+                    all.any(|r| node.path.starts_with(&r.old) || node.path.starts_with(&r.new))
+                };
+                let nodes = old.closure.nodes.iter().chain(&new.closure.nodes);
+                let variant = nodes.filter(moved).find(|node| !node.variants.is_empty());
+                let variant = variant.map(|node| Doubt {
+                    path: vec![Step {
+                        library: node.path.display().to_string(),
+                        name: String::new(),
+                    }],
+                    reason: "has a variant for other processors (glibc-hwcaps)",
+                    remedy: "give the variants as OLD and NEW",
+                });
+                let unwind = || {
+                    // Beside what is moved, or where its folders usually are.
+                    let of = |subject: &Subject, folder: fn(&Replacement) -> &Path| {
+                        let given = replacements.iter().map(folder);
+                        let below =
+                            given.flat_map(|f| [f.to_owned(), f.join("lib"), f.join("lib64")]);
+                        let nodes = subject.closure.nodes.iter().filter(moved);
+                        let beside = nodes
+                            .filter_map(|node| node.path.parent())
+                            .map(Path::to_owned);
+                        let mut all = below.chain(beside).map(|folder| folder.join(UNWINDER));
+                        all.find(|path| path.exists())
+                    };
+                    unwinder(&new, of(&old, |r| &r.old), of(&new, |r| &r.new))
+                };
+                let elsewhere = stays.or(variant).or_else(unwind);
                 (old, new, elsewhere)
             }
         };
@@ -101,14 +136,21 @@ fn elsewhere(subject: &Subject, build: &Build) -> Option<Doubt> {
     { found }.next()
 }
 
+const UNWINDER: &str = "libgcc_s.so.1";
+
 /// What glibc opens by itself when a thread is cancelled or ends, or for a backtrace, is
 /// part of every program that has not loaded it yet.
-fn unwinder(subject: &Subject, build: &Build) -> Option<Doubt> {
-    const UNWINDER: &str = "libgcc_s.so.1";
-    let changes = build.libraries.contains_key(UNWINDER.as_bytes());
+fn unwinder(subject: &Subject, old: Option<PathBuf>, new: Option<PathBuf>) -> Option<Doubt> {
+    let same = match (&old, &new) {
+        (Some(old), Some(new)) => {
+            let read = |path: &Path| MappedElf::open(path).ok();
+            matches!((read(old), read(new)), (Some(a), Some(b)) if a.bytes() == b.bytes())
+        }
+        _ => old.is_none() && new.is_none(),
+    };
     let loaded = || subject.closure.provider(UNWINDER.as_bytes()).is_some();
-    let threads = || !subject.closure.nodes.is_empty();
-    (changes && !loaded() && threads()).then(|| Doubt {
+    let has_libraries = || !subject.closure.nodes.is_empty();
+    (!same && !loaded() && has_libraries()).then(|| Doubt {
         path: vec![Step {
             library: UNWINDER.to_owned(),
             name: String::new(),
@@ -118,13 +160,18 @@ fn unwinder(subject: &Subject, build: &Build) -> Option<Doubt> {
     })
 }
 
+/// The name of a file.
+pub(super) fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
 /// Its soname, or its file name.
 pub(super) fn name(library: &Library) -> String {
     match &library.soname {
         Some(soname) => String::from_utf8_lossy(soname).into_owned(),
-        None => {
-            let name = library.map().path().file_name().unwrap_or_default();
-            name.to_string_lossy().into_owned()
-        }
+        None => name_of(library.map().path()),
     }
 }

@@ -6,6 +6,9 @@ use super::graph::Kind;
 use super::image::{Image, Region};
 use super::pieces::Piece;
 
+/// Longest text, in bytes; what is longer is data.
+const MAX_TEXT: usize = 64 << 10;
+
 impl Builder<'_> {
     /// Fills what was referred to, until nothing new is.
     pub(super) fn fill_pending(&mut self) {
@@ -42,7 +45,10 @@ impl Builder<'_> {
             return;
         }
         let mut bytes = own.to_vec();
-        let links = self.jumps(start, &mut bytes);
+        let mut links = self.jumps(start, &mut bytes);
+        if links.is_empty() {
+            links = self.distances(start, &mut bytes);
+        }
         // Zeros behind an object without a name are padding as often as not.
         let kept = match named {
             true => bytes.len(),
@@ -59,7 +65,7 @@ impl Builder<'_> {
     /// What follows up to where the next thing begins belongs to it, unless it is zeros
     /// or read by itself: a string may have a NUL inside.
     fn text<'b>(&self, start: u64, rest: &'b [u8], own: usize) -> Option<&'b [u8]> {
-        let nul = rest.iter().position(|&b| b == 0)?;
+        let nul = rest.iter().take(MAX_TEXT).position(|&b| b == 0)?;
         let text = rest.get(..=nul)?;
         if !is_text(rest.get(..nul)?) {
             return None;
@@ -107,6 +113,39 @@ impl Builder<'_> {
             entry.fill(0);
         }
         links
+    }
+
+    /// The entries of a table of texts, if one begins there: 32-bit distances from its
+    /// beginning (LLVM's relative lookup tables). They are zeroed in `bytes`.
+    fn distances(&mut self, start: u64, bytes: &mut [u8]) -> Vec<Link> {
+        let image = self.image;
+        let own = start..start.saturating_add(bytes.len() as u64);
+        let target = |word: [u8; 4]| {
+            let to = start.wrapping_add(i64::from(i32::from_le_bytes(word)) as u64);
+            let section = image.at(to).filter(|s| s.region == Region::Constant)?;
+            let begins = to == section.start || image.bytes(to.checked_sub(1)?, 1) == Some(&[0]);
+            let len = (section.end - to).min(MAX_TEXT as u64);
+            let rest = image.bytes(to, len)?;
+            let nul = rest.iter().position(|&b| b == 0)?;
+            (begins && !own.contains(&to) && is_text(rest.get(..nul)?)).then_some(to)
+        };
+        let words = bytes
+            .chunks_exact(4)
+            .map_while(|w| target(*w.first_chunk()?));
+        let targets: Vec<u64> = words.collect();
+        if targets.len() < 2 || !start.is_multiple_of(4) {
+            return Vec::new();
+        }
+        bytes
+            .get_mut(..targets.len() * 4)
+            .unwrap_or_default()
+            .fill(0);
+        let link = |to: u64| {
+            let (to, offset) = self.address(to);
+            let manner = Manner::Address;
+            Link { to, offset, manner }
+        };
+        targets.into_iter().map(link).collect()
     }
 
     /// Bytes of data between functions.

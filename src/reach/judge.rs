@@ -3,14 +3,18 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::builds::Change;
-use super::closures::Closures;
+use super::builds::{Build, Change};
+use super::closures::{self, Closures};
 use super::error::ReachError;
 use super::pair::{Difference, Doubt, How, Rules, Step};
 use super::shared::Shared;
 use super::sides::Sides;
 use super::verdict::{Explained, Verdict, affected};
+use crate::elf::MappedElf;
 use crate::resolve::Store;
+use crate::resolve::check::unmet;
+use crate::resolve::unmet::Unmet;
+use crate::update::Subject;
 
 /// What is asked of every program.
 #[derive(Debug, Default)]
@@ -72,13 +76,15 @@ impl Judge {
             .map(|folder| (folder.clone(), false));
         let given = self.options.plugin_dirs.iter();
         let folders: Vec<_> = own.chain(given.map(|f| (f.clone(), true))).collect();
-        closures.plugins_declared = !folders.is_empty();
+        let plugins = self.plugins(&folders)?;
+        closures.plugins_declared = plugins.is_some();
         let mut judgement = Judgement {
             program: closures.old.path.clone(),
             plugin: None,
             verdict: self.decide(&closures),
         };
-        for plugin in self.plugins(&folders)? {
+        // One that loads no change alone may be a change.
+        for plugin in plugins.unwrap_or_default() {
             if matches!(judgement.verdict, Verdict::Affected { .. }) {
                 break;
             }
@@ -96,12 +102,17 @@ impl Judge {
         Ok(judgement)
     }
 
-    /// What is in the folders of plugins. A table may name one that is gone.
-    fn plugins(&self, folders: &[(PathBuf, bool)]) -> Result<Vec<PathBuf>, ReachError> {
+    /// What is in the folders of plugins, if there are any. A table may name one that is
+    /// gone.
+    fn plugins(&self, folders: &[(PathBuf, bool)]) -> Result<Option<Vec<PathBuf>>, ReachError> {
         let mut plugins = Vec::new();
+        let mut declared = false;
         for (folder, given) in folders {
             match self.store.objects_in(folder) {
-                Ok(objects) => plugins.extend(objects.iter().cloned()),
+                Ok(objects) => {
+                    declared = true;
+                    plugins.extend(objects.iter().cloned());
+                }
                 Err(why) if *given => {
                     return Err(ReachError::Plugins(folder.clone(), why.to_string()));
                 }
@@ -110,24 +121,95 @@ impl Judge {
         }
         let mut seen = HashSet::new();
         plugins.retain(|plugin| seen.insert(plugin.clone()));
-        Ok(plugins)
+        Ok(declared.then_some(plugins))
     }
 
+    /// A plugin with its own libraries; where those do not tell all of it, that is not
+    /// guessed.
     fn of_plugin(&self, plugin: &Path) -> Verdict {
-        match Closures::of(&self.store, plugin, &self.change) {
-            Ok(mut closures) => {
-                closures.plugins_declared = true;
-                self.decide(&closures)
-            }
-            Err(_) => Verdict::Unknown(Doubt {
+        let step = |library: String| Step {
+            library,
+            name: String::new(),
+        };
+        let unknown = |reason, remedy| {
+            Verdict::Unknown(Doubt {
+                path: vec![step(plugin.display().to_string())],
+                reason,
+                remedy,
+            })
+        };
+        let Change::Builds(old, new) = &self.change else {
+            return unknown(
+                "is a plugin, whose libraries --replace does not move",
+                "give the two builds as OLD and NEW",
+            );
+        };
+        if let Some(changed) = changed(plugin, old).or_else(|| changed(plugin, new)) {
+            return affected(Difference {
+                path: vec![step(changed.display().to_string())],
+                how: How::Content,
+            });
+        }
+        let Ok(mut closures) = Closures::of(&self.store, plugin, &self.change) else {
+            return unknown(
+                "is a plugin whose libraries cannot be found",
+                "run `indir why` on it, or take it out of the folder",
+            );
+        };
+        closures.plugins_declared = true;
+        match self.misses(&closures.old) {
+            Ok(misses) if misses.iter().all(|miss| miss.symbol.is_none()) => self.decide(&closures),
+            _ => unknown(
+                "is a plugin that takes symbols from the program",
+                "run its tests",
+            ),
+        }
+    }
+
+    /// What a closure asks for and lacks.
+    fn misses(&self, subject: &Subject) -> Result<Vec<Unmet>, Verdict> {
+        let found = unmet(
+            &self.store,
+            &subject.path,
+            &subject.library,
+            &subject.closure,
+        );
+        found.map_err(|(path, _)| {
+            Verdict::Unknown(Doubt {
                 path: vec![Step {
-                    library: plugin.display().to_string(),
+                    library: path.display().to_string(),
                     name: String::new(),
                 }],
-                reason: "is a plugin whose libraries cannot be found",
-                remedy: "run `indir why` on it, or take it out of the folder",
-            }),
-        }
+                reason: "has symbol tables that cannot be read",
+                remedy: "run its tests",
+            })
+        })
+    }
+
+    /// What the new libraries lack and the old ones had: ld.so may not start it.
+    fn missing(&self, closures: &Closures) -> Option<Verdict> {
+        let of = |subject| {
+            let misses = self.misses(subject)?;
+            Ok(misses.into_iter().map(|miss| {
+                (
+                    closures::name_of(&miss.needed_by),
+                    miss.symbol,
+                    miss.version,
+                )
+            }))
+        };
+        let (before, after) = match (of(&closures.old), of(&closures.new)) {
+            (Ok(before), Ok(after)) => (before, after),
+            (Err(verdict), _) | (_, Err(verdict)) => return Some(verdict),
+        };
+        let before: HashSet<_> = before.collect();
+        let mut after = after;
+        let (library, symbol, version) = after.find(|miss| !before.contains(miss))?;
+        let name = symbol.unwrap_or_else(|| format!("version {version}"));
+        Some(affected(Difference {
+            path: vec![Step { library, name }],
+            how: How::Presence,
+        }))
     }
 
     fn decide(&self, closures: &Closures) -> Verdict {
@@ -146,6 +228,9 @@ impl Judge {
                 }],
                 how: How::Content,
             });
+        }
+        if let Some(verdict) = self.missing(closures) {
+            return self.early(verdict);
         }
         let rules = Rules {
             plugins_declared: closures.plugins_declared,
@@ -196,6 +281,7 @@ impl Judge {
                     Verdict::Affected { difference, .. } => Ok(Ok(Explained {
                         reached: Vec::new(),
                         differences: vec![difference],
+                        ..Explained::default()
                     })),
                     Verdict::Same(_) => Ok(Ok(Explained::default())),
                 };
@@ -206,4 +292,15 @@ impl Judge {
             explained.ok_or_else(|| ReachError::NoSymbol(symbol.to_owned()))?
         ))
     }
+}
+
+/// What a build has in the place of a plugin, if that is another one.
+fn changed(plugin: &Path, build: &Build) -> Option<PathBuf> {
+    let successor = build.of_name(plugin.file_name()?)?;
+    let read = |path: &Path| MappedElf::open(path).ok();
+    let same = match (read(plugin), read(successor)) {
+        (Some(a), Some(b)) => a.bytes() == b.bytes(),
+        _ => false,
+    };
+    (!same).then(|| successor.to_owned())
 }

@@ -154,6 +154,12 @@ pub const FUNCTIONS: &[&str] = &[
     "wordexp",
 ];
 
+/// Whether a function of this name is one of them.
+pub(super) fn opens(name: &[u8]) -> bool {
+    let found = FUNCTIONS.binary_search_by(|function| function.as_bytes().cmp(name));
+    found.is_ok()
+}
+
 /// The names of functions of `object`, which is a libc with this graph, that open others.
 pub fn openers(object: &LoadedObject, graph: &Graph) -> Vec<String> {
     let mut users: Vec<Vec<u32>> = vec![Vec::new(); graph.len()];

@@ -277,11 +277,13 @@ impl<'a> Walk<'a> {
         if self.rules.plugins_declared {
             return;
         }
-        let nss = super::nss::FUNCTIONS.iter().map(|name| name.as_bytes());
-        let nss: Vec<&[u8]> = nss.collect();
-        let leaf = self.new.is_leaf(target.node);
-        if self.new.is_glibc(&definition, &OPENERS) || leaf && self.new.is_glibc(&definition, &nss)
-        {
+        let opens = |name: &[u8]| OPENERS.contains(&name);
+        let may_open = |name: &[u8]| opens(name) || super::nss::opens(name);
+        let opens: &dyn Fn(&[u8]) -> bool = match self.new.is_leaf(target.node) {
+            true => &may_open,
+            false => &opens,
+        };
+        if self.new.is_glibc(&definition, opens) {
             self.opens(parent, Some(target.node));
         }
     }
@@ -298,7 +300,10 @@ impl<'a> Walk<'a> {
     /// What of `FINDERS` the target is.
     pub(super) fn is_finder(&self, target: &Target) -> bool {
         let definition = target.definition;
-        definition.is_some_and(|definition| self.new.is_glibc(&definition, &FINDERS))
+        definition.is_some_and(|definition| {
+            self.new
+                .is_glibc(&definition, |name| FINDERS.contains(&name))
+        })
     }
 
     fn partner(&self, old: Node) -> u32 {

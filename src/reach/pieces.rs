@@ -245,17 +245,38 @@ impl Finder<'_, '_> {
         let mut places: Vec<u64> = std::iter::once(start).chain(inner).collect();
         places.push(end);
         let mut data: Option<Piece> = None;
-        for pair in places.windows(2) {
-            let &[mut from, to] = pair else { continue };
+        let mut at = 0;
+        while let Some(&[mut from, mut to]) = places.get(at..at + 2) {
+            at += 1;
             if !self.cuts.contains(&from) {
                 from += padding(self.image, from, to);
                 if from >= to {
                     continue;
                 }
             }
-            let named = self.symbols.object_at(from).is_some();
-            let code = !named && looks_like_code(self.image, from, to);
-            if code || self.entries.contains(&from) {
+            let named = |address| self.symbols.object_at(address).is_some();
+            let mut form = match named(from) {
+                true => Form::Data,
+                false => form(self.image, from, to),
+            };
+            let (first, mut last) = (to, at);
+            // What falls into the next is one with it.
+            while form == Form::Falls
+                && let Some(&next) = places.get(last + 1)
+            {
+                form = match named(to) {
+                    true => Form::Data,
+                    false => self::form(self.image, to, next),
+                };
+                to = next;
+                last += 1;
+            }
+            if form == Form::Ends {
+                at = last;
+            } else {
+                to = first;
+            }
+            if form == Form::Ends || self.entries.contains(&from) {
                 pieces.extend(data.take());
                 let until = code_end(self.image, from, to);
                 pieces.extend(self.piece(from, until, Vec::new()));
@@ -304,10 +325,20 @@ fn padding(image: &Image<'_>, from: u64, to: u64) -> u64 {
     at as u64
 }
 
-/// Whether all of it is instructions that refer to what is there, the last an end.
-fn looks_like_code(image: &Image<'_>, from: u64, to: u64) -> bool {
+/// What bytes between frames look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Not all of it is instructions that refer to what is there.
+    Data,
+    /// It is, and the last goes on to what is behind.
+    Falls,
+    /// It is, and the last does not.
+    Ends,
+}
+
+fn form(image: &Image<'_>, from: u64, to: u64) -> Form {
     let Some(bytes) = image.bytes(from, to - from) else {
-        return false;
+        return Form::Data;
     };
     let mut decoder = Decoder::with_ip(64, bytes, from, DecoderOptions::NONE);
     let mut next = Instruction::default();
@@ -315,7 +346,7 @@ fn looks_like_code(image: &Image<'_>, from: u64, to: u64) -> bool {
     while decoder.can_decode() {
         decoder.decode_out(&mut next);
         if next.is_invalid() {
-            return false;
+            return Form::Data;
         }
         let strays = next.is_ip_rel_memory_operand()
             && image.index_at(next.ip_rel_memory_address()).is_none();
@@ -324,7 +355,7 @@ fn looks_like_code(image: &Image<'_>, from: u64, to: u64) -> bool {
                 .at(next.near_branch_target())
                 .is_some_and(|s| matches!(s.region, Region::Code | Region::Plt));
         if strays || jumps_out {
-            return false;
+            return Form::Data;
         }
         if !matches!(next.mnemonic(), Mnemonic::Nop | Mnemonic::Int3) {
             ends = matches!(
@@ -336,7 +367,10 @@ fn looks_like_code(image: &Image<'_>, from: u64, to: u64) -> bool {
             );
         }
     }
-    ends
+    match ends {
+        true => Form::Ends,
+        false => Form::Falls,
+    }
 }
 
 /// Where the code ends and padding begins.

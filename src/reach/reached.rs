@@ -1,6 +1,6 @@
 //! What a program starts with and reaches, with the old and with the new libraries.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::closures::{Closures, name};
 use super::flaw::Flaw;
@@ -9,9 +9,8 @@ use super::shared::Names;
 use super::sides::Sides;
 use super::slice::slice;
 use super::verdict::{Explained, Verdict, affected};
-use super::world::{Node, Target, World};
+use super::world::{Choices, Node, Target, World};
 use crate::resolve::addresses::class::Class;
-use crate::resolve::addresses::lookup::Definition;
 use crate::update::Subject;
 
 /// What ld.so asks libraries for by itself (glibc elf/rtld.c, elf/dl-minimal.c,
@@ -56,9 +55,9 @@ impl Sides<'_> {
     }
 
     /// What ld.so chooses for all objects that are looked into, by symbol.
-    fn choices(&self) -> [BTreeMap<Vec<u8>, Node>; 2] {
+    fn choices(&self) -> [Choices; 2] {
         let of = |world: &World<'_>, subject: &Subject| {
-            let mut all = BTreeMap::new();
+            let mut all = Choices::new();
             for object in 0..world.parts.len() {
                 let index = u32::try_from(object).unwrap_or(u32::MAX);
                 world.choices(index, &self.names(subject, object), &mut all);
@@ -76,16 +75,17 @@ impl Sides<'_> {
         let mut walk = Walk::new(&self.old, &self.new, rules);
         let mut roots = self.roots();
         let [before, after] = self.choices();
-        for (name, &old) in &before {
-            if let Some(&new) = after.get(name) {
+        for (asked, &old) in &before {
+            if let Some(&new) = after.get(asked) {
                 roots.push((made(old.object, old.atom), made(new.object, new.atom)));
             }
         }
         for &(old, new) in &roots {
             walk.start(old, new);
         }
-        let odd = |name: &&Vec<u8>| before.contains_key(*name) != after.contains_key(*name);
-        if let Some(name) = before.keys().chain(after.keys()).find(odd) {
+        let odd =
+            |asked: &&(u32, Vec<u8>)| before.contains_key(*asked) != after.contains_key(*asked);
+        if let Some((_, name)) = before.keys().chain(after.keys()).find(odd) {
             walk.differences.push(Difference {
                 path: vec![Step {
                     library: "ld.so".to_owned(),
@@ -181,8 +181,7 @@ impl Sides<'_> {
                 continue;
             }
             let (old, new) = (self.old.definitions(&name), self.new.definitions(&name));
-            let objects = |all: &[Definition]| all.iter().map(|d| d.object).collect::<Vec<_>>();
-            if objects(&old) != objects(&new) {
+            if !old.keys().eq(new.keys()) {
                 walk.differences.push(Difference {
                     path: vec![Step {
                         library: "dlsym".to_owned(),
@@ -191,7 +190,10 @@ impl Sides<'_> {
                     how: How::Presence,
                 });
             }
-            for (old, new) in old.into_iter().zip(new) {
+            for (asked, old) in old {
+                let Some(&new) = new.get(&asked) else {
+                    continue;
+                };
                 let pair = (self.old.definition(old), self.new.definition(new));
                 walk.start_from(from, pair.0, pair.1);
                 roots.push(pair);
@@ -218,7 +220,10 @@ impl Sides<'_> {
         let (old, new) = (find(&self.old), find(&self.new));
         match (old, new) {
             (None, None) => return None,
-            (Some(old), Some(new)) => walk.start(old, new),
+            (Some(old), Some(new)) => {
+                walk.start(old, new);
+                self.follow_lookups(&mut walk, &mut Vec::new());
+            }
             _ => walk.differences.push(Difference {
                 path: vec![Step {
                     library: String::new(),
@@ -243,6 +248,7 @@ impl Sides<'_> {
         Some(Explained {
             reached: reached.collect(),
             differences: std::mem::take(&mut walk.differences),
+            doubts: std::mem::take(&mut walk.doubts),
         })
     }
 }

@@ -5,14 +5,20 @@
 
 use std::collections::HashSet;
 
+use object::elf;
+
 use super::closures::{Closures, name};
 use super::flaw::Flaw;
 use super::pair::{Difference, Doubt, How, Step};
 use super::shared::{Names, Shared};
 use super::verdict::{Verdict, affected};
 use super::world::{Part, World, interesting};
+use crate::resolve::Library;
 use crate::resolve::addresses::lookup::Scope;
 use crate::update::Subject;
+
+/// DF_1_INITFIRST: its constructors run before all others.
+const INITFIRST: u64 = elf::DF_1_INITFIRST.0;
 
 /// A library that counts as reached as a whole, and why.
 pub(super) type Opaque = (usize, Flaw);
@@ -190,6 +196,25 @@ fn compare_closures(closures: &Closures, shared: &Shared) -> Result<(), Box<Verd
             Some(library) => presence(library, "the whole library", How::Presence),
             None => presence("the libraries".to_owned(), "their order", How::Content),
         };
+    }
+    // The order of constructors follows from these (glibc elf/dl-sort-maps.c).
+    let order = |library: &Library| {
+        let flags = library.map().elf().ok().and_then(|elf| {
+            let dynamic = elf.dynamic().ok()??;
+            dynamic.value(elf::DT_FLAGS_1)
+        });
+        (library.needs.clone(), flags.unwrap_or(0) & INITFIRST)
+    };
+    for object in 1..=names.0.len() {
+        let pair = (
+            Closures::library(&closures.old, object),
+            Closures::library(&closures.new, object),
+        );
+        if let (Some(old), Some(new)) = pair
+            && order(old) != order(new)
+        {
+            return presence(name(new), "what it needs", How::Content);
+        }
     }
     let (old, new) = (&closures.old.closure.ldso.1, &closures.new.closure.ldso.1);
     if !shared.is_same(old, new) {

@@ -27,8 +27,11 @@ pub(super) struct Symbols {
     /// Named functions: address and size (0 if the table does not say).
     pub(super) functions: Vec<(u64, u64)>,
     /// Objects with a size, and linker sets as a whole: start and end, those that
-    /// overlap joined, by address.
+    /// overlap joined, by address. Constants whose size nobody says reach to the next
+    /// symbol: hand-written code takes addresses inside of them.
     pub(super) objects: Vec<(u64, u64)>,
+    /// Those constants: start, and the end of the section.
+    unsized_constants: Vec<(u64, u64)>,
     /// Where anything begins that is no function.
     pub(super) labels: Vec<u64>,
     /// The name of what is at an address.
@@ -116,6 +119,8 @@ impl Symbols {
         if kind == elf::STT_OBJECT && size > 0 {
             let end = value.saturating_add(size).min(limit);
             self.objects.push((value, end));
+        } else if region == Region::Constant {
+            self.unsized_constants.push((value, limit));
         }
     }
 
@@ -160,6 +165,17 @@ impl Symbols {
             }
         }
         self.objects = joined;
+        let mut more = Vec::new();
+        for &(start, limit) in &self.unsized_constants {
+            if self.object_at(start).is_none() {
+                let label = self.labels.partition_point(|&label| label <= start);
+                let end = self.labels.get(label).copied().unwrap_or(limit);
+                more.push((start, end.min(limit)));
+            }
+        }
+        self.objects.extend(more);
+        self.objects.sort_unstable();
+        self.objects.dedup();
     }
 
     /// The object that holds `address`.

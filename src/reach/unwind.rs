@@ -1,15 +1,17 @@
 //! What exceptions do on their way through a function: its frame, its personality
 //! function, its exception table (GCC's `.gcc_except_table`).
 
+use std::collections::BTreeSet;
+
 use super::builder::{Builder, Link};
 use super::cursor::{Cursor, INDIRECT, OMIT, pointer_len};
 use super::decode::Manner;
 use super::pieces::Piece;
 
-/// Most actions of one chain, and types of one table.
+/// Most actions, and types, of one table.
 const MAX_CHAIN: usize = 10_000;
-/// Bytes of lists of types that a function with exception specifications has at most.
-const SPECIFICATIONS: usize = 64;
+/// Longest table of one function, in bytes.
+const MAX_TABLE: usize = 4 << 20;
 
 /// What an exception table consists of.
 struct Parsed {
@@ -110,11 +112,17 @@ fn parse(bytes: &[u8], start: u64) -> Option<Parsed> {
         }
         actions.push(cursor.unsigned()?);
     }
-    let (mut end, mut highest, mut lists) = (last, 0_i64, false);
+    if last > MAX_TABLE {
+        return None;
+    }
+    let (mut end, mut highest, mut steps) = (last, 0_i64, 0);
+    // Where lists of the types begin that a function may throw.
+    let mut lists = BTreeSet::new();
     for action in actions.into_iter().filter(|&action| action != 0) {
         let mut at = last.checked_add(usize::try_from(action - 1).ok()?)?;
-        for step in 0.. {
-            if step > MAX_CHAIN {
+        loop {
+            steps += 1;
+            if steps > MAX_CHAIN {
                 return None;
             }
             let mut cursor = cursor.go(at);
@@ -122,7 +130,10 @@ fn parse(bytes: &[u8], start: u64) -> Option<Parsed> {
             let from = cursor.at();
             let next = cursor.signed()?;
             highest = highest.max(filter);
-            lists |= filter < 0;
+            if filter < 0 {
+                let list = usize::try_from(filter.checked_add(1)?.checked_neg()?).ok()?;
+                lists.insert(type_base.checked_add(list)?);
+            }
             end = end.max(cursor.at());
             if next == 0 {
                 break;
@@ -133,9 +144,22 @@ fn parse(bytes: &[u8], start: u64) -> Option<Parsed> {
     parsed.content.extend([pads, types, calls]);
     parsed.content.extend(bytes.get(first..end)?);
     if types != OMIT {
+        for list in lists {
+            let mut cursor = cursor.go(list);
+            loop {
+                steps += 1;
+                let index = cursor.unsigned()?;
+                if index == 0 || steps > MAX_CHAIN {
+                    break;
+                }
+                highest = highest.max(i64::try_from(index).ok()?);
+            }
+            parsed.content.extend(bytes.get(list..cursor.at())?);
+            end = end.max(cursor.at());
+        }
         let width = pointer_len(types)?;
         let highest = usize::try_from(highest).ok()?;
-        if highest > MAX_CHAIN {
+        if highest > MAX_CHAIN || steps > MAX_CHAIN {
             return None;
         }
         for index in 1..=highest {
@@ -146,11 +170,6 @@ fn parse(bytes: &[u8], start: u64) -> Option<Parsed> {
             }
         }
         end = end.max(type_base);
-        if lists {
-            let until = type_base.saturating_add(SPECIFICATIONS).min(bytes.len());
-            parsed.content.extend(bytes.get(type_base..until)?);
-            end = until;
-        }
     }
     parsed.len = end.min(bytes.len());
     Some(parsed)

@@ -26,6 +26,8 @@ pub struct Explained {
     pub reached: Vec<Step>,
     /// What differs.
     pub differences: Vec<Difference>,
+    /// What cannot be told.
+    pub doubts: Vec<Doubt>,
 }
 
 pub(super) fn affected(difference: Difference) -> Verdict {

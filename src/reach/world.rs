@@ -31,6 +31,9 @@ pub(super) const FINDERS: [&[u8]; 2] = [b"dlsym", b"dlvsym"];
 /// Where those are.
 const GLIBC: [&[u8]; 2] = [b"libc.so.6", b"libdl.so.2"];
 
+/// What ld.so chooses, by who asks for which symbol.
+pub(super) type Choices = BTreeMap<(u32, Vec<u8>), Node>;
+
 /// One object of a closure.
 #[derive(Clone, Debug)]
 pub(super) enum Part {
@@ -120,13 +123,12 @@ impl World<'_> {
             .unwrap_or_default()
     }
 
-    /// Whether `definition` is one of glibc called one of `names`.
-    pub(super) fn is_glibc(&self, definition: &Definition, names: &[&[u8]]) -> bool {
+    /// Whether `definition` is one of glibc with a name that is `meant`.
+    pub(super) fn is_glibc(&self, definition: &Definition, meant: impl Fn(&[u8]) -> bool) -> bool {
         let object = self.scope.objects().get(definition.object);
         let soname = object.and_then(|object| object.soname());
         let name = object.and_then(|object| object.symbol_name(definition.symbol));
-        soname.is_some_and(|soname| GLIBC.contains(&soname))
-            && name.is_some_and(|name| names.contains(&name))
+        soname.is_some_and(|soname| GLIBC.contains(&soname)) && name.is_some_and(meant)
     }
 
     /// The name of an object for people.
@@ -186,8 +188,8 @@ impl World<'_> {
     }
 
     /// The choices of implementations that ld.so makes for what `object` asks for, by
-    /// name and version of the symbol.
-    pub(super) fn choices(&self, object: u32, names: &Names, all: &mut BTreeMap<Vec<u8>, Node>) {
+    /// `object` and the name and version of the symbol.
+    pub(super) fn choices(&self, object: u32, names: &Names, all: &mut Choices) {
         let Some(from) = self.scope.objects().get(object as usize) else {
             return;
         };
@@ -208,22 +210,42 @@ impl World<'_> {
                     key.push(b'@');
                     key.extend(version.name);
                 }
-                let object = provider;
-                all.insert(key, Node { object, atom });
+                let chosen = Node {
+                    object: provider,
+                    atom,
+                };
+                all.insert((object, key), chosen);
             }
         }
     }
 
-    /// Every definition of `name` in the closure, one an object.
-    pub(super) fn definitions(&self, name: &[u8]) -> Vec<Definition> {
-        let objects = self.scope.objects().iter().enumerate();
-        let found = objects.filter_map(|(index, object)| {
-            let alone = Scope::new(vec![object.clone()]);
-            let mut definition = alone.find(name, None, Class::Plt)?;
-            definition.object = index;
-            Some(definition)
-        });
-        found.collect()
+    /// Every definition of `name` in the closure, of whatever version, by object and
+    /// version: dlsym takes the default one, and dlvsym any.
+    pub(super) fn definitions(&self, name: &[u8]) -> BTreeMap<(usize, Vec<u8>), Definition> {
+        let mut found = BTreeMap::new();
+        for (index, object) in self.scope.objects().iter().enumerate() {
+            let count = u32::try_from(object.symbol_count()).unwrap_or(u32::MAX);
+            for symbol in 1..count {
+                let Some(raw) = object.symbol(symbol) else {
+                    continue;
+                };
+                let local = raw.binding() == elf::STB_LOCAL;
+                if local || raw.shndx == elf::SHN_UNDEF || object.symbol_name(symbol) != Some(name)
+                {
+                    continue;
+                }
+                let version = object.symbol_version(symbol);
+                let version = version.map_or(Vec::new(), |version| version.name.to_vec());
+                let definition = Definition {
+                    object: index,
+                    symbol,
+                    raw,
+                    ambiguous: false,
+                };
+                found.insert((index, version), definition);
+            }
+        }
+        found
     }
 }
 

@@ -137,6 +137,33 @@ fn what_is_opened_or_looked_up_while_running_counts() {
     let (affected, _) = state(&opens, &declared);
     assert_eq!(affected, "affected");
 
+    // One that takes what the program has, and one that is another one in NEW.
+    std::fs::remove_file(plugins.join("reaching.so")).unwrap();
+    plugin("asking", "of_the_program");
+    let (unknown, why) = state(&opens, &declared);
+    assert_eq!(unknown, "unknown");
+    assert!(why.contains("takes symbols from the program"), "{why}");
+    std::fs::remove_file(plugins.join("asking.so")).unwrap();
+    assert_eq!(state(&opens, &declared).0, "same");
+    let (old, after) = (many.dir.dir("old-tree"), many.dir.dir("new-tree"));
+    for folder in [&old, &after] {
+        std::fs::copy(&many.library, folder.join("libmany.so.1")).unwrap();
+    }
+    std::fs::copy(plugins.join("harmless.so"), old.join("harmless.so")).unwrap();
+    plugin("harmless", "plain");
+    std::fs::rename(plugins.join("harmless.so"), after.join("harmless.so")).unwrap();
+    std::fs::copy(old.join("harmless.so"), plugins.join("harmless.so")).unwrap();
+    let ran = reach(&old, &after, std::slice::from_ref(&opens), &declared);
+    ran.out_has("affected  ").out_has("harmless.so (changed)");
+    // A folder that is gone declares nothing.
+    let ran = reach(
+        &many.library,
+        &new,
+        std::slice::from_ref(&opens),
+        &["--plugin-dir", "/gone"],
+    );
+    ran.exits(1).err_has("/gone");
+
     let named = "c += ((int (*)(int))dlsym(RTLD_DEFAULT, \"told\"))(c);";
     assert_eq!(state(&opening(&many, "told-by-name", named), &[]).0, "same");
     let named = "c += ((int (*)(int))dlsym(RTLD_DEFAULT, \"helped\"))(c);";
