@@ -34,6 +34,7 @@ let
       src = null; srcs = null; sourceRoot = null; setSourceRoot = null; nativeBuildInputs = null;
       unpackPhase = null; preUnpack = null; postUnpack = null; unpackCmd = null;
       patches = null; patchPhase = null; prePatch = null; postPatch = null; patchFlags = null;
+      dontUnpack = null; dontPatch = null;
     }
     attrs;
   hooks = concatStringsSep "\n" (map unsafeDiscardStringContext (filter isString (attrValues unpacking)));

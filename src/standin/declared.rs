@@ -131,6 +131,8 @@ fn candidates(tokens: &[Token], out: &mut Vec<Name>) {
     let mut in_value = false;
     // The last token at depth 0.
     let mut last: Option<Token> = None;
+    // Behind the body of a type, where names in a row are one that is declared, and macros.
+    let mut behind_body = false;
     while let Some(token) = tokens.get(at) {
         let take = |out: &mut Vec<Name>| {
             if let Some(last) = last.filter(|last| last.is_name() && !in_value) {
@@ -142,8 +144,13 @@ fn candidates(tokens: &[Token], out: &mut Vec<Name>) {
             names::STRUCT | names::UNION | names::ENUM | names::CLASS => {
                 let (end, body) = tag(tokens, at, depth, out);
                 last = None;
+                behind_body |= body.is_some();
                 at = body.unwrap_or(end);
                 continue;
+            }
+            _ if token.name.is_attribute() && token.kind == Kind::Word => {
+                take(out);
+                last = Some(*token);
             }
             names::OPEN => {
                 let end = closed(tokens, at);
@@ -174,7 +181,12 @@ fn candidates(tokens: &[Token], out: &mut Vec<Name>) {
                 in_value = token.name == names::EQUAL;
                 last = None;
             }
-            _ => last = Some(*token),
+            _ => {
+                if behind_body && token.is_name() {
+                    take(out);
+                }
+                last = Some(*token);
+            }
         }
         at += 1;
     }

@@ -204,8 +204,9 @@ fn without(text: &str, version: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The package that a file of CMake belongs to: `Foo` of `lib/cmake/Foo/FooConfig.cmake`.
-pub(super) fn package(path: &str) -> &str {
+/// How a source may call the package that a file of CMake belongs to: by the folder
+/// and by the file, `foo-1.2` and `Foo` of `lib/cmake/foo-1.2/FooConfig.cmake`.
+pub(super) fn packages(path: &str) -> Vec<&str> {
     let mut parts = path.rsplit('/').skip(1);
     let folder = parts.next().filter(|folder| *folder != "cmake");
     let stem = base(path).trim_end_matches(".cmake");
@@ -217,15 +218,22 @@ pub(super) fn package(path: &str) -> &str {
         "-targets",
         "Targets",
     ];
-    let stem = ends
-        .iter()
-        .find_map(|end| stem.strip_suffix(end))
-        .unwrap_or(stem);
-    folder.unwrap_or(stem)
+    let package = ends.iter().find_map(|end| stem.strip_suffix(end));
+    // Another file of the package has its own name, which means nothing by itself.
+    let stem = package.or(folder.is_none().then_some(stem));
+    let mut all: Vec<&str> = folder.into_iter().chain(stem).collect();
+    all.dedup();
+    all
 }
 
 fn cmake(path: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
-    let package = package(path);
+    let packages = packages(path);
+    let all = packages.iter();
+    all.flat_map(|package| cmake_of(path, package, a, b))
+        .collect()
+}
+
+fn cmake_of(path: &str, package: &str, a: Option<&File>, b: Option<&File>) -> Vec<Difference> {
     // `Foo-1.2`
     let named = words(package);
     let changed = |what: String| Difference {

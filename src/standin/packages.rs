@@ -6,6 +6,9 @@ use super::metadata;
 use super::sources::spelled;
 use super::tree::{File, Role, Tree};
 
+/// Longest call of CMake's that is looked into, in bytes.
+const MAX_CALL: usize = 64 << 10;
+
 /// What packages say of others.
 #[derive(Debug, Default)]
 pub(super) struct Packages {
@@ -27,27 +30,31 @@ impl Packages {
     pub(super) fn new(trees: &[Tree], is_spelled: &dyn Fn(&str) -> bool) -> Self {
         let mut needs: BTreeMap<String, Needs> = BTreeMap::new();
         for (path, file) in trees.iter().flat_map(|tree| &tree.files) {
-            let package = match file.role {
+            let packages = match file.role {
                 Role::Module => {
                     let base = path.rsplit('/').next().unwrap_or(path);
-                    base.trim_end_matches(".pc")
+                    vec![base.trim_end_matches(".pc")]
                 }
-                Role::Cmake => metadata::package(path),
+                Role::Cmake => metadata::packages(path),
                 _ => continue,
             };
-            let needs = needs.entry(package.to_owned()).or_default();
-            match file.role {
-                Role::Module => needs.of_module(file),
-                _ => needs.of_cmake(file),
+            for package in packages {
+                let needs = needs.entry(package.to_owned()).or_default();
+                match file.role {
+                    Role::Module => needs.of_module(file),
+                    _ => needs.of_cmake(file),
+                }
             }
         }
         let is_named = |package: &&String| spelled(package).all(is_spelled);
         let mut todo: Vec<String> = needs.keys().filter(is_named).cloned().collect();
         let mut found = Self::default();
+        let mut seen: HashSet<String> = HashSet::new();
         while let Some(package) = todo.pop() {
-            if !found.named.insert(key(spelled(&package))) {
+            if !seen.insert(package.clone()) {
                 continue;
             }
+            found.named.insert(key(spelled(&package)));
             if let Some(needs) = needs.get(&package) {
                 todo.extend(needs.packages.iter().cloned());
                 found.versions.extend(needs.versions.iter().cloned());
@@ -93,7 +100,11 @@ impl Needs {
                 let Some(list) = rest.trim_start().strip_prefix('(') else {
                     continue;
                 };
-                let list = list.split(')').next().unwrap_or_default();
+                // A call without an end is none.
+                let Some(end) = list.bytes().take(MAX_CALL).position(|b| b == b')') else {
+                    continue;
+                };
+                let list = list.get(..end).unwrap_or_default();
                 let words = list.split(|c: char| c.is_whitespace() || "\"<>=;".contains(c));
                 words.for_each(|word| self.word(word));
             }

@@ -17,6 +17,9 @@ const MIN_STRING: usize = 4;
 /// Longest condition, in bytes.
 const MAX_CONDITION: usize = 4096;
 
+/// Longest name of the ends of a raw string (C++, lex.string).
+const MAX_DELIMITER: usize = 16;
+
 /// What was found in one file.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
@@ -61,6 +64,7 @@ fn run(scanned: &mut Scanned, data: &[u8], style: Style, line: u32) {
         style,
         in_text: style.is_document,
         in_string: false,
+        raw: None,
         start: true,
         names: None,
     };
@@ -78,6 +82,8 @@ struct Scan<'s> {
     in_text: bool,
     /// In a string of C.
     in_string: bool,
+    /// What ends that string before its quote: it is a raw one of C++.
+    raw: Option<Vec<u8>>,
     /// Nothing but blanks was met on the line.
     start: bool,
     /// Of conditions that were met before.
@@ -96,7 +102,7 @@ impl Scan<'_> {
                     self.line += u32::from(self.lines);
                     self.at += 1;
                     // A string ends where its line does, as far as quotes go.
-                    self.in_string = false;
+                    self.in_string &= self.raw.is_some();
                     self.start = true;
                     continue;
                 }
@@ -113,13 +119,18 @@ impl Scan<'_> {
                     self.comment(b"*/");
                     continue;
                 }
-                b'\\' if self.style.is_c && self.in_string => {
-                    // Not the end of the line; the letter is none of a word.
-                    self.at += if self.peek(1) == b'\n' { 1 } else { 2 };
+                b'\\' if self.style.is_c && self.in_string && self.raw.is_none() => {
+                    // The letter is none of a word; behind an end of the line the string
+                    // goes on.
+                    self.at += 2;
+                    if self.peek_back() == b'\r' && self.peek(0) == b'\n' {
+                        self.at += 1;
+                    }
+                    self.line += u32::from(self.lines && self.peek_back() == b'\n');
                     continue;
                 }
                 b'"' if self.style.is_c => {
-                    self.in_string = !self.in_string;
+                    self.quote();
                     self.at += 1;
                 }
                 b'\'' if self.style.is_c && !self.in_string => self.character(),
@@ -137,6 +148,29 @@ impl Scan<'_> {
             }
             self.start = false;
         }
+    }
+
+    /// A quote of C: one that begins a string or ends it.
+    fn quote(&mut self) {
+        let before = self.data.get(..self.at).unwrap_or_default();
+        if let Some(end) = &self.raw {
+            if before.ends_with(end) {
+                (self.raw, self.in_string) = (None, false);
+            }
+            return;
+        }
+        self.in_string = !self.in_string;
+        if self.in_string && before.ends_with(b"R") {
+            let rest = self.data.get(self.at + 1..).unwrap_or_default();
+            let name = rest.iter().take(MAX_DELIMITER + 1).position(|&b| b == b'(');
+            let name = name.and_then(|len| rest.get(..len));
+            self.raw = name.map(|name| [b")", name].concat());
+        }
+    }
+
+    fn peek_back(&self) -> u8 {
+        let last = self.at.checked_sub(1);
+        last.and_then(|at| self.data.get(at)).copied().unwrap_or(0)
     }
 
     /// `'x'` of C, so that `'"'` opens no string; what is longer is text.
@@ -386,7 +420,7 @@ impl Scan<'_> {
             self.scanned.versions.insert(text);
         }
         // `$1name` goes on with a word, `0x1f` does not.
-        if before != Some(b'$') {
+        if !matches!(before, Some(b'$' | b'\\' | b'%')) {
             while lex::in_word(self.peek(0)) && self.peek(0) != b'$' {
                 self.at += 1;
             }

@@ -50,6 +50,10 @@ pub(super) fn libraries(old: &Tree, new: &Tree, names: &mut Names) -> Vec<Differ
         for (name, is_new) in symbols(before, after) {
             let how = if is_new { "is new" } else { "is another" };
             let what = format!("{} {how} in {shown}", String::from_utf8_lossy(&name));
+            if name.starts_with(b"_Z") {
+                // A script may ask for it as the linker knows it.
+                push(Kind::Symbol, Test::Name(names.name(&name)), what.clone());
+            }
             push(Kind::Symbol, test(&name, names), what);
         }
     }
@@ -71,12 +75,16 @@ pub(super) fn libraries(old: &Tree, new: &Tree, names: &mut Names) -> Vec<Differ
         let base = link.rsplit('/').next().unwrap_or(link);
         let stem = base.trim_end_matches(".so");
         let stem = stem.strip_prefix("lib").unwrap_or(stem);
-        let words = spelled(stem).map(str::to_owned).collect();
-        push(
-            Kind::Library,
-            Test::Spelled(words),
-            format!("{link} is new"),
-        );
+        let words: Vec<String> = spelled(stem).map(str::to_owned).collect();
+        // `-lx` is one word.
+        let mut flag = words.clone();
+        if let Some(first) = flag.first_mut() {
+            first.insert(0, 'l');
+        }
+        for words in [words, flag] {
+            let what = format!("{link} is new");
+            push(Kind::Library, Test::Spelled(words), what);
+        }
     }
     found
 }

@@ -150,8 +150,14 @@ fn what_takes_time_by_the_square() {
         let header = format!("{header}int lib_a(void);\n");
         new_because(&header, &header.replace("int lib_a", "long lib_a"));
     }
-    // In a source.
+    // In a file of CMake: calls that do not end.
     let scratch = Scratch::new();
+    let package = list(&|at| format!("find_package(a{at} \n"));
+    let files = [("lib/cmake/A/AConfig.cmake", package.as_str())];
+    let packages = tree(&scratch, "packages", &files);
+    let asks = words(&scratch, "asks", &[("CMakeLists.txt", "find_package(A)\n")]);
+    assert_eq!(bounded(&packages, &packages, &asks)["stands_in"], true);
+    // In a source.
     let tree = tree(&scratch, "tree", &[("include/lib.h", "int lib_a(void);\n")]);
     let source = format!(
         "#if A{}\n{}\n{}\n",

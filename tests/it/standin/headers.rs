@@ -140,3 +140,42 @@ fn folders_that_are_too_deep() {
     assert_eq!(why["kind"], "unreadable", "{report:#}");
     assert!(why["what"].as_str().unwrap().contains("64 folders"));
 }
+
+#[test]
+fn names_before_and_behind_attributes() {
+    for (declaration, change, name) in [
+        (
+            "typedef struct lib_s { int x; } lib_t __attribute__((aligned(8)));",
+            "int x",
+            "lib_t",
+        ),
+        (
+            "typedef struct lib_s { int x; } lib_t LIB_P;",
+            "int x",
+            "lib_t",
+        ),
+        (
+            "extern int lib_a, lib_b __attribute__((weak));",
+            "extern int",
+            "lib_b",
+        ),
+    ] {
+        let lib = format!("int lib_f(void);\n{declaration}\n");
+        let new = lib.replace(change, &change.replace("int", "long"));
+        let new = new.replace("long lib_f", "int lib_f");
+        let consumer = format!("#include <lib.h>\nint n = sizeof({name});\n");
+        let (stands, report) = told(
+            &[("include/lib.h", lib.as_str())],
+            &[("include/lib.h", new.as_str())],
+            &consumer,
+        );
+        assert!(!stands, "{declaration}: {report:#}");
+        let neighbour = "#include <lib.h>\nint n(void) { return lib_f(); }\n";
+        let (stands, report) = told(
+            &[("include/lib.h", lib.as_str())],
+            &[("include/lib.h", new.as_str())],
+            neighbour,
+        );
+        assert!(stands, "{declaration}: {report:#}");
+    }
+}

@@ -109,6 +109,16 @@ fn cmake_by_package() {
     assert!(!sees_version("find_package(Foo 3.0 REQUIRED)\n"));
     assert!(!sees_version("find_package(Bar 3.2 REQUIRED)\n"));
     assert!(sees_version("find_package(Foo)\nmessage(${Foo_VERSION})\n"));
+    // By the folder, or as the file is called.
+    for path in [
+        "lib/cmake/foo4/FooConfigVersion.cmake",
+        "lib/cmake/foo4/Foo-config-version.cmake",
+    ] {
+        let sees = |cmake| sees(path, &old, &new, ("CMakeLists.txt", cmake));
+        assert!(sees("find_package(Foo 3.2 REQUIRED)\n"), "{path}");
+        assert!(sees("find_package(foo4 3.2 REQUIRED)\n"), "{path}");
+        assert!(!sees("find_package(Bar 3.2 REQUIRED)\n"), "{path}");
+    }
     let path = "lib/cmake/Foo/FooTargets-none.cmake";
     let text = |file: &str, soname: &str| {
         format!(

@@ -147,6 +147,27 @@ fn what_looks_like_a_comment_of_c() {
 }
 
 #[test]
+fn strings_that_go_on_behind_their_line() {
+    for string in [
+        "\"usage:\\n\\\n src/*.c\"",
+        "\"usage:\\n\\\r\n src/*.c\"",
+        "R\"(\n src/*.c \\\")\"",
+        "R\"end(\n src/*.c )\" )end\"",
+    ] {
+        let source = format!("const char *a = {string};\n#if LIB_V >= 6\nint b;\n#endif\n");
+        let text = text(&[("a.cc", &source)]);
+        assert_eq!(lines(&text, "c "), ["LIB_V >= 6"], "{source}: {text}");
+        assert!(
+            text.contains("\nw 1 0:4 b\n") || text.contains("\nw 1 0:5 b\n"),
+            "{text}"
+        );
+    }
+    // `\1` is a hole of sed, and no number that goes on.
+    let text = text(&[("names.sed", "s/\\(.*\\)/\\1_fresh/\n")]);
+    assert!(text.contains("\np *_fresh\n"), "{text}");
+}
+
+#[test]
 fn names_with_dollars_and_long_ones() {
     let long = "l".repeat(257);
     let source = format!("int one$two; int $three; int {long};\n");
