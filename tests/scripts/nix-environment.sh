@@ -42,8 +42,8 @@ build() {
         jq -r '.[0].outputs.out' || { tail -n 20 "$place/log" >&2; die "failed: $attr $*"; }
 }
 now() { date +%s.%N; }
-# times NIX-ARGUMENT…: five of each, by turns.
-times() {
+# timed NIX-ARGUMENT…: five of each, by turns.
+timed() {
     for round in 1 2 3 4 5; do
         for attr in tablesAgain nothing; do
             began=$(now)
@@ -58,8 +58,8 @@ bytes() { du -s --block-size=1 --apparent-size "$@" | awk '{ n += $1 } END { pri
 tables=$(build tables)
 say "$count packages: $(find "$place/store$tables/tables" ! -name '*.bind' -type f | wc -l) tables"
 say "seconds of nix build, evaluation included"
-times
+timed
 new=$(build tables --argstr glibc bookworm)
 say "another glibc: $(sed -n "s/^building '.*-\(.*\)\.drv'\.\.\.$/\1/p" "$place/log" | sort | uniq -c | tr -s ' ' | tr '\n' ';')"
-times --argstr glibc bookworm
+timed --argstr glibc bookworm
 say "bytes: tables $(bytes "$place/store$new"), of them bindings $(cat "$place/store$new"/tables/*.bind 2>/dev/null | wc -c)"
