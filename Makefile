@@ -33,7 +33,7 @@ lint: ## formatting, clippy, documentation, shell scripts; any warning fails
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	shellcheck -x tests/scripts/*.sh .ci/run nix/*.sh nix/debian/*.sh share/initramfs-tools/indir share/dracut/99indir/module-setup.sh
-	for script in tests/scripts/*.sh; do $$(sed -n '1s/^#!//p' $$script) -n $$script || exit; done
+	for script in tests/scripts/*.sh; do $$(sed -n '1s/^#!//p' $$script | grep . || echo sh) -n $$script || exit; done
 
 nix-demo: ## what upgrades of a Nix package set build, download and store (SET=slice for few packages)
 	tests/scripts/deps.sh build nix
