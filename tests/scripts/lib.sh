@@ -18,8 +18,9 @@ die() {
 # own_apt SUITE…: (re)writes the sources of our own apt to these suites, from the
 # mirrors that this machine is configured with, and reads their indices once.
 #
-# A suite is `bookworm`, `bookworm-security`, `trixie`, `sid`, or with `:src`
-# behind it for its source packages. Signatures are checked by apt against the
+# A suite is `bookworm`, `bookworm-security`, `trixie`, `sid`, with `:src` behind it
+# for its source packages, or with `:arm64` for the packages of that architecture too,
+# whose names have that behind them. Signatures are checked by apt against the
 # archive keyring: first the machine's, for bookworm, and then the newest one
 # that bookworm itself has, because the keyring of an older point release does
 # not know the keys of later suites.
@@ -61,7 +62,9 @@ one_at_a_time() {
 # versions PACKAGE PATTERN: the builds that the indices have in the suites that
 # match, earliest first; a suite is called `bookworm/main`.
 versions() {
-    own_apt_cache madison "$1" | awk -v suite="^$2\$" '$6 ~ suite { print $3 }' | sort -Vu
+    case $1 in *:*) of=${1##*:} ;; *) of=amd64 ;; esac
+    own_apt_cache madison "$1" |
+        awk -v suite="^$2\$" -v of="$of" '$6 ~ suite && $7 == of { print $3 }' | sort -Vu
 }
 
 # unpack PACKAGE VERSION FOLDER: downloads that build and unpacks it as a new folder.
@@ -69,7 +72,7 @@ unpack() {
     rm -rf "$3" "$3.deb"
     mkdir -p "$3.deb"
     (cd "$3.deb" && own_apt_get download "$1=$2" >&2) || die "cannot download $1 $2"
-    dpkg-deb -x "$3.deb/$1"_*.deb "$3"
+    dpkg-deb -x "$3.deb"/*.deb "$3"
     rm -rf "$3.deb"
 }
 
@@ -101,7 +104,7 @@ Dir::Cache::pkgcache "pkgcache.bin";
 Dir::Cache::srcpkgcache "srcpkgcache.bin";
 APT::Architecture "amd64";
 #clear APT::Architectures;
-APT::Architectures { "amd64"; };
+APT::Architectures { "amd64"; "arm64"; };
 APT::Sandbox::User "";
 APT::Get::List-Cleanup "false";
 #clear APT::Update;
@@ -120,9 +123,12 @@ own_sources() {
     signed_by=$1
     shift
     for suite in "$@"; do
-        kind=deb
-        case $suite in *:src) kind=deb-src suite=${suite%:src} ;; esac
-        echo "$kind [signed-by=$signed_by] $(mirror "$suite") $suite main"
+        kind=deb arch=amd64
+        case $suite in
+        *:src) kind=deb-src suite=${suite%:src} ;;
+        *:arm64) arch=amd64,arm64 suite=${suite%:arm64} ;;
+        esac
+        echo "$kind [arch=$arch signed-by=$signed_by] $(mirror "$suite") $suite main"
     done
 }
 
