@@ -4,6 +4,9 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 
+# The tests and the lints are of both machines, from one build.
+test lint: export INDIR_TARGETS := x86_64,aarch64
+
 .PHONY: help demo test bench lint install deps nix-demo
 
 help: ## this list
@@ -13,7 +16,8 @@ demo: ## move real programs from one real glibc to another, byte-identical
 	@tests/scripts/demo.sh
 
 test: ## install what the tests need, fetch real builds of glibc and others, run every test
-	tests/scripts/deps.sh build test
+	tests/scripts/deps.sh build cross test
+	tests/scripts/fetch-cross.sh
 	tests/scripts/fetch-glibc.sh
 	tests/scripts/fetch-libs.sh
 	tests/scripts/fetch-patchelf.sh
@@ -28,7 +32,8 @@ bench: ## run the benchmarks and print their tables
 	$(CARGO) bench --workspace --locked --bench '*'
 
 lint: ## formatting, clippy, documentation, shell scripts; any warning fails
-	tests/scripts/deps.sh build lint
+	tests/scripts/deps.sh build cross lint
+	tests/scripts/fetch-cross.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
@@ -45,4 +50,4 @@ install: ## build with optimisation and lay out PREFIX= (default /usr/local)
 	"$${CARGO_TARGET_DIR:-target}/release/indir" setup --prefix "$(DESTDIR)$(PREFIX)"
 
 deps: ## only install what building, linting and testing need
-	tests/scripts/deps.sh build lint test
+	tests/scripts/deps.sh build cross lint test

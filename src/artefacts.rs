@@ -23,11 +23,45 @@ pub fn default_note_object() -> Vec<u8> {
 /// The plugin for GNU ld and gold.
 pub const LINKER_PLUGIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libindir-ld-plugin.so"));
 
-/// The shim: the interpreter of indirect executables.
-pub const SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ld-indir-x86-64.so.1"));
+/// The freestanding artefacts of one machine.
+#[derive(Debug)]
+pub struct Built {
+    /// `e_machine`.
+    pub machine: u16,
+    /// File name of the shim.
+    pub shim_name: &'static str,
+    /// File name of the binder, which lies beside it.
+    pub binder_name: &'static str,
+    /// The shim: the interpreter of indirect executables.
+    pub shim: &'static [u8],
+    /// The binder: the library that applies bindings.
+    pub binder: &'static [u8],
+}
 
-/// The binder: the library that applies bindings.
-pub const BINDER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libindir-bind.so"));
+/// Those of the machines that this executable was built for (`INDIR_TARGETS` of build.rs).
+pub const BUILT: &[Built] = include!(concat!(env!("OUT_DIR"), "/built.rs"));
+
+/// The shim of the machine that this runs on.
+pub const SHIM: &[u8] = own().shim;
+
+/// Its binder.
+pub const BINDER: &[u8] = own().binder;
+
+const fn own() -> &'static Built {
+    let mut rest = BUILT;
+    while let [first, more @ ..] = rest {
+        if first.machine == indir_shim::arch::MACHINE {
+            return first;
+        }
+        rest = more;
+    }
+    panic!("build.rs builds them always")
+}
+
+/// Those for the machine `e_machine`, if they were built.
+pub fn built(machine: u16) -> Option<&'static Built> {
+    BUILT.iter().find(|built| built.machine == machine)
+}
 
 /// What makes gdb see libraries that are loaded with dlopen.
 pub const GDB_SCRIPT: &[u8] = include_bytes!("../shim/gdb.py");

@@ -77,6 +77,8 @@ pub mod pt {
     pub const NOTE: u32 = 4;
     /// The program headers themselves.
     pub const PHDR: u32 = 6;
+    /// The note of properties.
+    pub const GNU_PROPERTY: u32 = 0x6474_e553;
     /// What is read-only after relocation.
     pub const GNU_RELRO: u32 = 0x6474_e552;
 }

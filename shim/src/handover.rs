@@ -5,6 +5,7 @@
 //! dynamic section under a tag of our own, which ld.so passes over
 //! (elf/get-dynamic-info.h reads the tags that it knows).
 
+use crate::arch::Page;
 use crate::elf::Phdr;
 
 /// Dynamic tag of the address; in the range for operating systems (gABI).
@@ -36,6 +37,8 @@ pub struct Handover {
     pub euid: u32,
     /// The owner of the table.
     pub owner: u32,
+    /// What is mapped at once.
+    pub page: Page,
 }
 
 /// Bytes of zeroed memory that the binder gets: addresses of all objects, and

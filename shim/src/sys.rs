@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 
-use crate::arch::{PAGE, Stat, nr, syscall3, syscall6};
+use crate::arch::{self, Page, Stat, nr, syscall3, syscall6};
 
 /// A failed call: the error number, positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,13 @@ pub unsafe fn read_raw(fd: usize, to: *mut u8, len: usize) -> Result<usize, Errn
     check(unsafe { syscall3(nr::READ, fd, to as usize, len) })
 }
 
+/// Reads at most `buffer.len()` bytes from `offset` on.
+pub fn read_at(fd: usize, buffer: &mut [u8], offset: usize) -> Result<usize, Errno> {
+    let (to, len) = (buffer.as_mut_ptr() as usize, buffer.len());
+    // SAFETY: the kernel writes at most `len` bytes.
+    check(unsafe { syscall6(nr::PREAD64, [fd, to, len, offset, 0, 0]) })
+}
+
 /// Length in bytes of an open file, whose offset is at its end then.
 pub fn length(fd: usize) -> Result<usize, Errno> {
     const SEEK_END: usize = 2;
@@ -148,7 +155,7 @@ pub fn exit(code: u8) -> ! {
 pub fn readlink(path: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
     let (path, to) = (path.as_ptr() as usize, buffer.as_mut_ptr() as usize);
     // SAFETY: `path` is NUL-terminated; at most `buffer.len()` bytes written.
-    check(unsafe { syscall3(nr::READLINK, path, to, buffer.len()) })
+    check(unsafe { arch::readlink(path, to, buffer.len()) })
 }
 
 /// The target of the symbolic link that is open with `O_PATH`; no NUL.
@@ -162,7 +169,7 @@ pub fn readlink_at(link: usize, buffer: &mut [u8]) -> Result<usize, Errno> {
 /// forbids to ask (EPERM, ENOSYS), it may: ld.so will see.
 pub fn exists(path: &CStr) -> Result<(), Errno> {
     // SAFETY: `path` is NUL-terminated.
-    match check(unsafe { syscall3(nr::ACCESS, path.as_ptr() as usize, 0, 0) }) {
+    match check(unsafe { arch::access(path.as_ptr() as usize) }) {
         Ok(_) | Err(Errno(1 | 38)) => Ok(()),
         Err(error) => Err(error),
     }
@@ -187,7 +194,7 @@ pub fn stat(path: &CStr) -> Result<Stat, Errno> {
     match check(unsafe { syscall6(nr::NEWFSTATAT, [AT_FDCWD, path, to, 0, 0, 0]) }) {
         Err(error) if error.is_forbidden() => {
             // SAFETY: as above.
-            check(unsafe { syscall3(nr::STAT, path, to, 0) })?;
+            check(unsafe { arch::older_stat(path, to) })?;
         }
         other => {
             other?;
@@ -237,9 +244,9 @@ pub mod map {
 /// Populates the pages from `start` to before `end`, writable, as if they were
 /// written to (`MADV_POPULATE_WRITE`, Linux 5.14). Contents do not change, and
 /// nothing depends on whether it works.
-pub fn populate_write(start: usize, end: usize) {
+pub fn populate_write(start: usize, end: usize, page: Page) {
     const MADV_POPULATE_WRITE: usize = 23;
-    let start = start & !(PAGE - 1);
+    let start = start & !(page.size() - 1);
     // SAFETY: changes no content; the kernel checks the range.
     unsafe {
         syscall3(
@@ -249,6 +256,12 @@ pub fn populate_write(start: usize, end: usize) {
             MADV_POPULATE_WRITE,
         )
     };
+}
+
+/// Leaves `len` bytes at `address`, of a mapping of ours, to nobody (`PROT_NONE`).
+pub fn forbid(address: usize, len: usize) -> Result<usize, Errno> {
+    // SAFETY: the caller's own mapping, of which nothing is used.
+    check(unsafe { syscall3(nr::MPROTECT, address, len, 0) })
 }
 
 /// mmap(2); `fd` is `usize::MAX` for anonymous memory.

@@ -6,10 +6,13 @@
 //! little as the shim: linking fails if it could.
 #![no_std]
 
+#[cfg_attr(target_arch = "aarch64", path = "../src/arch/aarch64/memory.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "../src/arch/x86_64/memory.rs")]
 mod memory;
+#[cfg_attr(target_arch = "aarch64", path = "../src/arch/aarch64/trigger.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "../src/arch/x86_64/trigger.rs")]
+mod trigger;
 
-use core::arch::global_asm;
 use indir_shim::binder::linkmap::RDebug;
 
 #[panic_handler]
@@ -24,20 +27,6 @@ unsafe extern "C" {
     /// ld.so's list of objects (GLIBC_2.2.5).
     static _r_debug: RDebug;
 }
-
-// A word that holds the address of an IFUNC becomes an IRELATIVE relocation.
-global_asm!(
-    ".type indir_bound, @gnu_indirect_function",
-    ".set indir_bound, {resolver}",
-    ".section .data.rel.ro.indir, \"aw\"",
-    ".balign 8",
-    ".globl indir_trigger",
-    ".hidden indir_trigger",
-    "indir_trigger:",
-    ".quad indir_bound",
-    ".previous",
-    resolver = sym indir_bind,
-);
 
 unsafe extern "C" fn indir_bind() -> usize {
     // SAFETY: called by ld.so while it relocates this object; `_r_debug` was

@@ -8,8 +8,10 @@
 #![no_std]
 #![no_main]
 
+#[cfg_attr(target_arch = "aarch64", path = "../src/arch/aarch64/entry.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "../src/arch/x86_64/entry.rs")]
 mod entry;
+#[cfg_attr(target_arch = "aarch64", path = "../src/arch/aarch64/memory.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "../src/arch/x86_64/memory.rs")]
 mod memory;
 
@@ -37,7 +39,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn indir_start(sp: *mut usize) -> usize {
     // SAFETY: called once by `_start`, with the kernel's stack pointer.
-    unsafe { start(sp, preinit as *const () as usize) }
+    unsafe { start(sp, entry::preinit()) }
 }
 
 /// Runs before any constructor of the program (elf/dl-init.c, _dl_init).

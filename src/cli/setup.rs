@@ -31,18 +31,17 @@ pub struct Args {
 const LINKERS: &[&str] = &["ld", "ld.bfd", "ld.gold", "ld.lld", "ld.mold"];
 
 /// The files besides the executable: path under the prefix, content, mode.
-fn files() -> Vec<(&'static str, Vec<u8>, u32)> {
-    vec![
-        (
-            "lib/indir/ld-indir-x86-64.so.1",
-            artefacts::SHIM.to_vec(),
-            0o755,
-        ),
-        (
-            "lib/indir/libindir-bind.so",
-            artefacts::BINDER.to_vec(),
-            0o755,
-        ),
+fn files() -> Vec<(String, Vec<u8>, u32)> {
+    let mut files = Vec::new();
+    for built in artefacts::BUILT {
+        for (name, bytes) in [
+            (built.shim_name, built.shim),
+            (built.binder_name, built.binder),
+        ] {
+            files.push((format!("lib/indir/{name}"), bytes.to_vec(), 0o755));
+        }
+    }
+    let others = [
         (
             "lib/indir/libindir-ld-plugin.so",
             artefacts::LINKER_PLUGIN.to_vec(),
@@ -64,7 +63,9 @@ fn files() -> Vec<(&'static str, Vec<u8>, u32)> {
             artefacts::DRACUT_MODULE.to_vec(),
             0o755,
         ),
-    ]
+    ];
+    files.extend(others.map(|(path, bytes, mode)| (path.to_owned(), bytes, mode)));
+    files
 }
 
 /// Runs `indir setup`; `root` is the whole command line.

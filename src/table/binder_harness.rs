@@ -10,6 +10,7 @@ use std::ffi::CStr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use indir_shim::arch::Page;
 use indir_shim::binder::bind::apply;
 use indir_shim::binder::linkmap::LinkMap;
 use indir_shim::elf::{Dyn, Phdr, dt, pf, pt};
@@ -273,6 +274,7 @@ pub fn exercise_binder(data: &[u8]) -> Bound {
         secure: false,
         euid: 0,
         owner: 0,
+        page: Page::told(PAGE),
     };
     let Some(main) = maps.first() else {
         return Bound::Refused;

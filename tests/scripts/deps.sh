@@ -3,7 +3,7 @@
 # not installed yet; asks apt nothing when none is missing. Removes nothing: what
 # is there may be somebody's.
 #
-# usage: deps.sh build|lint|test|demo|glibc|nix|walk…
+# usage: deps.sh build|cross|lint|test|demo|glibc|nix|walk…
 #
 # Rust itself is not among them: cargo has to be there (Rust 1.90 or later,
 # which is newer than Debian 12's own).
@@ -15,6 +15,10 @@ packages_for() {
     case $1 in
     build) # the linker that cargo uses, and the shim's
         echo gcc libc6-dev binutils
+        ;;
+    cross) # the shim and the binder of aarch64: GNU ld, and what fetch-cross.sh's rustc needs
+        echo binutils-aarch64-linux-gnu libedit2 libffi8 libxml2 libz3-4 libzstd1 zlib1g
+        echo ca-certificates gpgv debian-archive-keyring
         ;;
     lint)
         echo shellcheck
@@ -58,6 +62,8 @@ packages_for() {
         echo libbz2-dev libexpat1-dev liblzma-dev libpng-dev zlib1g-dev
         # the package set of nix/debian: Nix, and what unpacks and builds sources
         echo nix-bin tar bzip2 xz-utils patch pkg-config openssh-client cmake jq python3
+        # programs of aarch64: compiled, linked and run
+        echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
         # what docs/guide.md shows
         echo bubblewrap ccache cmake debhelper distcc dpkg-dev gdb git lintian sccache sqlite3
         # ca-certificates, gpgv: for fetch-glibc.sh's own apt
@@ -83,11 +89,11 @@ packages_for() {
     walk) # a fresh system to follow the pages in
         echo debootstrap util-linux git ca-certificates debian-archive-keyring
         ;;
-    *) die "unknown purpose $1: one of build, lint, test, demo, glibc, nix, walk" ;;
+    *) die "unknown purpose $1: one of build, cross, lint, test, demo, glibc, nix, walk" ;;
     esac
 }
 
-[ $# -gt 0 ] || die "no purpose given: one of build, lint, test, demo, glibc, nix, walk"
+[ $# -gt 0 ] || die "no purpose given: one of build, cross, lint, test, demo, glibc, nix, walk"
 missing=''
 for purpose in "$@"; do
     # By itself, or the shell would go on after an unknown purpose.

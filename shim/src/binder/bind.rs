@@ -14,7 +14,7 @@
 use core::ffi::CStr;
 use core::slice;
 
-use crate::arch::R_RELATIVE;
+use crate::arch::{Page, R_RELATIVE};
 use crate::binder::expected::{expected, mapped_phdrs};
 use crate::binder::linkmap::{LinkMap, RDebug};
 use crate::bytes::{Buffer, string};
@@ -110,7 +110,14 @@ pub unsafe fn apply(handover: &Handover, main: &LinkMap, bytes: &[u8]) -> Result
                 unsafe { mapped_phdrs(link_map) }
             };
             if let Some(phdrs) = phdrs {
-                bind_object(&object, link_map, phdrs, bases, &mut scratch, index == 0);
+                bind_object(
+                    &object,
+                    link_map,
+                    phdrs,
+                    bases,
+                    &mut scratch,
+                    (index == 0, handover.page),
+                );
             }
         }
     }
@@ -235,7 +242,7 @@ fn bind_object(
     phdrs: &[Phdr],
     bases: &[u64],
     scratch: &mut Scratch,
-    is_main: bool,
+    (is_main, page): (bool, Page),
 ) {
     let raw = object.raw;
     let base = link_map.addr as u64;
@@ -289,7 +296,7 @@ fn bind_object(
     let Some(entries) = scratch.take::<Rela>(left) else {
         return;
     };
-    populate(link_map.addr, phdrs);
+    populate(link_map.addr, phdrs, page);
     let mut slots = entries.iter_mut();
     let put = |rela| {
         if let Some(slot) = slots.next() {
@@ -340,12 +347,12 @@ const POPULATE_FROM: u64 = 16 * 1024;
 /// Makes the pages of the object's RELRO part writable in one go: nearly all
 /// of them hold addresses, so that each would be copied at the first write.
 /// Kernels before 5.14 refuse, and the pages are copied one by one.
-fn populate(base: usize, phdrs: &[Phdr]) {
+fn populate(base: usize, phdrs: &[Phdr], page: Page) {
     if let Some(relro) = phdrs.iter().find(|p| p.kind == pt::GNU_RELRO)
         && relro.memsz >= POPULATE_FROM
     {
         let start = base.wrapping_add(relro.vaddr as usize);
-        sys::populate_write(start, start.wrapping_add(relro.memsz as usize));
+        sys::populate_write(start, start.wrapping_add(relro.memsz as usize), page);
     }
 }
 

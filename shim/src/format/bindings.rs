@@ -6,7 +6,7 @@
 //! either bound whole or not touched.
 //! It writes nothing itself, never allocates and never panics.
 
-use crate::arch::R_IRELATIVE;
+use crate::arch::Served;
 use crate::format::bindings_layout::{
     Header, MAGIC, MAX_BINDINGS, MAX_RANGES, OBJECT_LEFT, OBJECT_PROBE, ObjectBindings, Part,
     Range, Rela, Run, SHAPE_DISTANCE, SHAPE_OFFSET, SHAPE_SCALE, TAIL, TARGET_ABSOLUTE, VERSION,
@@ -149,6 +149,7 @@ impl<'a> Bindings<'a> {
                 .bytes
                 .get(raw.ranges.offset.get() as usize..)?
                 .get(..raw.ranges.len.get() as usize)?,
+            served: Served::known(h.machine.get()),
             raw,
         };
         if raw.flags & OBJECT_LEFT != 0 && object.left_count() != 0
@@ -171,6 +172,7 @@ impl<'a> Bindings<'a> {
 pub struct Object<'a> {
     /// Everything, as stored.
     pub raw: &'a ObjectBindings,
+    served: Served,
     bound: &'a [u8],
     indirect: &'a [u8],
     residual: &'a [u8],
@@ -254,7 +256,7 @@ impl<'a> Object<'a> {
                 room = rest;
                 put(Rela {
                     offset: Le64::new(slot),
-                    info: Le64::new(R_IRELATIVE),
+                    info: Le64::new(u64::from(self.served.irelative())),
                     addend: Le64::new(resolver.wrapping_sub(base)),
                 });
             }

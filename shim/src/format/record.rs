@@ -4,7 +4,7 @@
 //! The host writes them through `zerocopy`; readers cast, which [`Plain`] is
 //! there to make sound.
 
-use crate::arch::MACHINE;
+use crate::arch::Served;
 
 /// Structures that any bytes of their size are a value of: no padding, no niche.
 ///
@@ -241,7 +241,7 @@ pub fn header<H: FileHeader>(bytes: &[u8]) -> Result<&H, H::Error> {
     if start.version.get() != H::VERSION {
         return Err(HeaderError::Version.into());
     }
-    if start.machine.get() != MACHINE {
+    if !Served::includes(start.machine.get()) {
         return Err(HeaderError::Machine.into());
     }
     match (start.total_len.get() as usize).cmp(&bytes.len()) {

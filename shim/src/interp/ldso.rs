@@ -9,7 +9,7 @@
 use core::ffi::CStr;
 use core::slice;
 
-use crate::arch::{MACHINE, clear};
+use crate::arch::{Code, Features, GAPS, MACHINE, PROPERTY, clear};
 use crate::bytes::Buffer;
 use crate::elf::{Dyn, ET_DYN, Ehdr, Phdr, Sym, dt, pf, pt};
 use crate::format::note::Notes;
@@ -120,6 +120,7 @@ struct Head(Buffer<HEAD>);
 pub fn map(
     path: &CStr,
     page: usize,
+    features: Features,
     whole: bool,
     table: &mut Option<usize>,
     identity: impl FnOnce(&[u8]),
@@ -156,9 +157,11 @@ pub fn map(
     if let Some(id) = notes.build_id {
         identity(id);
     }
+    let code = features.code(|| property(phdrs, fd));
     // Where nobody may ask, in a sandbox, it is taken for whole too.
     let len = whole.then(|| sys::length(fd).ok()).flatten();
-    let base = map_segments(phdrs, fd, len.unwrap_or(usize::MAX) as u64, page)?;
+    let len = len.unwrap_or(usize::MAX) as u64;
+    let base = map_segments(phdrs, fd, len, page, code)?;
     Ok(Mapped {
         base,
         entry: base.wrapping_add(header.entry as usize),
@@ -204,13 +207,28 @@ fn headers(bytes: &[u8]) -> Result<&[Phdr], Reason> {
     Ok(unsafe { slice::from_raw_parts(inside.as_ptr().cast::<Phdr>(), header.phnum as usize) })
 }
 
-fn protection(flags: u32) -> usize {
+fn protection(flags: u32, code: Code) -> usize {
     let bit = |flag: u32, value: usize| if flags & flag != 0 { value } else { 0 };
-    bit(pf::R, map::READ) | bit(pf::W, map::WRITE) | bit(pf::X, map::EXEC)
+    bit(pf::R, map::READ) | bit(pf::W, map::WRITE) | bit(pf::X, map::EXEC | code.protection())
+}
+
+/// The start of the GNU property note, which may be anywhere in the file.
+fn property(phdrs: &[Phdr], fd: usize) -> Option<[u8; PROPERTY]> {
+    let place = phdrs.iter().find(|p| p.kind == pt::GNU_PROPERTY)?;
+    let mut note = [0; PROPERTY];
+    let len = (place.filesz as usize).min(PROPERTY);
+    sys::read_at(fd, note.get_mut(..len)?, place.offset as usize).ok()?;
+    Some(note)
 }
 
 /// Maps all PT_LOAD segments in one reservation. Returns the load bias.
-fn map_segments(phdrs: &[Phdr], fd: usize, file_len: u64, page: usize) -> Result<usize, Reason> {
+fn map_segments(
+    phdrs: &[Phdr],
+    fd: usize,
+    file_len: u64,
+    page: usize,
+    code: Code,
+) -> Result<usize, Reason> {
     let page = page as u64;
     let down = |address: u64| address & !(page - 1);
     let up = |address: u64| down(address.wrapping_add(page - 1));
@@ -235,14 +253,19 @@ fn map_segments(phdrs: &[Phdr], fd: usize, file_len: u64, page: usize) -> Result
     let failed = |_| "it cannot be mapped";
     // All of it as the first segment is; the others then replace their parts.
     let len = (end - start) as usize;
-    let (first_prot, offset) = (protection(first.flags), down(first.offset) as usize);
+    let (first_prot, offset) = (protection(first.flags, code), down(first.offset) as usize);
     // SAFETY: the kernel chooses the place.
     let at = unsafe { sys::mmap(0, len, first_prot, map::PRIVATE, fd, offset) };
     let bias = at.map_err(failed)?.wrapping_sub(start as usize);
+    let mut covered = start;
     for load in phdrs.iter().filter(|p| p.kind == pt::LOAD) {
         let from = down(load.vaddr);
+        if GAPS && from > covered {
+            let gap = bias.wrapping_add(covered as usize);
+            sys::forbid(gap, (from - covered) as usize).map_err(failed)?;
+        }
         let file_end = load.vaddr + load.filesz;
-        let prot = protection(load.flags);
+        let prot = protection(load.flags, code);
         // glibc's read-only data has the protection of its headers, and lies at
         // the same distance in the file: it is there already.
         let is_there = prot == first_prot
@@ -263,6 +286,7 @@ fn map_segments(phdrs: &[Phdr], fd: usize, file_len: u64, page: usize) -> Result
             unsafe { sys::mmap(at, len, prot, flags, fd, offset) }.map_err(failed)?;
         }
         let zero_end = up(load.vaddr + load.memsz);
+        covered = zero_end;
         let anonymous = if load.filesz > 0 { up(file_end) } else { from };
         if load.flags & pf::W != 0 && anonymous > file_end {
             let at = bias.wrapping_add(file_end as usize) as *mut u8;

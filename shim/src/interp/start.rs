@@ -14,7 +14,7 @@
 
 use core::ffi::CStr;
 
-use crate::arch::PAGE;
+use crate::arch::{Features, PAGE, Page};
 use crate::bytes::{put, string};
 use crate::elf::dt;
 use crate::format::layout::{IDENTITY_BUILD_ID, Identity, OBJECT_LDSO, PLAN_BOUND, SEARCH_OWN};
@@ -64,6 +64,7 @@ struct Aux {
     secure: bool,
     euid: u32,
     execfn: usize,
+    features: Features,
 }
 
 impl Aux {
@@ -81,7 +82,7 @@ impl Aux {
             at::SECURE => aux.secure = *value != 0,
             at::EUID => aux.euid = *value as u32,
             at::EXECFN => aux.execfn = *value,
-            _ => {}
+            key => aux.features.tell(key, *value),
         });
         aux
     }
@@ -222,7 +223,8 @@ impl Process {
         let expected = &table.header().ldso_identity;
         let mut table_fd = Some(found.fd);
         let whole = checked < CHECKED;
-        let mapped = ldso::map(ldso_path, self.aux.page, whole, &mut table_fd, |id| {
+        let (page, features) = (self.aux.page, self.aux.features);
+        let mapped = ldso::map(ldso_path, page, features, whole, &mut table_fd, |id| {
             known = is_build_id(expected, id);
         });
         let ldso = match mapped {
@@ -295,7 +297,8 @@ impl Process {
         if context.secure {
             check_interpreter(context, path);
         }
-        let ldso = match ldso::map(path, self.aux.page, true, &mut None, |_| {}) {
+        let (page, features) = (self.aux.page, self.aux.features);
+        let ldso = match ldso::map(path, page, features, true, &mut None, |_| {}) {
             Ok(mapped) => mapped,
             Err(reason) => context.fail("no table, and ld.so ", path, reason),
         };
@@ -337,6 +340,7 @@ impl Process {
             secure: self.context.secure,
             euid: self.aux.euid,
             owner,
+            page: Page::told(self.aux.page),
         };
         Some(core::ptr::from_ref(handover) as usize)
     }

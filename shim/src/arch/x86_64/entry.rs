@@ -54,6 +54,11 @@ global_asm!(
     ".size _start, . - _start",
 );
 
+/// Address of the function that runs before constructors.
+pub fn preinit() -> usize {
+    super::preinit as *const () as usize
+}
+
 /// Debuggers look for this name in the file that PT_INTERP names, and stop
 /// there whenever objects were mapped (gdb/solib-svr4.c, bkpt_names).
 #[unsafe(no_mangle)]
