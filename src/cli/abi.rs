@@ -300,7 +300,7 @@ fn cut(
     for program in &args.used_by {
         let subject = Subject::of(&store, program, &options)
             .with_context(|| format!("`{}`", program.display()))?;
-        let client = (&*subject.path, &subject.library);
+        let client = (&*subject.path, &*subject.library);
         if !used.add(client, &subject.closure, &subject.scope) {
             strangers.push(program.display().to_string());
         }

@@ -175,7 +175,7 @@ fn indir_ld() -> Page {
     let mut sections = vec![
         ("SYNOPSIS", vec![
             Code("cc -BPREFIX/libexec/indir …"),
-            Code("indir-ld [--indir-shim=PATH] [--indir-table=REF] [--indir-off] [OPTIONS OF THE LINKER]"),
+            Code("indir-ld [--indir-shim=PATH] [--indir-table=REF] [--indir-reach] [--indir-off] [OPTIONS OF THE LINKER]"),
         ]),
         ("DESCRIPTION", vec![
             Text("Runs the real linker and, where that makes an executable for glibc's ld.so, adds two things: a note that says where the table of the program is and which interpreter the link asked for, and the shim as its interpreter. Every other link comes out byte for byte as the real linker makes it. A compiler reaches it with -B; it is called as ld, ld.bfd, ld.gold, ld.lld or ld.mold then, and runs the linker of that name."),
@@ -214,6 +214,10 @@ const OWN: &[(&str, &str)] = &[
     (
         "--indir-table=REF",
         "Where the program looks for its table: a path in which $ORIGIN stands for its folder and $ID for its id. Without it $ORIGIN/.indir/$ID.",
+    ),
+    (
+        "--indir-reach",
+        "Writes the symbols of a library that is linked to OUTPUT.reach, for `indir reach` once the library is stripped.",
     ),
     (
         "--indir-off",

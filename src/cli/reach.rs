@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::exit;
 use crate::reach::{
-    Build, Change, Doubt, Judge, Judgement, Options, ReachError, Step, Verdict, other_change,
+    Build, Change, Doubt, Explained, Judge, Judgement, Options, ReachError, Shared, Step, Stored,
+    Verdict, other_change,
 };
 use crate::table::Replacement;
 
@@ -53,7 +54,10 @@ pub struct Args {
     /// /usr/lib/debug
     #[arg(long = "debug-dir", value_name = "DIR")]
     debug_dirs: Vec<PathBuf>,
-    /// Show what the first program reaches from this symbol instead
+    /// Keep graphs of libraries in this folder, and take those that are there
+    #[arg(long, value_name = "DIR")]
+    graphs: Option<PathBuf>,
+    /// Show what each program reaches from this symbol instead
     #[arg(long, value_name = "SYMBOL[@VERSION]", conflicts_with_all = ["cosmetic", "package", "plugin_dirs"])]
     explain: Option<String>,
     /// Say of each affected program whether it would be without line numbers and texts
@@ -83,53 +87,97 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         cosmetic: args.cosmetic,
         other_change: None,
     };
-    let (change, programs) = change(args, &mut options)?;
-    let judge = Judge::new(change, options, args.debug_dirs.clone());
+    let (change, programs) = match change(args, &mut options)? {
+        Ok(asked) => asked,
+        Err(why) => {
+            crate::say::err!("indir: {why}");
+            return Ok(ExitCode::from(exit::USAGE));
+        }
+    };
+    let shared = shared(args.debug_dirs.clone(), args.graphs.as_deref())?;
+    let judge = Judge::new(change, options, shared);
     let collected = crate::place::collect(programs);
     for (path, why) in &collected.failures {
         crate::say::err!("indir: `{}`: {why}", path.display());
     }
-    if let Some(symbol) = &args.explain {
-        let program = collected.executables.first();
-        let program = program.context("no program to explain")?;
-        return explain(&judge, program, symbol);
-    }
     let executables = &collected.executables;
+    if let Some(symbol) = &args.explain {
+        let ask = |program: &PathBuf| judge.explain(program, symbol);
+        let results = pool.install(|| executables.par_iter().map(ask).collect::<Vec<_>>());
+        let results = executables.iter().zip(results).collect::<Vec<_>>();
+        return Ok(ExitCode::from(tell(
+            &results,
+            !collected.failures.is_empty(),
+        )));
+    }
     let ask = |program: &PathBuf| judge.judge(program);
     let results = pool.install(|| executables.par_iter().map(ask).collect::<Vec<_>>());
-    let mut report = Report::new(collected.failures.len());
+    let mut report = Report::default();
+    for (path, why) in &collected.failures {
+        report.fail(path, why);
+    }
     for (program, result) in executables.iter().zip(results) {
         report.add(program, result);
     }
-    report.print(args.json);
+    warn(judge.shared());
+    match args.json {
+        true => crate::say::json(&report.to_json()),
+        false => report.print(),
+    }
     Ok(ExitCode::from(report.code()))
 }
 
-/// What changes, and the programs.
-fn change<'a>(args: &'a Args, options: &mut Options) -> anyhow::Result<(Change, &'a [PathBuf])> {
+/// What is shared by all questions of a run.
+///
+/// # Errors
+/// When `graphs` is no folder that can be used.
+pub(super) fn shared(debug_dirs: Vec<PathBuf>, graphs: Option<&Path>) -> anyhow::Result<Shared> {
+    let open = |folder: &Path| {
+        Stored::open(folder).with_context(|| format!("`--graphs {}`", folder.display()))
+    };
+    let stored = graphs.map(open).transpose()?;
+    Ok(Shared::new(debug_dirs, stored))
+}
+
+/// Says that a graph could not be kept.
+pub(super) fn warn(shared: &Shared) {
+    if shared.has_failed_to_store() {
+        crate::say::err!(
+            "warning: graphs cannot be kept in the folder of --graphs; the answers are as good, later ones take longer"
+        );
+    }
+}
+
+/// What changes, and the programs; or what is wrong with the question.
+type Asked<'a> = Result<(Change, &'a [PathBuf]), String>;
+
+fn change<'a>(args: &'a Args, options: &mut Options) -> anyhow::Result<Asked<'a>> {
     if !args.replace.is_empty() {
-        return Ok((Change::Replacements(args.replace.clone()), &args.paths));
+        let change = Change::Replacements(args.replace.clone());
+        return Ok(Ok((change, &args.paths)));
     }
     let [old, new, programs @ ..] = &args.paths[..] else {
-        anyhow::bail!("give OLD, NEW and a program, or programs and --replace OLD=NEW");
+        let why = "give OLD, NEW and a program, or programs and --replace OLD=NEW";
+        return Ok(Err(why.to_owned()));
     };
     if programs.is_empty() {
-        anyhow::bail!(
+        return Ok(Err(format!(
             "no program after `{}` and `{}`; without --replace the first two paths are the old and the new build of a library",
             old.display(),
             new.display()
-        );
+        )));
     }
     let (before, after) = (Build::of(old)?, Build::of(new)?);
     if args.package {
         options.other_change = other_change((old, new), (&before, &after))?;
     }
     let change = Change::Builds(Box::new(before), Box::new(after));
-    Ok((change, programs))
+    Ok(Ok((change, programs)))
 }
 
 /// Everything that was found.
-struct Report {
+#[derive(Default)]
+pub(super) struct Report {
     lines: Vec<String>,
     documents: Vec<Value>,
     same: usize,
@@ -139,30 +187,38 @@ struct Report {
 }
 
 impl Report {
-    fn new(failed: usize) -> Self {
-        Self {
-            lines: Vec::new(),
-            documents: Vec::new(),
-            same: 0,
-            affected: 0,
-            unknown: 0,
-            failed,
-        }
+    /// A path of which nothing can be said.
+    fn fail(&mut self, path: &Path, why: &str) {
+        self.failed += 1;
+        self.documents.push(json!({
+            "path": path.to_string_lossy(),
+            "state": "failed",
+            "message": why,
+        }));
     }
 
-    fn add(&mut self, program: &Path, result: Result<Judgement, ReachError>) {
+    /// A program that gets its first table: there is nothing to compare with.
+    pub(super) fn add_first(&mut self, program: &Path) {
+        let message = "has no earlier table to compare with; run its tests";
+        self.unknown += 1;
+        self.documents.push(json!({
+            "path": program.to_string_lossy(),
+            "state": "unknown",
+            "message": message,
+            "remedy": "run its tests",
+        }));
+        let path = program.display();
+        self.lines.push(format!("unknown   {path}  {message}"));
+    }
+
+    /// What was found of a program; what failed is told at once.
+    pub(super) fn add(&mut self, program: &Path, result: Result<Judgement, ReachError>) {
         let judgement = match result {
             Ok(judgement) => judgement,
             Err(error) => {
-                self.failed += 1;
                 let why = crate::say::reason(&error.into());
                 crate::say::err!("indir: `{}`: {why}", program.display());
-                self.documents.push(json!({
-                    "path": program.to_string_lossy(),
-                    "state": "failed",
-                    "message": why,
-                }));
-                return;
+                return self.fail(program, &why);
             }
         };
         let mut document = json!({
@@ -211,18 +267,18 @@ impl Report {
         self.lines.push(line);
     }
 
-    fn print(&self, as_json: bool) {
-        if as_json {
-            crate::say::json(&json!({
-                "version": JSON_VERSION,
-                "executables": self.documents,
-                "same": self.same,
-                "affected": self.affected,
-                "unknown": self.unknown,
-                "failed": self.failed,
-            }));
-            return;
-        }
+    pub(super) fn to_json(&self) -> Value {
+        json!({
+            "version": JSON_VERSION,
+            "executables": self.documents,
+            "same": self.same,
+            "affected": self.affected,
+            "unknown": self.unknown,
+            "failed": self.failed,
+        })
+    }
+
+    pub(super) fn print(&self) {
         for line in &self.lines {
             crate::say::out!("{line}");
         }
@@ -283,17 +339,39 @@ fn steps(path: &[Step]) -> Value {
     steps.collect()
 }
 
-fn explain(judge: &Judge, program: &Path, symbol: &str) -> anyhow::Result<ExitCode> {
-    let explained = judge
-        .explain(program, symbol)
-        .with_context(|| format!("`{}`", program.display()))?;
-    let explained = match explained {
-        Ok(explained) => explained,
-        Err(doubt) => {
-            crate::say::out!("unknown: {}", doubted(&doubt));
-            return Ok(ExitCode::from(exit::REFUSED));
+/// Prints what each program reaches from a symbol; returns the exit code.
+fn tell(results: &[(&PathBuf, Explanation)], failed: bool) -> u8 {
+    let (mut failed, mut differs) = (failed, false);
+    for (program, result) in results {
+        if results.len() > 1 {
+            crate::say::out!("{}:", program.display());
         }
-    };
+        match result {
+            Err(error) => {
+                failed = true;
+                crate::say::err!("indir: `{}`: {error}", program.display());
+            }
+            Ok(Err(doubt)) => {
+                differs = true;
+                crate::say::out!("unknown: {}", doubted(doubt));
+            }
+            Ok(Ok(explained)) => {
+                differs |= !explained.differences.is_empty() || !explained.doubts.is_empty();
+                list(explained);
+            }
+        }
+    }
+    match (failed, differs) {
+        (true, _) => exit::FAILED,
+        (_, true) => exit::REFUSED,
+        _ => exit::DONE,
+    }
+}
+
+/// What a program reaches from a symbol, or why that is not known.
+type Explanation = Result<Result<Explained, Doubt>, ReachError>;
+
+fn list(explained: &Explained) {
     for step in &explained.reached {
         crate::say::out!("{} {}", step.library, step.name);
     }
@@ -309,10 +387,4 @@ fn explain(judge: &Judge, program: &Path, symbol: &str) -> anyhow::Result<ExitCo
         explained.reached.len(),
         explained.differences.len()
     );
-    let nothing = explained.differences.is_empty() && explained.doubts.is_empty();
-    Ok(ExitCode::from(if nothing {
-        exit::DONE
-    } else {
-        exit::REFUSED
-    }))
 }

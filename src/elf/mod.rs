@@ -9,6 +9,7 @@
 //! Sources: gABI chapters 4 and 5; glibc elf/dl-load.c and elf/dl-lookup.c for
 //! how tags without a size (DT_SYMTAB) are bounded.
 
+mod aside;
 mod bus;
 mod dynamic;
 mod file;
@@ -20,6 +21,7 @@ mod sections;
 mod symbols;
 mod versions;
 
+pub use aside::{AsideError, MAX_ASIDE, TableSymbol, read_aside, set_aside, table_symbols};
 pub use dynamic::{Dynamic, Search};
 pub use file::{ElfError, ElfFile, Segment};
 pub use identity::Identity;

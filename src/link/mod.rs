@@ -6,6 +6,7 @@
 //! byte. docs/linker.md says what is changed and why. The wrapper must not print
 //! anything of its own on a link that succeeds or that the real linker itself refuses.
 
+mod aside;
 mod child;
 mod options;
 mod output;
@@ -54,6 +55,13 @@ fn link(argv: &[OsString]) -> anyhow::Result<ExitCode> {
     match plan::Plan::of(items)? {
         plan::Plan::Untouched => Err(run::replace_as_is(&linker, args)),
         plan::Plan::Plain(args) => Err(run::replace(&linker, &args)),
+        plan::Plan::Aside(args, output) => {
+            let status = run::wait(&linker, &args, &output)?;
+            if status.success() {
+                aside::write(&output)?;
+            }
+            Ok(run::pass_on(status))
+        }
         plan::Plan::Indirect(job) => indirect(&linker, &job),
     }
 }

@@ -38,6 +38,8 @@ pub(super) enum What {
     OwnShim(OsString),
     /// `--indir-table=REF`.
     OwnTable(OsString),
+    /// `--indir-reach`.
+    OwnReach,
     /// `--indir-off`.
     OwnOff,
     /// Any other option, whose value names a file or folder to read.
@@ -206,6 +208,7 @@ fn flag(name: &str) -> Option<What> {
             What::Inform
         }
         "indir-off" => What::OwnOff,
+        "indir-reach" => What::OwnReach,
         _ => return None,
     })
 }

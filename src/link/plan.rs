@@ -29,6 +29,8 @@ pub(super) enum Plan {
     Untouched,
     /// With these, which lack the wrapper's own options.
     Plain(Vec<OsString>),
+    /// With these, and the symbols of a library set aside; what it writes.
+    Aside(Vec<OsString>, PathBuf),
     /// So that an executable comes out indirect, if it is one of glibc's.
     Indirect(Job),
 }
@@ -66,6 +68,9 @@ impl Plan {
         if let Some((asked, recorded)) = interpreters(&items).filter(|_| executable) {
             return Ok(Self::Indirect(Job::new(items, asked, recorded)?));
         }
+        if has(&What::OwnReach) && !has(&What::OwnOff) && !has(&What::Inform) {
+            return Ok(Self::Aside(plain(&items), output(&items)));
+        }
         Ok(if items.iter().any(|item| is_own(&item.what)) {
             Self::Plain(plain(&items))
         } else {
@@ -99,12 +104,24 @@ fn interpreters(items: &[Item]) -> Option<(PathBuf, PathBuf)> {
 }
 
 fn is_own(what: &What) -> bool {
-    matches!(what, What::OwnShim(_) | What::OwnTable(_) | What::OwnOff)
+    matches!(
+        what,
+        What::OwnShim(_) | What::OwnTable(_) | What::OwnReach | What::OwnOff
+    )
 }
 
 fn plain(items: &[Item]) -> Vec<OsString> {
     let kept = items.iter().filter(|item| !is_own(&item.what));
     kept.flat_map(|item| item.args.clone()).collect()
+}
+
+/// The file that the link writes.
+fn output(items: &[Item]) -> PathBuf {
+    let output = items.iter().rev().find_map(|item| match &item.what {
+        What::Output(path) => Some(path.into()),
+        _ => None,
+    });
+    output.unwrap_or_else(|| PathBuf::from("a.out"))
 }
 
 /// The last -m wins; without one it is the linker's own architecture.
@@ -130,16 +147,12 @@ fn is_ordinary(items: &[Item]) -> bool {
 
 impl Job {
     fn new(items: Vec<Item>, asked: PathBuf, recorded: PathBuf) -> anyhow::Result<Self> {
-        let output = items.iter().rev().find_map(|item| match &item.what {
-            What::Output(path) => Some(path.into()),
-            _ => None,
-        });
         let style = items.iter().rev().find_map(|item| match &item.what {
             What::BuildId(style) => Some(style),
             _ => None,
         });
         Ok(Self {
-            output: output.unwrap_or_else(|| PathBuf::from("a.out")),
+            output: output(&items),
             asked,
             recorded,
             shim: shim(&items)?,

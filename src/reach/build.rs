@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic};
 use object::elf;
 
-use super::builder::{Builder, Link};
+use super::atoms::{Builder, Link};
 use super::decode::Manner;
 use super::flaw::Flaw;
 use super::frames;
 use super::graph::{Atom, Graph, Kind, Lookup, OPENS};
 use super::image::{Image, Region};
 use super::pieces;
-use super::symbols::Symbols;
+use super::symbols::{Sources, Symbols};
 use crate::resolve::addresses::object::LoadedObject;
 
 /// What glibc opens libraries with for itself.
@@ -30,8 +30,16 @@ impl Graph {
     /// # Errors
     /// When nothing could be proved with it.
     pub fn build(object: &LoadedObject, folders: &[PathBuf]) -> Result<Self, Flaw> {
+        Self::build_with(object, &Sources::of(object, folders))
+    }
+
+    /// The same where the files beside it are known.
+    ///
+    /// # Errors
+    /// When nothing could be proved with it.
+    pub(super) fn build_with(object: &LoadedObject, sources: &Sources) -> Result<Self, Flaw> {
         let image = Image::new(object)?;
-        let symbols = Symbols::of(&image, folders)?;
+        let symbols = Symbols::of(&image, sources)?;
         let frames = frames::read(&image)?;
         let (pieces, starts) = pieces::find(&image, &frames, &symbols)?;
         let mut builder = Builder::new(&image, &symbols, &frames, pieces, starts);
@@ -280,10 +288,6 @@ impl Builder<'_> {
             let draft = self.atoms.get(id as usize)?;
             self.names.get(draft.name as usize)
         };
-        let looks_up = |id: u32| {
-            let import = self.imports.get(&id)?;
-            self.image.object.symbol_name(import.symbol)
-        };
         graph.atoms.reserve_exact(self.atoms.len());
         let edges = self.atoms.iter().map(|draft| draft.edges.len()).sum();
         graph.edges.reserve_exact(edges);
@@ -296,7 +300,7 @@ impl Builder<'_> {
             if is_libc && draft.edges.iter().any(opens) && !own() {
                 flags |= OPENS;
             }
-            let is_lookup = |to: &u32| matches!(looks_up(*to), Some(b"dlsym" | b"dlvsym"));
+            let is_lookup = |to: &u32| self.is_lookup(*to);
             if draft.kind != Kind::Code && draft.edges.iter().any(is_lookup) {
                 lookups.insert(id, None);
             }

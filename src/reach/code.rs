@@ -2,9 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::builder::{Access, Builder, Link};
+use super::atoms::{Access, Builder, Link};
 use super::decode::{Call, Manner};
-use super::graph::{Kind, Lookup, UNSURE};
+use super::graph::{FINDERS, Kind, Lookup, UNSURE};
 use super::lines::line_argument;
 use super::pieces::Piece;
 
@@ -167,10 +167,10 @@ impl Builder<'_> {
     }
 
     /// Whether an atom is the import of a function that looks symbols up.
-    fn is_lookup(&self, atom: u32) -> bool {
+    pub(super) fn is_lookup(&self, atom: u32) -> bool {
         let import = self.imports.get(&atom);
         let name = import.and_then(|import| self.image.object.symbol_name(import.symbol));
-        matches!(name, Some(b"dlsym" | b"dlvsym"))
+        name.is_some_and(|name| FINDERS.contains(&name))
     }
 
     /// A constant string at `address`.

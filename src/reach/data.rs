@@ -1,6 +1,6 @@
 //! Atoms of data, filled: constants, texts, tables of jumps, variables.
 
-use super::builder::{Builder, Link};
+use super::atoms::{Builder, Link};
 use super::decode::Manner;
 use super::graph::Kind;
 use super::image::{Image, Region};

@@ -75,7 +75,7 @@ const NEAR: usize = 24;
 pub(super) fn decode(code: &[u8], start: u64, mut instruction: impl FnMut(u64)) -> Decoded {
     let end = start.wrapping_add(code.len() as u64);
     let inside = |address: u64| start <= address && address < end;
-    let mut state = State::new(code, start);
+    let mut state = State::new(code);
     let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
     let mut next = Instruction::default();
     let mut last = FlowControl::Next;
@@ -183,7 +183,7 @@ struct State {
 }
 
 impl State {
-    fn new(code: &[u8], _start: u64) -> Self {
+    fn new(code: &[u8]) -> Self {
         Self {
             done: Decoded {
                 bytes: code.to_vec(),

@@ -16,6 +16,9 @@ pub enum ReachError {
     /// A folder of plugins cannot be read.
     #[error("`--plugin-dir {}`: {}", .0.display(), .1)]
     Plugins(PathBuf, String),
+    /// A program without an earlier table.
+    #[error("it has no earlier table")]
+    NoTable,
     /// Nobody in the closure has the symbol.
     #[error("nobody in its closure provides `{0}`")]
     NoSymbol(String),

@@ -32,10 +32,15 @@ pub enum Kind {
     Made,
 }
 
+/// The version of the analysis: changed whenever a graph of the same library, or a walk
+/// over it, comes to mean something else.
+pub(super) const ANALYSIS: u32 = 2;
 /// The atom cannot be read with certainty.
 pub(super) const UNSURE: u8 = 1;
 /// The atom is part of glibc and opens libraries by name.
 pub(super) const OPENS: u8 = 2;
+/// What of glibc finds a symbol by its name.
+pub(super) const FINDERS: [&[u8]; 2] = [b"dlsym", b"dlvsym"];
 /// No atom has this many names.
 pub(super) const NO_NAME: u32 = u32::MAX;
 

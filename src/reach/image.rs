@@ -73,8 +73,6 @@ pub(super) struct Image<'a> {
     pub(super) zero_tls: u64,
     /// What ld.so writes, by address.
     pub(super) relocations: HashMap<u64, Rela>,
-    /// ld.so writes to what is read-only later.
-    pub(super) is_ldso: bool,
 }
 
 impl<'a> Image<'a> {
@@ -90,7 +88,6 @@ impl<'a> Image<'a> {
             sections: Vec::new(),
             zero_tls: 0,
             relocations: HashMap::new(),
-            is_ldso: object.soname() == Some(crate::resolve::files::library::LDSO_SONAME),
         };
         image.read_sections()?;
         image.read_relocations()?;
@@ -174,22 +171,8 @@ impl<'a> Image<'a> {
                 return Err(Flaw::TooLarge);
             }
         }
-        let mut place = 0_u64;
-        for word in object.relr() {
-            let (mut bits, base) = if word & 1 == 0 {
-                let base = word;
-                place = word.wrapping_add(8);
-                (1, base)
-            } else {
-                let base = place;
-                place = place.wrapping_add(63 * 8);
-                (word >> 1, base)
-            };
-            while bits != 0 {
-                let step = u64::from(bits.trailing_zeros()) * 8;
-                self.relative(base.wrapping_add(step))?;
-                bits &= bits - 1;
-            }
+        for place in object.relr_places() {
+            self.relative(place)?;
         }
         Ok(())
     }

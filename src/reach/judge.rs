@@ -1,9 +1,9 @@
 //! Whether a program can run or read what differs between two builds of its libraries.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::builds::{Build, Change};
+use super::change::{Build, Change};
 use super::closures::{self, Closures};
 use super::error::ReachError;
 use super::pair::{Difference, Doubt, How, Rules, Step};
@@ -12,7 +12,7 @@ use super::sides::Sides;
 use super::verdict::{Explained, Verdict, affected};
 use crate::elf::MappedElf;
 use crate::resolve::Store;
-use crate::resolve::check::unmet;
+use crate::resolve::check::{unmet, unmet_by_opened};
 use crate::resolve::unmet::Unmet;
 use crate::update::Subject;
 
@@ -38,6 +38,13 @@ pub struct Judgement {
     pub verdict: Verdict,
 }
 
+/// An object that the programs open, with the old and with the new libraries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Plugin {
+    old: Option<PathBuf>,
+    new: Option<PathBuf>,
+}
+
 /// Answers questions about one change.
 #[derive(Debug)]
 pub struct Judge {
@@ -48,13 +55,13 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Debug files are looked for in `debug_folders`, then in the system's.
-    pub fn new(change: Change, options: Options, debug_folders: Vec<PathBuf>) -> Self {
+    /// A judge that shares `shared` among all of its questions.
+    pub fn new(change: Change, options: Options, shared: Shared) -> Self {
         Self {
+            store: Store::with_links(change.links()),
             change,
             options,
-            store: Store::default(),
-            shared: Shared::new(debug_folders),
+            shared,
         }
     }
 
@@ -69,26 +76,26 @@ impl Judge {
     /// When its closure cannot be found.
     pub fn judge(&self, program: &Path) -> Result<Judgement, ReachError> {
         let mut closures = Closures::of(&self.store, program, &self.change)?;
-        let own = closures
-            .old
-            .plugin_dirs
-            .iter()
-            .map(|folder| (folder.clone(), false));
-        let given = self.options.plugin_dirs.iter();
-        let folders: Vec<_> = own.chain(given.map(|f| (f.clone(), true))).collect();
-        let plugins = self.plugins(&folders)?;
+        let plugins = self.plugins(&closures)?;
         closures.plugins_declared = plugins.is_some();
         let mut judgement = Judgement {
             program: closures.old.path.clone(),
             plugin: None,
             verdict: self.decide(&closures),
         };
+        let plugins = plugins.unwrap_or_default();
+        let folders = plugins.iter().filter_map(|plugin| plugin.new.as_deref());
+        let mut siblings: Vec<PathBuf> = folders
+            .filter_map(|path| path.parent().map(Path::to_owned))
+            .collect();
+        siblings.sort_unstable();
+        siblings.dedup();
         // One that loads no change alone may be a change.
-        for plugin in plugins.unwrap_or_default() {
+        for plugin in plugins {
             if matches!(judgement.verdict, Verdict::Affected { .. }) {
                 break;
             }
-            let verdict = self.of_plugin(&plugin);
+            let verdict = self.of_plugin(&closures, &plugin, &siblings);
             let worse = match verdict {
                 Verdict::Same(_) => false,
                 Verdict::Affected { .. } => true,
@@ -96,7 +103,7 @@ impl Judge {
             };
             if worse {
                 judgement.verdict = verdict;
-                judgement.plugin = Some(plugin);
+                judgement.plugin = plugin.new.or(plugin.old);
             }
         }
         Ok(judgement)
@@ -104,82 +111,98 @@ impl Judge {
 
     /// What is in the folders of plugins, if there are any. A table may name one that is
     /// gone.
-    fn plugins(&self, folders: &[(PathBuf, bool)]) -> Result<Option<Vec<PathBuf>>, ReachError> {
-        let mut plugins = Vec::new();
+    fn plugins(&self, closures: &Closures) -> Result<Option<Vec<Plugin>>, ReachError> {
+        // An update that is the first to declare them does not change what is opened.
+        let (old, new) = match (&closures.old.plugin_dirs, &closures.new.plugin_dirs) {
+            (old, new) if old.is_empty() => (new, new),
+            (old, new) if new.is_empty() => (old, old),
+            both => both,
+        };
+        let own = |at: usize| (old.get(at).cloned(), new.get(at).cloned(), false);
+        let given = self.options.plugin_dirs.iter();
+        let given = given.map(|folder| (Some(folder.clone()), Some(folder.clone()), true));
+        let mut plugins: Vec<Plugin> = Vec::new();
         let mut declared = false;
-        for (folder, given) in folders {
-            match self.store.objects_in(folder) {
-                Ok(objects) => {
-                    declared = true;
-                    plugins.extend(objects.iter().cloned());
-                }
-                Err(why) if *given => {
-                    return Err(ReachError::Plugins(folder.clone(), why.to_string()));
-                }
-                Err(_) => {}
-            }
+        for (old, new, given) in (0..old.len().max(new.len())).map(own).chain(given) {
+            let objects = |folder: &Option<PathBuf>| match folder {
+                None => Ok(BTreeMap::new()),
+                Some(folder) => match self.store.objects_in(folder) {
+                    Ok(objects) => {
+                        let all = objects.iter().map(|path| {
+                            let inner = path.strip_prefix(folder).unwrap_or(path);
+                            (inner.to_owned(), path.clone())
+                        });
+                        Ok(all.collect())
+                    }
+                    Err(why) if given => Err(ReachError::Plugins(folder.clone(), why.to_string())),
+                    Err(_) => Ok(BTreeMap::new()),
+                },
+            };
+            let there = |folder: &Option<PathBuf>| folder.as_deref().is_some_and(Path::is_dir);
+            declared |= there(&old) || there(&new);
+            let (before, mut after) = (objects(&old)?, objects(&new)?);
+            let pairs = before.into_iter().map(|(inner, old)| Plugin {
+                new: after.remove(&inner),
+                old: Some(old),
+            });
+            plugins.extend(pairs.collect::<Vec<_>>());
+            let more = after.into_values().map(Some);
+            plugins.extend(more.map(|new| Plugin { old: None, new }));
         }
         let mut seen = HashSet::new();
         plugins.retain(|plugin| seen.insert(plugin.clone()));
         Ok(declared.then_some(plugins))
     }
 
-    /// A plugin with its own libraries; where those do not tell all of it, that is not
-    /// guessed.
-    fn of_plugin(&self, plugin: &Path) -> Verdict {
-        let step = |library: String| Step {
-            library,
-            name: String::new(),
+    /// The program once it has opened a plugin; where that does not tell all of it, it is
+    /// not guessed.
+    fn of_plugin(&self, closures: &Closures, plugin: &Plugin, siblings: &[PathBuf]) -> Verdict {
+        let differs = |path: &Path, how| {
+            let path = vec![Step::of_file(path)];
+            self.early(affected(Difference { path, how }))
         };
-        let unknown = |reason, remedy| {
-            Verdict::Unknown(Doubt {
-                path: vec![step(plugin.display().to_string())],
-                reason,
-                remedy,
-            })
+        let (old, new) = match (&plugin.old, &plugin.new) {
+            (Some(old), Some(new)) => (old, new),
+            (None, Some(one)) | (Some(one), None) => return differs(one, How::Presence),
+            (None, None) => return Verdict::Same(None),
         };
-        let Change::Builds(old, new) = &self.change else {
-            return unknown(
-                "is a plugin, whose libraries --replace does not move",
-                "give the two builds as OLD and NEW",
-            );
-        };
-        if let Some(changed) = changed(plugin, old).or_else(|| changed(plugin, new)) {
-            return affected(Difference {
-                path: vec![step(changed.display().to_string())],
-                how: How::Content,
-            });
+        if old != new && !is_equal(old, new) {
+            return differs(new, How::Content);
         }
-        let Ok(mut closures) = Closures::of(&self.store, plugin, &self.change) else {
-            return unknown(
-                "is a plugin whose libraries cannot be found",
-                "run `indir why` on it, or take it out of the folder",
-            );
+        if let Change::Builds(before, after) = &self.change
+            && let Some(changed) = changed(new, before).or_else(|| changed(new, after))
+        {
+            return differs(&changed, How::Content);
+        }
+        let opened = closures.opening(&self.store, (old, new), siblings, &self.change);
+        let opened = match opened {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Verdict::Same(None),
+            Err(doubt) => return Verdict::Unknown(doubt),
         };
-        closures.plugins_declared = true;
-        match self.misses(&closures.old) {
-            Ok(misses) if misses.iter().all(|miss| miss.symbol.is_none()) => self.decide(&closures),
-            _ => unknown(
-                "is a plugin that takes symbols from the program",
-                "run its tests",
-            ),
+        match self.misses(&opened, &opened.old) {
+            Ok(misses) if misses.iter().any(|miss| miss.symbol.is_some()) => {
+                Verdict::Unknown(Doubt {
+                    path: vec![Step::of_file(new)],
+                    reason: "is a plugin that takes symbols from what else is opened",
+                    remedy: "run its tests",
+                })
+            }
+            Ok(_) => self.decide(&opened),
+            Err(verdict) => verdict,
         }
     }
 
-    /// What a closure asks for and lacks.
-    fn misses(&self, subject: &Subject) -> Result<Vec<Unmet>, Verdict> {
-        let found = unmet(
-            &self.store,
-            &subject.path,
-            &subject.library,
-            &subject.closure,
-        );
+    /// What a closure, or what is opened in it, asks for and lacks.
+    fn misses(&self, closures: &Closures, subject: &Subject) -> Result<Vec<Unmet>, Verdict> {
+        let (exe, library, closure) = (&subject.path, &subject.library, &subject.closure);
+        let found = match closures.plugin {
+            None => unmet(&self.store, exe, library, closure),
+            Some(first) => unmet_by_opened(exe, library, closure, first),
+        };
         found.map_err(|(path, _)| {
             Verdict::Unknown(Doubt {
-                path: vec![Step {
-                    library: path.display().to_string(),
-                    name: String::new(),
-                }],
+                path: vec![Step::of_file(&path)],
                 reason: "has symbol tables that cannot be read",
                 remedy: "run its tests",
             })
@@ -189,7 +212,7 @@ impl Judge {
     /// What the new libraries lack and the old ones had: ld.so may not start it.
     fn missing(&self, closures: &Closures) -> Option<Verdict> {
         let of = |subject| {
-            let misses = self.misses(subject)?;
+            let misses = self.misses(closures, subject)?;
             Ok(misses.into_iter().map(|miss| {
                 (
                     closures::name_of(&miss.needed_by),
@@ -221,13 +244,12 @@ impl Judge {
             return Verdict::Same(None);
         }
         if let Some(file) = &self.options.other_change {
-            return affected(Difference {
-                path: vec![Step {
-                    library: "the package".to_owned(),
-                    name: format!("`{}`", file.display()),
-                }],
-                how: How::Content,
-            });
+            let path = vec![Step {
+                library: "the package".to_owned(),
+                name: format!("`{}`", file.display()),
+            }];
+            let how = How::Content;
+            return self.early(affected(Difference { path, how }));
         }
         if let Some(verdict) = self.missing(closures) {
             return self.early(verdict);
@@ -297,10 +319,12 @@ impl Judge {
 /// What a build has in the place of a plugin, if that is another one.
 fn changed(plugin: &Path, build: &Build) -> Option<PathBuf> {
     let successor = build.of_name(plugin.file_name()?)?;
-    let read = |path: &Path| MappedElf::open(path).ok();
-    let same = match (read(plugin), read(successor)) {
-        (Some(a), Some(b)) => a.bytes() == b.bytes(),
+    (!is_equal(plugin, successor)).then(|| successor.to_owned())
+}
+
+fn is_equal(old: &Path, new: &Path) -> bool {
+    match (MappedElf::open(old), MappedElf::open(new)) {
+        (Ok(old), Ok(new)) => old.bytes() == new.bytes(),
         _ => false,
-    };
-    (!same).then(|| successor.to_owned())
+    }
 }

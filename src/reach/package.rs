@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::builds::Build;
+use super::change::Build;
 use super::error::ReachError;
 use crate::elf::MappedElf;
 

@@ -5,9 +5,10 @@
 //! bytes have not. The walk does not go on behind a difference.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
-use super::graph::{OPENS, UNSURE};
-use super::world::{FINDERS, Node, OPENERS, Target, World};
+use super::graph::{FINDERS, OPENS, UNSURE};
+use super::world::{Node, OPENERS, Target, World};
 
 /// No partner, no parent.
 const NONE: u32 = u32::MAX;
@@ -47,6 +48,16 @@ pub struct Step {
     pub library: String,
     /// A symbol, or words.
     pub name: String,
+}
+
+impl Step {
+    /// A file as a whole.
+    pub(super) fn of_file(path: &Path) -> Self {
+        Self {
+            library: path.display().to_string(),
+            name: String::new(),
+        }
+    }
 }
 
 /// Something that differs, with a shortest path to it.

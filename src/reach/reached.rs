@@ -11,6 +11,7 @@ use super::slice::slice;
 use super::verdict::{Explained, Verdict, affected};
 use super::world::{Choices, Node, Target, World};
 use crate::resolve::addresses::class::Class;
+use crate::resolve::addresses::hash;
 use crate::update::Subject;
 
 /// What ld.so asks libraries for by itself (glibc elf/rtld.c, elf/dl-minimal.c,
@@ -24,10 +25,11 @@ const OF_LDSO: [&[u8]; 5] = [
 ];
 
 impl Sides<'_> {
-    /// What the program, and ld.so for it, start with.
+    /// What the program, or the plugin that it has opened, and ld.so start with.
     fn roots(&self) -> Vec<(Target, Target)> {
-        let names = self.names(&self.closures.new, 0);
-        let mut roots: Vec<_> = self.wanted(0, &names);
+        let whole = self.closures.whole();
+        let names = self.names(&self.closures.new, whole);
+        let mut roots: Vec<_> = self.asked_by(whole, &names);
         for name in OF_LDSO {
             let find = |world: &World<'_>| {
                 let definition = world.scope.find(name, None, Class::Plt)?;
@@ -45,22 +47,28 @@ impl Sides<'_> {
     }
 
     /// What an object that is the same on both sides asks for.
-    fn wanted(&self, object: usize, names: &Names) -> Vec<(Target, Target)> {
+    fn asked_by(&self, object: usize, names: &Names) -> Vec<(Target, Target)> {
         let index = u32::try_from(object).unwrap_or(u32::MAX);
-        let wanted = names.wanted.iter().map(|&(symbol, class)| {
+        let pairs = names.symbols.iter().map(|&(symbol, class)| {
             let old = self.old.resolve(index, symbol, class);
             (old, self.new.resolve(index, symbol, class))
         });
-        wanted.collect()
+        pairs.collect()
     }
 
     /// What ld.so chooses for all objects that are looked into, by symbol.
     fn choices(&self) -> [Choices; 2] {
         let of = |world: &World<'_>, subject: &Subject| {
             let mut all = Choices::new();
-            for object in 0..world.parts.len() {
-                let index = u32::try_from(object).unwrap_or(u32::MAX);
-                world.choices(index, &self.names(subject, object), &mut all);
+            let objects = || (0..world.parts.len()).map(|object| (object, object as u32));
+            let inside = objects().filter(|(_, index)| world.graph(*index).is_some());
+            let chooses = inside.flat_map(|(object, _)| {
+                let names = self.names(subject, object);
+                names.chooses.iter().copied().collect::<Vec<_>>()
+            });
+            let chooses: HashSet<u32> = chooses.collect();
+            for (object, index) in objects() {
+                world.choices(index, &self.names(subject, object), &chooses, &mut all);
             }
             all
         };
@@ -100,14 +108,14 @@ impl Sides<'_> {
             return affected(difference.clone());
         }
         for &(object, flaw) in &self.opaque {
-            let wanted = self.wanted(object, &self.names(&self.closures.new, object));
-            for &(old, new) in &wanted {
+            let asked = self.asked_by(object, &self.names(&self.closures.new, object));
+            for &(old, new) in &asked {
                 walk.start(old, new);
                 if walk.is_finder(&new) || !walk.differences.is_empty() || !walk.doubts.is_empty() {
                     return self.through(object, flaw, &walk);
                 }
             }
-            roots.extend(wanted);
+            roots.extend(asked);
         }
         self.follow_lookups(&mut walk, &mut roots);
         if let Some(doubt) = walk.doubts.first() {
@@ -154,12 +162,13 @@ impl Sides<'_> {
         })
     }
 
-    /// Symbols that the executable itself looks up while it runs.
+    /// Symbols that the executable, or the plugin, itself looks up while it runs.
     fn executable_lookups(&self, walk: &mut Walk<'_>, roots: &[(Target, Target)]) {
         let finder = roots.iter().find(|(_, new)| walk.is_finder(new));
         let Some((_, new)) = finder else { return };
         let node = new.node;
-        match self.shared.lookups(&self.closures.new.library) {
+        let whole = Closures::library(&self.closures.new, self.closures.whole());
+        match whole.and_then(|library| self.shared.lookups(library)) {
             Some(names) => {
                 let names = names.into_iter().map(|name| (node, name));
                 walk.looked_up.extend(names);
@@ -180,7 +189,13 @@ impl Sides<'_> {
             if !seen.insert(name.clone()) {
                 continue;
             }
-            let (old, new) = (self.old.definitions(&name), self.new.definitions(&name));
+            let hash = hash::gnu(&name);
+            let of = |world: &World<'_>, subject: &Subject| {
+                let has = |object| self.names(subject, object).offers.contains(&hash);
+                world.definitions(&name, has)
+            };
+            let old = of(&self.old, &self.closures.old);
+            let new = of(&self.new, &self.closures.new);
             if !old.keys().eq(new.keys()) {
                 walk.differences.push(Difference {
                     path: vec![Step {

@@ -9,6 +9,8 @@ use object::elf;
 use super::flaw::Flaw;
 use super::graph::{Graph, Lookup};
 use super::same::is_same;
+use super::stored::{self, Stored};
+use super::symbols::Sources;
 use crate::resolve::Library;
 use crate::resolve::addresses::arch::x86_64;
 use crate::resolve::addresses::class::Class;
@@ -26,17 +28,22 @@ type Table<K, T> = Mutex<HashMap<K, Cell<T>>>;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// Symbols that relocations look up, with how; each once, in the order of the file.
-    pub(super) wanted: Vec<(u32, Class)>,
+    pub(super) symbols: Vec<(u32, Class)>,
+    /// Hashes of the names of those, in the same order.
+    pub(super) hashes: Vec<u32>,
     /// Hashes of the names of those.
     pub(super) wants: HashSet<u32>,
     /// Hashes of the names of what it defines.
     pub(super) offers: HashSet<u32>,
+    /// Of those, of what chooses an implementation.
+    pub(super) chooses: HashSet<u32>,
 }
 
 /// Graphs and names of the libraries of a run.
 #[derive(Debug, Default)]
 pub struct Shared {
     debug_folders: Vec<PathBuf>,
+    stored: Option<Stored>,
     graphs: Table<Id, Result<Arc<Graph>, Flaw>>,
     names: Table<Id, Arc<Names>>,
     lookups: Table<Id, Lookup>,
@@ -56,12 +63,19 @@ fn once<K: std::hash::Hash + Eq, T: Clone>(
 }
 
 impl Shared {
-    /// Debug files are looked for in `debug_folders`, then in the system's.
-    pub fn new(debug_folders: Vec<PathBuf>) -> Self {
+    /// Debug files are looked for in `debug_folders`, then in the system's; graphs are
+    /// kept in `stored`.
+    pub fn new(debug_folders: Vec<PathBuf>, stored: Option<Stored>) -> Self {
         Self {
             debug_folders,
+            stored,
             ..Self::default()
         }
+    }
+
+    /// Whether a graph could not be kept for later runs.
+    pub fn has_failed_to_store(&self) -> bool {
+        self.stored.as_ref().is_some_and(Stored::has_failed)
     }
 
     /// The graph of a library.
@@ -71,7 +85,16 @@ impl Shared {
     pub fn graph(&self, library: &Library) -> Result<Arc<Graph>, Flaw> {
         once(&self.graphs, library.file_id, || {
             let object = library.loaded().map_err(|_| UNREADABLE)?;
-            Graph::build(&object, &self.debug_folders).map(Arc::new)
+            let sources = Sources::of(&object, &self.debug_folders);
+            let build = || Graph::build_with(&object, &sources);
+            let graph = match &self.stored {
+                Some(stored) => {
+                    let key = stored::key(object.file().bytes(), &sources.parts());
+                    stored.get(&key, build)
+                }
+                None => build(),
+            };
+            graph.map(Arc::new)
         })
     }
 
@@ -112,9 +135,11 @@ impl Names {
             }
             let class = x86_64::class(entry.kind);
             if seen.insert((entry.symbol, class)) {
-                names.wanted.push((entry.symbol, class));
+                names.symbols.push((entry.symbol, class));
                 let name = object.symbol_name(entry.symbol).unwrap_or_default();
-                names.wants.insert(hash::gnu(name));
+                let hash = hash::gnu(name);
+                names.hashes.push(hash);
+                names.wants.insert(hash);
             }
         }
         let count = u32::try_from(object.symbol_count()).unwrap_or(u32::MAX);
@@ -124,7 +149,11 @@ impl Names {
             };
             if raw.shndx != elf::SHN_UNDEF && raw.binding() != elf::STB_LOCAL {
                 let name = object.symbol_name(symbol).unwrap_or_default();
-                names.offers.insert(hash::gnu(name));
+                let hash = hash::gnu(name);
+                names.offers.insert(hash);
+                if raw.kind() == elf::STT_GNU_IFUNC {
+                    names.chooses.insert(hash);
+                }
             }
         }
         names

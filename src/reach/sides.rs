@@ -3,6 +3,7 @@
 //! A library that has not changed, and that asks for nothing that leads to a change, is
 //! not looked into. One that should be and has no symbols counts as reached as a whole.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use object::elf;
@@ -59,17 +60,17 @@ impl<'a> Sides<'a> {
         let mut sides = Self {
             closures,
             shared,
-            old: leaves(&closures.old.scope, count),
-            new: leaves(&closures.new.scope, count),
+            old: leaves(&closures.old.scope, count, closures.at_start()),
+            new: leaves(&closures.new.scope, count, closures.at_start()),
             changes: changed.contains(&true),
             opaque: Vec::new(),
         };
         if sides.changes || all {
-            let wanted = match all {
+            let inside = match all {
                 true => vec![true; count],
                 false => sides.looked_into(&changed),
             };
-            sides.add_graphs(&changed, &wanted)?;
+            sides.add_graphs(&changed, &inside)?;
         }
         Ok(sides)
     }
@@ -89,7 +90,7 @@ impl<'a> Sides<'a> {
     /// Which objects have changed or ask for something that leads to a change.
     fn looked_into(&self, changed: &[bool]) -> Vec<bool> {
         let closures = self.closures;
-        let mut wanted = changed.to_vec();
+        let mut inside = changed.to_vec();
         let mut names: HashSet<u32> = interesting(closures.plugins_declared);
         for (object, _) in changed.iter().enumerate().filter(|(_, changed)| **changed) {
             names.extend(&self.names(&closures.old, object).offers);
@@ -97,27 +98,27 @@ impl<'a> Sides<'a> {
         }
         loop {
             let mut more = false;
-            for (object, wanted) in wanted.iter_mut().enumerate().skip(1) {
+            for (object, inside) in inside.iter_mut().enumerate().skip(1) {
                 let ldso = Closures::library(&closures.new, object).is_some_and(|l| l.is_ldso());
-                if *wanted || ldso {
+                if *inside || ldso || object == closures.whole() {
                     continue;
                 }
                 let own = self.names(&closures.new, object);
                 if own.wants.iter().any(|name| names.contains(name)) {
-                    *wanted = true;
+                    *inside = true;
                     more = true;
                     names.extend(&own.offers);
                 }
             }
             if !more {
-                return wanted;
+                return inside;
             }
         }
     }
 
-    fn add_graphs(&mut self, changed: &[bool], wanted: &[bool]) -> Result<(), Box<Verdict>> {
-        let objects = changed.iter().zip(wanted).enumerate().skip(1);
-        for (object, (&changed, _)) in objects.filter(|(_, (_, wanted))| **wanted) {
+    fn add_graphs(&mut self, changed: &[bool], inside: &[bool]) -> Result<(), Box<Verdict>> {
+        let objects = changed.iter().zip(inside).enumerate().skip(1);
+        for (object, (&changed, _)) in objects.filter(|(_, (_, inside))| **inside) {
             let libraries = (
                 Closures::library(&self.closures.old, object),
                 Closures::library(&self.closures.new, object),
@@ -147,9 +148,11 @@ impl<'a> Sides<'a> {
     }
 }
 
-fn leaves(scope: &Scope, count: usize) -> World<'_> {
+fn leaves(scope: &Scope, count: usize, at_start: usize) -> World<'_> {
     World {
         scope,
+        at_start,
+        known: RefCell::default(),
         parts: vec![Part::Leaf; count],
     }
 }

@@ -9,10 +9,8 @@ use std::collections::{HashMap, VecDeque};
 
 use sha2::{Digest as _, Sha256};
 
+use super::graph::ANALYSIS;
 use super::world::{Node, Target, World};
-
-/// Changed whenever a graph or the walk means something else.
-const VERSION: u32 = 1;
 
 /// The sum of what is reached from `roots`, in hexadecimal.
 pub(super) fn slice(world: &World<'_>, roots: &[Target]) -> String {
@@ -22,7 +20,7 @@ pub(super) fn slice(world: &World<'_>, roots: &[Target]) -> String {
         numbers: HashMap::new(),
         queue: VecDeque::new(),
     };
-    state.sum.update(VERSION.to_le_bytes());
+    state.sum.update(ANALYSIS.to_le_bytes());
     for root in roots {
         state.see(root);
         while let Some(node) = state.queue.pop_front() {

@@ -1,25 +1,102 @@
 //! What the symbol table of a library tells: where functions and objects begin and end.
 //!
 //! `.dynsym` knows only what a library offers. Where its own objects end, nothing but
-//! `.symtab` knows, in the file itself or in a debug file by build-id; without it an
-//! address inside of an object would look like the beginning of another one.
+//! `.symtab` knows, in the file itself, or in a file that `indir-ld` wrote beside it, or
+//! in a debug file by build-id; without it an address inside of an object would look like the beginning of another one.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use object::elf;
 use object::endian::LittleEndian;
-use object::read::elf::{FileHeader as _, SectionHeader as _, Sym as _};
+use object::read::elf::{FileHeader as _, SectionHeader as _};
 
 use super::flaw::Flaw;
 use super::image::{Image, Region};
-use crate::elf::MappedElf;
+use crate::elf::{AsideError, MAX_ASIDE, MappedElf, TableSymbol, read_aside, table_symbols};
+use crate::resolve::addresses::object::LoadedObject;
 
 const LE: LittleEndian = LittleEndian;
-/// Most symbols of one library.
-const MAX_SYMBOLS: usize = 32 << 20;
 /// Where distributions put debug files, as gdb looks for them.
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
+
+/// Files beside a library that have its symbols.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    /// What `indir-ld` set aside, if that is of the library.
+    aside: Option<Vec<u8>>,
+    debug: Option<MappedElf>,
+}
+
+impl Sources {
+    /// What `indir-ld` wrote beside a library, or by its build-id into one of `folders`;
+    /// else its debug file in one of those, or in the system's.
+    pub(super) fn of(object: &LoadedObject, folders: &[PathBuf]) -> Self {
+        let elf = object.file().elf().ok();
+        let id = elf.and_then(|elf| elf.build_id());
+        let id = id.filter(|id| id.len() > 2 && id.len() <= 64);
+        let Some(id) = id.map(crate::place::hex) else {
+            return Self::default();
+        };
+        let (first, rest) = id.split_at(2);
+        let below = |folder: &Path, kind: &str| {
+            let name = PathBuf::from(first).join(format!("{rest}.{kind}"));
+            [".build-id", ""].map(|part| folder.join(part).join(&name))
+        };
+        let mut beside = std::fs::canonicalize(object.path()).unwrap_or_default();
+        beside.as_mut_os_string().push(".reach");
+        let asides = folders.iter().flat_map(|folder| below(folder, "reach"));
+        let owner = crate::place::owner_of(object.path());
+        let aside = std::iter::once(beside).chain(asides).find_map(|path| {
+            let bytes = crate::place::read(&path, owner, MAX_ASIDE).ok()??;
+            read_aside(&bytes, object.file().bytes())
+                .is_some()
+                .then_some(bytes)
+        });
+        if aside.is_some() {
+            return Self { aside, debug: None };
+        }
+        let system = PathBuf::from(DEBUG_FOLDER);
+        let mut debug = folders.iter().chain([&system]);
+        Self {
+            aside: None,
+            debug: debug.find_map(|folder| {
+                let mut paths = below(folder, "debug").into_iter();
+                paths.find_map(|path| debug_file(&path, &id))
+            }),
+        }
+    }
+
+    /// All bytes of them that a graph could be made from.
+    pub(super) fn parts(&self) -> Vec<&[u8]> {
+        let read = |file: &'_ MappedElf| {
+            let data = file.bytes();
+            let header = elf::FileHeader64::<LittleEndian>::parse(data).ok()?;
+            let sections = header.sections(LE, data).ok()?;
+            let table = sections.symbols(LE, data, elf::SHT_SYMTAB).ok()?;
+            let symbols = sections.iter().nth(table.section().0)?;
+            let strings = sections.iter().nth(table.string_section().0)?;
+            let of = |section: &elf::SectionHeader64<LittleEndian>| section.file_range(LE);
+            Some([of(symbols)?, of(strings)?])
+        };
+        if let Some(aside) = &self.aside {
+            return vec![aside];
+        }
+        let Some(file) = &self.debug else {
+            return Vec::new();
+        };
+        let part = |(offset, size): (u64, u64)| {
+            let start = usize::try_from(offset).ok()?;
+            let end = usize::try_from(offset.checked_add(size)?).ok()?;
+            file.bytes().get(start..end)
+        };
+        let parts = read(file).map(|parts| parts.map(part));
+        match parts {
+            Some([Some(symbols), Some(strings)]) => vec![symbols, strings],
+            _ => vec![file.bytes()],
+        }
+    }
+}
 
 /// The symbols of a library by what they are.
 #[derive(Debug, Default)]
@@ -39,66 +116,51 @@ pub(super) struct Symbols {
 }
 
 impl Symbols {
-    /// From the library itself, or a debug file in one of `folders` or the system's.
+    /// From the library itself, or the file beside it.
     ///
     /// # Errors
     /// When there are none of what is local to the library.
-    pub(super) fn of(image: &Image<'_>, folders: &[PathBuf]) -> Result<Self, Flaw> {
+    pub(super) fn of(image: &Image<'_>, sources: &Sources) -> Result<Self, Flaw> {
         match Self::read(image, image.object.file().bytes()) {
             Err(Flaw::NoSymbols) => {}
             other => return other,
         }
-        let elf = image.object.file().elf().map_err(|_| Flaw::NoSymbols)?;
-        let id = elf.build_id().filter(|id| id.len() > 2 && id.len() <= 64);
-        let id = crate::place::hex(id.ok_or(Flaw::NoSymbols)?);
-        let (first, rest) = id.split_at(2);
-        let name = PathBuf::from(first).join(format!("{rest}.debug"));
-        let system = PathBuf::from(DEBUG_FOLDER);
-        for folder in folders.iter().chain([&system]) {
-            for below in [".build-id", ""] {
-                let path = folder.join(below).join(&name);
-                if let Some(file) = debug_file(&path, &id) {
-                    return Self::read(image, file.bytes());
-                }
-            }
+        if let Some(aside) = &sources.aside {
+            let library = image.object.file().bytes();
+            let table = read_aside(aside, library).ok_or(Flaw::NoSymbols)?;
+            return Self::of_table(image, &table);
         }
-        Err(Flaw::NoSymbols)
+        let debug = sources.debug.as_ref().ok_or(Flaw::NoSymbols)?;
+        Self::read(image, debug.bytes())
     }
 
     fn read(image: &Image<'_>, data: &[u8]) -> Result<Self, Flaw> {
-        let header = elf::FileHeader64::<LittleEndian>::parse(data);
-        let header = header.map_err(|_| Flaw::NoSymbols)?;
-        let sections = header.sections(LE, data).map_err(|_| Flaw::NoSymbols)?;
-        let bad = Flaw::Malformed("the symbol table cannot be read");
-        let table = sections.symbols(LE, data, elf::SHT_SYMTAB);
-        let table = table.map_err(|_| bad)?;
-        if table.len() > MAX_SYMBOLS {
-            return Err(Flaw::TooLarge);
-        }
+        let table = table_symbols(data).map_err(|error| match error {
+            AsideError::TooLarge => Flaw::TooLarge,
+            AsideError::NoSections | AsideError::NoId => Flaw::NoSymbols,
+            AsideError::Malformed => Flaw::Malformed("the symbol table cannot be read"),
+        })?;
+        Self::of_table(image, &table)
+    }
+
+    fn of_table(image: &Image<'_>, table: &[TableSymbol<'_>]) -> Result<Self, Flaw> {
         let mut symbols = Self::default();
         let mut local = false;
         let mut bounds: HashMap<&[u8], u64> = HashMap::new();
-        for symbol in table.iter() {
-            let shndx = symbol.st_shndx(LE);
-            let (value, size, kind) = (symbol.st_value(LE), symbol.st_size(LE), symbol.st_type());
-            let special = shndx == elf::SHN_UNDEF || shndx == elf::SHN_ABS;
-            if special || matches!(kind, elf::STT_SECTION | elf::STT_FILE | elf::STT_TLS) {
-                continue;
-            }
+        for symbol in table {
+            let (value, kind) = (symbol.value, symbol.kind);
             let Some(section) = image.at(value) else {
                 continue;
             };
-            let Ok(name) = table.symbol_name(LE, symbol) else {
-                continue;
-            };
+            let name = symbol.name;
             if matches!(kind, elf::STT_FUNC | elf::STT_OBJECT | elf::STT_GNU_IFUNC) {
-                local |= symbol.st_bind() == elf::STB_LOCAL;
+                local |= symbol.local;
             }
             if name.starts_with(b"__start_") || name.starts_with(b"__stop_") {
                 bounds.insert(name, value);
             }
-            symbols.add(value, size, kind, section.region, section.end);
-            symbols.call(value, name, symbol.st_bind() == elf::STB_LOCAL);
+            symbols.add(value, symbol.size, kind, section.region, section.end);
+            symbols.call(value, name, symbol.local);
         }
         if !local {
             return Err(Flaw::NoSymbols);

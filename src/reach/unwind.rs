@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::builder::{Builder, Link};
+use super::atoms::{Builder, Link};
 use super::cursor::{Cursor, INDIRECT, OMIT, pointer_len};
 use super::decode::Manner;
 use super::pieces::Piece;

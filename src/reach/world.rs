@@ -1,11 +1,12 @@
 //! A program with its libraries as one graph: what an import of one library is in another.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use object::elf;
 
-use super::graph::{Graph, Kind};
+use super::graph::{FINDERS, Graph, Kind};
 use super::shared::Names;
 use crate::resolve::addresses::class::Class;
 use crate::resolve::addresses::hash;
@@ -25,9 +26,8 @@ const NOTHING: u32 = u32::MAX;
 /// Nobody provides it, and the program stops; the atom is a hash of the name.
 const MISSING: u32 = u32::MAX - 1;
 
-/// What of glibc an object can open others with, or look up any name.
+/// What of glibc an object can open others with.
 pub(super) const OPENERS: [&[u8]; 2] = [b"dlopen", b"dlmopen"];
-pub(super) const FINDERS: [&[u8]; 2] = [b"dlsym", b"dlvsym"];
 /// Where those are.
 const GLIBC: [&[u8]; 2] = [b"libc.so.6", b"libdl.so.2"];
 
@@ -56,6 +56,10 @@ pub(super) struct Target {
 pub(super) struct World<'a> {
     pub(super) scope: &'a Scope,
     pub(super) parts: Vec<Part>,
+    /// How many objects are there from the start: they do not see what is opened later.
+    pub(super) at_start: usize,
+    /// What symbols of an object were found to be.
+    pub(super) known: RefCell<HashMap<(u32, u32, Class), Target>>,
 }
 
 impl World<'_> {
@@ -78,10 +82,11 @@ impl World<'_> {
             offset: 0,
             definition: None,
         };
-        let import = self
-            .graph(object)
-            .and_then(|graph| graph.imports.get(&atom));
-        match import {
+        let graph = self.graph(object).filter(|graph| {
+            let atom = graph.atom(atom);
+            atom.is_some_and(|atom| atom.kind == Kind::Import)
+        });
+        match graph.and_then(|graph| graph.imports.get(&atom)) {
             Some(import) => self.resolve(object, import.symbol, import.class),
             None => own,
         }
@@ -89,12 +94,26 @@ impl World<'_> {
 
     /// What symbol `symbol` of `object` is.
     pub(super) fn resolve(&self, object: u32, symbol: u32, class: Class) -> Target {
+        let key = (object, symbol, class);
+        if let Some(&known) = self.known.borrow().get(&key) {
+            return known;
+        }
+        let target = self.resolve_now(object, symbol, class);
+        self.known.borrow_mut().insert(key, target);
+        target
+    }
+
+    fn resolve_now(&self, object: u32, symbol: u32, class: Class) -> Target {
         let nowhere = |object, atom| Target {
             node: Node { object, atom },
             offset: 0,
             definition: None,
         };
+        let unseen = |definition: &Definition| {
+            (object as usize) < self.at_start && definition.object >= self.at_start
+        };
         match self.scope.resolve(object as usize, symbol, class) {
+            Resolution::Found(definition) if unseen(&definition) => nowhere(NOTHING, 0),
             Resolution::Found(definition) => self.definition(definition),
             Resolution::Zero => nowhere(NOTHING, 0),
             Resolution::Missing => nowhere(MISSING, hash::gnu(self.symbol_name(object, symbol))),
@@ -188,20 +207,26 @@ impl World<'_> {
     }
 
     /// The choices of implementations that ld.so makes for what `object` asks for, by
-    /// `object` and the name and version of the symbol.
-    pub(super) fn choices(&self, object: u32, names: &Names, all: &mut Choices) {
+    /// `object` and the name and version of the symbol; `chooses` has the hashes of the
+    /// names of all that chooses.
+    pub(super) fn choices(
+        &self,
+        object: u32,
+        names: &Names,
+        chooses: &HashSet<u32>,
+        all: &mut Choices,
+    ) {
         let Some(from) = self.scope.objects().get(object as usize) else {
             return;
         };
-        for &(symbol, class) in &names.wanted {
-            let resolution = self.scope.resolve(object as usize, symbol, class);
-            let Resolution::Found(definition) = resolution else {
+        let symbols = names.symbols.iter().zip(&names.hashes);
+        for (&(symbol, class), _) in symbols.filter(|(_, hash)| chooses.contains(hash)) {
+            let target = self.resolve(object, symbol, class);
+            let definition = target.definition;
+            let Some(definition) = definition.filter(|d| d.raw.kind() == elf::STT_GNU_IFUNC) else {
                 continue;
             };
-            if definition.raw.kind() != elf::STT_GNU_IFUNC {
-                continue;
-            }
-            let provider = u32::try_from(definition.object).unwrap_or(MISSING);
+            let provider = target.node.object;
             let graph = self.graph(provider);
             let atom = graph.and_then(|graph| graph.resolver_of.get(&definition.symbol));
             if let Some(&atom) = atom {
@@ -220,10 +245,16 @@ impl World<'_> {
     }
 
     /// Every definition of `name` in the closure, of whatever version, by object and
-    /// version: dlsym takes the default one, and dlvsym any.
-    pub(super) fn definitions(&self, name: &[u8]) -> BTreeMap<(usize, Vec<u8>), Definition> {
+    /// version: dlsym takes the default one, and dlvsym any. Only objects that `has` says
+    /// may have one are looked at.
+    pub(super) fn definitions(
+        &self,
+        name: &[u8],
+        has: impl Fn(usize) -> bool,
+    ) -> BTreeMap<(usize, Vec<u8>), Definition> {
         let mut found = BTreeMap::new();
-        for (index, object) in self.scope.objects().iter().enumerate() {
+        let objects = self.scope.objects().iter().enumerate();
+        for (index, object) in objects.filter(|(index, _)| has(*index)) {
             let count = u32::try_from(object.symbol_count()).unwrap_or(u32::MAX);
             for symbol in 1..count {
                 let Some(raw) = object.symbol(symbol) else {

@@ -15,7 +15,7 @@ use crate::interrupt;
 use crate::place::{WriteError, collect};
 use crate::resolve::Store;
 use crate::resolve::unmet::Unmet;
-use crate::table::Replacement;
+use crate::table::{Replacement, TableFile};
 
 /// What became of one path.
 #[derive(Debug)]
@@ -50,6 +50,9 @@ pub struct Entry {
     pub plugins: Option<Vec<Plugin>>,
     /// What its table changes, if that can be told.
     pub change: Option<String>,
+    /// The table that is replaced, if there is one, and the one in its place, where
+    /// that is another one.
+    pub tables: Option<(Option<TableFile>, TableFile)>,
     /// What the libraries lack, where that is why it was refused.
     pub unmet: Vec<Unmet>,
     /// What became of it.
@@ -66,6 +69,7 @@ impl Entry {
             warnings: Vec::new(),
             plugins: None,
             change: None,
+            tables: None,
             unmet: Vec::new(),
             outcome,
         }
@@ -166,6 +170,11 @@ pub fn run(
                 entry.change = plan.change();
                 if plan.state != State::Current {
                     entry.outcome = Outcome::Updated;
+                    let new = TableFile::new(plan.bytes.clone()).ok();
+                    // Else its bindings alone are written again.
+                    let is_another = plan.previous.is_some() || plan.before.is_none();
+                    let new = new.filter(|_| is_another);
+                    entry.tables = new.map(|new| (plan.previous.clone(), new));
                 }
                 entry_of.push(report.entries.len());
                 plans.push(plan);

@@ -6,12 +6,10 @@ use object::elf::{SHN_UNDEF, STB_LOCAL};
 
 use super::error::PlanError;
 use super::options::Options;
+use super::subject::Subject;
 use crate::elf::VERSYM_HIDDEN;
-use crate::place::Place;
+use crate::resolve::Store;
 use crate::resolve::addresses::lookup::{Resolution, Scope};
-use crate::resolve::files::library::LibraryError;
-use crate::resolve::{Closure, Library, Resolver, Store};
-use crate::table::{Inputs, TableFile};
 
 /// A definition of the symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,89 +68,6 @@ pub fn why(
         offers(&scope, index, path, (name, version), &mut why);
     }
     Ok(why)
-}
-
-/// An executable with everything that ld.so would look symbols up in.
-#[derive(Debug)]
-pub struct Subject {
-    /// Its path, absolute and free of symlinks.
-    pub path: PathBuf,
-    /// The file.
-    pub library: Library,
-    /// Its libraries.
-    pub closure: Closure,
-    /// It and its libraries, in order.
-    pub scope: Scope,
-    /// Where its table says that its plugins are.
-    pub plugin_dirs: Vec<PathBuf>,
-}
-
-impl Subject {
-    /// The executable, library or plugin at `exe` with the folders of its table if it
-    /// has one, or with others if `options` say so.
-    ///
-    /// # Errors
-    /// When the closure cannot be found.
-    pub fn of(store: &Store, exe: &Path, options: &Options) -> Result<Self, PlanError> {
-        Self::preferring(&[], store, exe, options)
-    }
-
-    /// The same where the folders `first` are searched before all others.
-    ///
-    /// # Errors
-    /// When the closure cannot be found.
-    pub fn preferring(
-        first: &[PathBuf],
-        store: &Store,
-        exe: &Path,
-        options: &Options,
-    ) -> Result<Self, PlanError> {
-        let path = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
-        let library = Library::open(&path)?;
-        let mut inputs = match &options.lib_dirs {
-            Some(lib_dirs) => Inputs {
-                lib_dirs: Inputs::new(lib_dirs.iter().cloned())?.lib_dirs,
-                ..inputs(&path, &library).unwrap_or_default()
-            },
-            None => inputs(&path, &library)?,
-        };
-        inputs.replace(&options.replacements);
-        inputs.lib_dirs.splice(0..0, first.iter().cloned());
-        let closure = Resolver::new(store, &inputs.lib_dirs)
-            .with_origin_dirs(&inputs.origin_dirs)
-            .resolve(&path, &library)?;
-        let nodes = closure
-            .nodes
-            .iter()
-            .map(|node| (&*node.library, &node.path));
-        let objects = std::iter::once((&library, &path)).chain(nodes);
-        let objects = objects
-            .map(|(object, path)| {
-                object
-                    .loaded()
-                    .map_err(|why| PlanError::Object(path.clone(), why))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            path,
-            library,
-            closure,
-            scope: Scope::new(objects),
-            plugin_dirs: inputs.plugin_dirs,
-        })
-    }
-}
-
-/// The folders of the executable's table; none if it is not indirect.
-fn inputs(exe: &Path, library: &Library) -> Result<Inputs, PlanError> {
-    let elf = library.map().elf().map_err(LibraryError::from)?;
-    let Ok(Some(place)) = Place::find(exe, &elf.notes()) else {
-        return Ok(Inputs::default());
-    };
-    let owner = crate::place::owner_of(exe);
-    let file = TableFile::load_for(&place.path, owner).map_err(PlanError::Load)?;
-    let table = file.as_ref().and_then(|file| file.table().ok());
-    Ok(table.map(|table| Inputs::of(&table)).unwrap_or_default())
 }
 
 fn wants(

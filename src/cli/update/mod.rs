@@ -1,6 +1,7 @@
 //! `indir update`: write or refresh the tables of executables.
 
 mod print;
+mod reach;
 mod undo;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::reach::Report;
 use crate::place;
 use crate::table::Replacement;
 use crate::update::{self, Kind, Options};
@@ -21,11 +23,15 @@ Examples, after a glibc upgrade, and for all tables of a system in one folder:
   indir update --replace /store/glibc-2.36=/store/glibc-2.41 /srv/programs
   indir update --tables /etc/indir/tables /usr/bin /usr/sbin
   indir update --undo /srv/programs
+  indir update --reach --dry-run --replace /store/zlib-1=/store/zlib-2 /srv/programs
 
 --undo turns back the last update that replaced a table of any of the programs
 given: each of their tables that it replaced becomes the one of before. What that
 update left as it was stays, and so does a table that was a program's first. What
 an update replaces is kept until the next one replaces that.
+
+--reach adds a line for each table that changes, `same`, `affected` or `unknown`
+(docs/reach.md), and changes no exit code.
 
 Exit codes: 0 done; 1 something failed; 2 wrong usage; 3 refused, because the
 libraries do not satisfy at least one of the binaries, or its table is, or would
@@ -67,6 +73,17 @@ pub struct Args {
     /// Say nothing but what was refused or failed
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
+    /// Say of each program whose table changes whether it can run or read what differs
+    /// between the libraries of its earlier table and of the new one, as `indir reach`
+    #[arg(long, conflicts_with = "undo")]
+    reach: bool,
+    /// With --reach: look for debug files (xx/yyyy.debug, by build-id) in this folder,
+    /// before /usr/lib/debug
+    #[arg(long = "debug-dir", value_name = "DIR", requires = "reach")]
+    debug_dirs: Vec<PathBuf>,
+    /// With --reach: keep graphs of libraries in this folder, and take those that are there
+    #[arg(long, value_name = "DIR", requires = "reach")]
+    graphs: Option<PathBuf>,
     /// Say what would be done of which program, write nothing
     #[arg(long)]
     dry_run: bool,
@@ -165,6 +182,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         bar.finish_and_clear();
         return Ok(undo::tell(&report, how));
     }
+    let shared = || super::reach::shared(args.debug_dirs.clone(), args.graphs.as_deref());
+    let shared = args.reach.then(shared).transpose()?;
     let report = pool.install(|| update::run(&args.paths, &options, args.dry_run, &progress));
     bar.finish_and_clear();
     let unused = || match &options.tables {
@@ -173,8 +192,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let pruned =
         (args.prune && !crate::interrupt::is_pending()).then(|| prune(unused(), args.dry_run));
+    let reached = shared.map(|shared| pool.install(|| reach::judge(&report, shared)));
     if args.json {
-        let document = print::to_json(&report, args.dry_run, pruned.as_deref());
+        let mut document = print::to_json(&report, args.dry_run, pruned.as_deref());
+        document["reach"] = reached
+            .as_ref()
+            .map_or(serde_json::Value::Null, Report::to_json);
         crate::say::json(&document);
     }
     if args.verbose || args.dry_run && !args.json && !args.quiet {
@@ -187,6 +210,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             "pruned"
         };
         crate::say::err!("{would} {}", pruned.len());
+    }
+    if let Some(reached) = reached.filter(|_| !args.json) {
+        reached.print();
     }
     Ok(print::summary(&report, args.dry_run, args.quiet))
 }

@@ -289,8 +289,28 @@ impl LoadedObject {
         self.has_rel
     }
 
+    /// Where the words lie that DT_RELR moves by the load address, in order.
+    pub fn relr_places(&self) -> impl Iterator<Item = u64> + '_ {
+        let mut place = 0_u64;
+        self.relr().flat_map(move |word| {
+            let (base, mut bits) = match word & 1 {
+                0 => (word, 1),
+                _ => (place, word >> 1),
+            };
+            place = match word & 1 {
+                0 => word.wrapping_add(8),
+                _ => place.wrapping_add(63 * 8),
+            };
+            std::iter::from_fn(move || {
+                let step = u64::from((bits != 0).then(|| bits.trailing_zeros())?) * 8;
+                bits &= bits - 1;
+                Some(base.wrapping_add(step))
+            })
+        })
+    }
+
     /// DT_RELR's words, in order.
-    pub fn relr(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+    fn relr(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
         let bytes = self.file.bytes().get(self.relr.clone()).unwrap_or(&[]);
         bytes
             .chunks_exact(8)

@@ -108,20 +108,8 @@ impl RelocationPlan {
             }
             words.check(entry.offset)?;
         }
-        let mut place = 0_u64;
-        for word in object.relr() {
-            if word & 1 == 0 {
-                words.check(word)?;
-                place = word.wrapping_add(8);
-            } else {
-                let mut bits = word >> 1;
-                while bits != 0 {
-                    let step = u64::from(bits.trailing_zeros()) * 8;
-                    words.check(place.wrapping_add(step))?;
-                    bits &= bits - 1;
-                }
-                place = place.wrapping_add(63 * 8);
-            }
+        for place in object.relr_places() {
+            words.check(place)?;
         }
         Ok(())
     }

@@ -28,7 +28,8 @@ pub struct Opener<'a> {
     store: &'a Store,
     closure: &'a Closure,
     files: HashMap<(u64, u64), usize>,
-    nothing: Arc<SearchList>,
+    /// Asked before anything else.
+    first: Arc<SearchList>,
     /// The table's folders, if they are a DT_RPATH.
     table: Option<Arc<SearchList>>,
     /// Whether ld.so's own cache and default folders are those of this system.
@@ -82,11 +83,17 @@ impl<'a> Opener<'a> {
             store,
             closure,
             files: files.collect(),
-            nothing: store.list(&[]),
+            first: store.list(&[]),
             table: table.map(|folders| store.list(folders)),
             is_ordinary,
             siblings: store.list(siblings),
         }
+    }
+
+    /// The same where `folders` are searched before all others, whoever asks.
+    pub fn preferring(mut self, folders: &[PathBuf]) -> Self {
+        self.first = self.store.list(folders);
+        self
     }
 
     /// What opening `library`, whose absolute path is `path`, brings; `None` if
@@ -279,7 +286,7 @@ impl Walk<'_, '_> {
             .collect();
         let searcher = Searcher {
             store: opener.store,
-            lib_dirs: &opener.nothing,
+            lib_dirs: &opener.first,
             rpaths,
             runpath,
             no_defaults: folders.is_some_and(|folders| folders.no_defaults),

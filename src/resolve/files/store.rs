@@ -122,6 +122,8 @@ pub struct Store {
     objects: Once<PathBuf, Result<Arc<[PathBuf]>, Arc<str>>>,
     cache: LdCache,
     defaults: Arc<SearchList>,
+    /// Folders of links, which stand for what they lead to.
+    links: Vec<PathBuf>,
 }
 
 impl Default for Store {
@@ -145,6 +147,16 @@ impl Store {
                 folders: DEFAULT_FOLDERS.map(PathBuf::from).to_vec(),
                 found: Once::new(),
             }),
+            links: Vec::new(),
+        }
+    }
+
+    /// A store in which what is found in one of `folders`, which have links alone, is
+    /// where the link leads: `$ORIGIN` is there.
+    pub fn with_links(folders: Vec<PathBuf>) -> Self {
+        Self {
+            links: folders,
+            ..Self::default()
         }
     }
 
@@ -253,9 +265,11 @@ impl Store {
                 Probe::Skip(why) => skipped.push((path, why)),
                 Probe::Bad(why) => return Lookup::Bad(path, why),
                 Probe::Found(library) => {
+                    let aim = || std::fs::read_link(&path).ok();
+                    let aim = self.links.contains(folder).then(aim).flatten();
                     return Lookup::Found(Hit {
                         library,
-                        path,
+                        path: aim.unwrap_or(path),
                         variants,
                     });
                 }

@@ -194,6 +194,10 @@ fn every_document_is_as_its_schema_says() {
             "update",
             &["update", exe, "--lib-dir", text(&new), "--plan", "bound"],
         ),
+        (
+            "update",
+            &["update", exe, "--lib-dir", text(&old), "--reach"],
+        ),
         ("show", &["show", exe]),
         ("diff", &["diff", exe, text(&bound)]),
         ("diff", &["diff", exe, exe]),
@@ -276,6 +280,9 @@ fn every_document_is_as_its_schema_says() {
         let document: Value =
             serde_json::from_str(&ran.stdout()).unwrap_or_else(|e| panic!("{e}: {ran}"));
         check(&schema(name), &document, "").unwrap_or_else(|why| panic!("{name}: {why}\n{ran}"));
+        if args.contains(&"--reach") {
+            check(&schema("reach"), &document["reach"], "").unwrap_or_else(|why| panic!("{why}"));
+        }
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
     let files = std::fs::read_dir(folder).unwrap();

@@ -1,13 +1,9 @@
 //! What compilers do not write, and people do.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::support::{program, reach};
+use super::support::{program, reach, text};
 use crate::support::{Scratch, cc};
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 fn library(dir: &Scratch, name: &str, source: &str) -> PathBuf {
     let end = ".section .note.GNU-stack,\"\",@progbits\n";

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::support::{FUNCTIONS, Many, ORDER, library, reach, reach_json};
+use super::support::{FUNCTIONS, Many, ORDER, library, library_with, reach, reach_json};
 
 fn built(many: &Many, name: &str, defines: &[&str]) -> PathBuf {
     library(&many.dir.join(name), defines, &ORDER)
@@ -11,8 +11,10 @@ fn built(many: &Many, name: &str, defines: &[&str]) -> PathBuf {
 #[test]
 fn what_changes_nothing_affects_nobody() {
     let many = Many::new();
-    // At another path.
-    let other = built(&many, "a/much/longer/path/of/the/build", &[]);
+    // At another path, which is in its debug information.
+    let longer = many.dir.join("a/much/longer/path/of/the/build");
+    let other = library_with(&longer, &["-g".to_owned()], &ORDER);
+    assert_ne!(read(&other), read(&many.library));
     assert_eq!(many.affected(&other), [""; 0]);
     // In other orders of the objects.
     for (name, order) in [

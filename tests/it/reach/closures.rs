@@ -3,13 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::{Many, ORDER, library, reach, reach_json, states};
+use super::support::{Many, ORDER, library, reach, reach_json, states, text};
 use crate::support::program::indirect;
 use crate::support::{Scratch, cc, run};
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// A library between: `near` does not reach `helper`, `far` does.
 fn between(many: &Many) -> PathBuf {

@@ -1,16 +1,12 @@
 //! glibc at hand, whose symbols are in libc6-dbg.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indir::reach::{Graph, nss};
 use indir::resolve::addresses::object::LoadedObject;
 
-use super::support::{reach_json, states};
+use super::support::{reach_json, states, text};
 use crate::support::{Scratch, cache, glibc_lib, system_lib};
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// The system's libc twice, the second with `from` replaced by `to`.
 fn two(dir: &Scratch, from: &[u8], to: &[u8]) -> (PathBuf, PathBuf) {

@@ -134,13 +134,19 @@ pub(super) const FUNCTIONS: [&str; 18] = [
     "caught",
 ];
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Compiles the library into `folder`, in which its sources are too; `order` says in
 /// which order its objects are linked.
 pub(super) fn library(folder: &Path, defines: &[&str], order: &[&str]) -> PathBuf {
+    let defines: Vec<String> = defines.iter().map(|define| format!("-D{define}")).collect();
+    library_with(folder, &defines, order)
+}
+
+/// The same with arguments of the compiler.
+pub(super) fn library_with(folder: &Path, args: &[String], order: &[&str]) -> PathBuf {
     std::fs::create_dir_all(folder).unwrap();
     need("g++", "g++");
     let mut objects = Vec::new();
@@ -150,7 +156,7 @@ pub(super) fn library(folder: &Path, defines: &[&str], order: &[&str]) -> PathBu
         let object = file.with_extension("o");
         let mut command = Command::new(tool);
         command.args(["-O2", "-fPIC", "-c", "-o", text(&object), text(&file)]);
-        run(command.args(defines.iter().map(|define| format!("-D{define}")))).success();
+        run(command.args(args)).success();
         objects.push((name, object));
     }
     let out = folder.join("libmany.so.1");

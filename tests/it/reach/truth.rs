@@ -6,13 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use goblin::elf::Elf;
-use indir::reach::{Build, Change, Judge, Options};
+use indir::reach::{Build, Change, Judge, Options, Shared};
 
+use super::support::text;
 use crate::support::{Scratch, cache, cc, need, run};
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// Unpacks the upstream sources of `package` into `dir`.
 fn sources(dir: &Scratch, package: &str) -> PathBuf {
@@ -200,7 +197,7 @@ pub(super) fn user(dir: &Scratch, truth: &Truth, library: &Path) -> PathBuf {
 pub(super) fn judge(old: &Path, new: &Path) -> Judge {
     let build = |path: &Path| Box::new(Build::of(path).unwrap());
     let change = Change::Builds(build(old), build(new));
-    Judge::new(change, Options::default(), Vec::new())
+    Judge::new(change, Options::default(), Shared::default())
 }
 
 /// Asserts that nothing is missed, and returns how many pairs of an export and what it

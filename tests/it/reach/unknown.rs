@@ -3,12 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::{Many, ORDER, library, program, reach, reach_json, states};
+use super::support::{Many, ORDER, library, program, reach, reach_json, states, text};
 use crate::support::{Scratch, cc, need, run};
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 fn strip(path: &Path, more: &[&str]) {
     need("strip", "binutils");
@@ -142,7 +138,27 @@ fn what_is_opened_or_looked_up_while_running_counts() {
     plugin("asking", "of_the_program");
     let (unknown, why) = state(&opens, &declared);
     assert_eq!(unknown, "unknown");
-    assert!(why.contains("takes symbols from the program"), "{why}");
+    assert!(why.contains("takes symbols from what else"), "{why}");
+    // The program has it: nothing is left to know.
+    let has =
+        "return of_the_program(c); } int of_the_program(int i) { return i; } int more(int c) {";
+    let file = many.dir.file(
+        "bin/has.c",
+        format!(
+            "#include <dlfcn.h>\nint plain(int); int of_the_program(int);\n\
+         int main(int c, char **v) {{ dlopen(v[1], RTLD_NOW); {has} return plain(c); }}\n"
+        ),
+    );
+    let has = file.with_extension("");
+    cc([
+        "-O1",
+        "-rdynamic",
+        "-o",
+        text(&has),
+        text(&file),
+        text(&many.library),
+    ]);
+    assert_eq!(state(&has, &declared).0, "same");
     std::fs::remove_file(plugins.join("asking.so")).unwrap();
     assert_eq!(state(&opens, &declared).0, "same");
     let (old, after) = (many.dir.dir("old-tree"), many.dir.dir("new-tree"));

@@ -348,11 +348,10 @@ impl<'a> Builder<'a> {
         let image = self.image;
         let len = u64::from(size);
         if let Some(section) = image.at(to) {
-            let fixed = match section.region {
-                Region::Constant | Region::Got => true,
-                Region::Relro => !image.is_ldso,
-                _ => false,
-            };
+            let fixed = matches!(
+                section.region,
+                Region::Constant | Region::Got | Region::Relro
+            );
             // A wider read takes along what is behind the word that ld.so writes.
             if fixed
                 && len <= 8

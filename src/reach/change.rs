@@ -1,14 +1,14 @@
-//! Two builds of libraries, found by their sonames as ld.so finds them: each build is a
-//! folder of links for the time of a run, which is searched before all others.
+//! What changes. Two builds of libraries are found by their sonames as ld.so finds them:
+//! each is a folder of links for the time of a run, which is searched before all others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::ReachError;
 use crate::elf::MappedElf;
-use crate::table::Replacement;
+use crate::table::{Replacement, TableFile};
 
 /// How deep a folder of libraries may be.
 const MAX_DEPTH: usize = 40;
@@ -22,6 +22,34 @@ pub enum Change {
     Builds(Box<Build>, Box<Build>),
     /// Folders of tables.
     Replacements(Vec<Replacement>),
+    /// Tables, by program.
+    Tables(Tables),
+}
+
+impl Change {
+    /// Folders of links that stand for what they lead to.
+    pub(super) fn links(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Builds(old, new) => vec![old.folder().to_owned(), new.folder().to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The table that each program had, and the one that it gets.
+#[derive(Debug, Default)]
+pub struct Tables(HashMap<PathBuf, [TableFile; 2]>);
+
+impl Tables {
+    /// Adds those of the program at `program`, which is absolute and free of symlinks.
+    pub fn add(&mut self, program: PathBuf, old: TableFile, new: TableFile) {
+        self.0.insert(program, [old, new]);
+    }
+
+    /// Both of the program at `program`.
+    pub(super) fn of(&self, program: &Path) -> Result<&[TableFile; 2], ReachError> {
+        self.0.get(program).ok_or(ReachError::NoTable)
+    }
 }
 
 /// One build.
