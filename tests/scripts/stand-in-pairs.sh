@@ -95,7 +95,7 @@ fetch() {
         rm -rf "$store/raw/$at"
         for package in $packages; do
             # Other packages of a source may have a suffix of a rebuild.
-            real=$(own_apt_cache madison "$package" | awk '{ print $3 }' |
+            real=$(own_apt_cache madison "$package" | awk '$NF == "Packages" { print $3 }' |
                 grep -Fx -e "$version" -e "${version%+b[0-9]}" | head -n 1)
             [ -n "$real" ] || continue
             unpack "$package" "$real" "$store/part"
