@@ -61,6 +61,8 @@ pub struct Chooser<'c> {
     packages: Packages,
     /// Words in code that tell a version: in small letters, as they are, and where.
     variables: Vec<(Vec<u8>, &'c [u8], &'c Word)>,
+    /// Whether the consumer may run CMake.
+    runs_cmake: bool,
 }
 
 impl<'c> Chooser<'c> {
@@ -95,6 +97,7 @@ impl<'c> Chooser<'c> {
             met,
             packages,
             variables,
+            runs_cmake: metadata::runs_cmake(words),
         }
     }
 
@@ -173,7 +176,12 @@ impl<'c> Chooser<'c> {
             new: library.new,
         };
         let (mut all, values) = compare::headers(&context, old, &mut self.names);
-        all.extend(metadata::files(before, after, &mut self.names));
+        all.extend(metadata::files(
+            before,
+            after,
+            &mut self.names,
+            self.runs_cmake,
+        ));
         all.extend(symbols::libraries(before, after, &mut self.names));
         let mut reasons = Vec::new();
         for difference in &all {

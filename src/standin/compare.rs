@@ -35,7 +35,12 @@ pub(super) fn headers(
     let paths: BTreeSet<&Rc<str>> = before.keys().chain(after.keys()).collect();
     let counts = |headers: &HashMap<Rc<str>, &Rc<Header>>| {
         let mut counts: ByName<usize> = ByName::default();
-        for name in headers.values().flat_map(|header| declares(header)) {
+        // Copies of a header are one.
+        let mut seen = HashSet::new();
+        let once = headers
+            .values()
+            .filter(|header| seen.insert(Rc::as_ptr(header)));
+        for name in once.flat_map(|header| declares(header)) {
             *counts.entry(name).or_default() += 1;
         }
         counts

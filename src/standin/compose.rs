@@ -7,12 +7,12 @@
 //! together that is not, which is the safe side.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
 use super::names::Quick;
 use super::word::MAX_WORD;
-use super::words::Words;
+use super::words::{Files, Words};
 
 /// Shortest text beside a hole that says enough by itself.
 const MIN_LITERAL: usize = 4;
@@ -82,6 +82,8 @@ enum Asked {
 /// What names are put together from.
 pub(super) struct Composer {
     words: Set,
+    /// Where words stand that are joined with those of the same file only.
+    files: HashMap<u64, Vec<u32>, BuildHasherDefault<Quick>>,
     /// Words that were added since names were last asked for.
     recent: Set,
     /// Texts beside holes, however short.
@@ -110,6 +112,7 @@ impl Composer {
         }
         let mut composer = Self {
             words: Set::default(),
+            files: HashMap::default(),
             recent: Set::default(),
             pieces: Set::default(),
             prefixes: Set::default(),
@@ -143,13 +146,29 @@ impl Composer {
         composer
     }
 
-    /// Adds a word that is spelled or reached.
-    pub(super) fn add(&mut self, word: &[u8]) {
-        if word.len() >= self.min_word {
-            let number = number(word);
-            self.words.insert(number);
-            self.recent.insert(number);
+    /// Adds a word that is spelled in these files, or reached.
+    pub(super) fn add(&mut self, word: &[u8], files: &Files) {
+        if word.len() < self.min_word {
+            return;
         }
+        let number = number(word);
+        match files {
+            Files::Some(files) if !self.words.has(number) => {
+                self.files.insert(number, files.clone());
+            }
+            // Two words of one number count as one.
+            Files::Some(files) => {
+                if let Some(known) = self.files.get_mut(&number) {
+                    known.extend(files);
+                    known.sort_unstable();
+                }
+            }
+            Files::All => {
+                self.files.remove(&number);
+            }
+        }
+        self.words.insert(number);
+        self.recent.insert(number);
     }
 
     /// From here on, words that are added are recent.
@@ -217,12 +236,23 @@ impl Composer {
             return false;
         }
         let lasts: Vec<usize> = (1..length).filter(|&at| is_word(at, length)).collect();
+        let meet = |ends: &[usize]| {
+            let parts = ends.windows(2).filter_map(|ends| match ends {
+                [from, to] => Some((to - from, part(*from, *to))),
+                _ => None,
+            });
+            self.meet(parts)
+        };
         for &first in &firsts {
             for &last in &lasts {
                 let has_one = is_one(0, first) || is_one(last, length);
                 let fits = match first.cmp(&last) {
-                    Ordering::Less => is_word(first, last) && (has_one || is_one(first, last)),
-                    Ordering::Equal => has_one,
+                    Ordering::Less => {
+                        is_word(first, last)
+                            && (has_one || is_one(first, last))
+                            && meet(&[0, first, last, length])
+                    }
+                    Ordering::Equal => has_one && meet(&[0, first, length]),
                     Ordering::Greater => false,
                 };
                 if fits {
@@ -231,6 +261,25 @@ impl Composer {
             }
         }
         false
+    }
+
+    /// Whether words, by their lengths and numbers, stand in one file, as far as they have
+    /// to: what stands beside a hole is joined with what may be read from elsewhere.
+    fn meet(&self, parts: impl Iterator<Item = (usize, u64)>) -> bool {
+        let mut common: Option<Vec<u32>> = None;
+        for (length, number) in parts {
+            let Some(files) = self.files.get(&number) else {
+                continue;
+            };
+            if length >= MIN_PIECE && self.pieces.has(number) {
+                continue;
+            }
+            match &mut common {
+                None => common = Some(files.clone()),
+                Some(common) => common.retain(|file| files.binary_search(file).is_ok()),
+            }
+        }
+        common.is_none_or(|files| !files.is_empty())
     }
 
     /// Whether a pattern fits a name of this length; `part` is the number of each part.

@@ -16,14 +16,8 @@ use super::words::Words;
 pub fn exercise(data: &[u8]) {
     for name in ["x.c", "configure", "x.py", "README"] {
         let mut words = Words::default();
-        let scanned = scan::scan(name, data);
-        words.files.push(name.to_owned());
-        words.words.extend(scanned.words);
-        words.conditions.extend(scanned.conditions);
-        words.patterns.extend(scanned.patterns);
-        words.versions.extend(scanned.versions);
-        words.asks.extend(scanned.asks);
-        words.pastes = scanned.pastes;
+        let added = words.add(name, scan::scan(name, data));
+        assert!(added.is_ok(), "one file has too many words: {added:?}");
         let again = Words::from_text(&words.to_text());
         assert_eq!(again.as_ref(), Ok(&words), "words of {name}");
     }

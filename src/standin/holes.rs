@@ -37,6 +37,53 @@ pub(super) fn around(data: &[u8], start: usize, end: usize, is_c: bool, is_pytho
     }
 }
 
+/// Whether the word in `data` from `start` to `end` may be put into a text that stands in
+/// another file: a variable has it, or the body of a macro is it, or a macro pastes it, or it
+/// is quoted and looks like a beginning or end, or `sed` puts it at one.
+pub(super) fn is_loose(data: &[u8], start: usize, end: usize, is_c: bool) -> bool {
+    let before = data
+        .get(start.saturating_sub(REACH)..start)
+        .unwrap_or_default();
+    let after = data.get(end..).unwrap_or_default();
+    let word = data.get(start..end).unwrap_or_default();
+    let quoted = before.last().is_some_and(|b| is_quote(*b));
+    let is_end = word.ends_with(b"_") || word.starts_with(b"_");
+    if quoted && is_end && after.first().is_some_and(|b| is_quote(*b)) {
+        return true;
+    }
+    // The other part comes from where the macro is used.
+    if before.trim_ascii_end().ends_with(b"##") || after.trim_ascii_start().starts_with(b"##") {
+        return true;
+    }
+    if is_c {
+        let line = before.rsplit(|&b| b == b'\n').next().unwrap_or_default();
+        let line = line.trim_ascii_start();
+        let rest = line
+            .strip_prefix(b"#")
+            .unwrap_or_default()
+            .trim_ascii_start();
+        let is_spliced = line.is_empty() && before.trim_ascii_end().ends_with(b"\\");
+        let is_body = is_spliced
+            || rest.starts_with(b"define") && line.ends_with(b" ") | line.ends_with(b"\t");
+        let next = after.iter().find(|b| !matches!(b, b' ' | b'\t' | b'\r'));
+        return is_body && matches!(next, None | Some(b'\n' | b'/'));
+    }
+    let lead = match quoted {
+        true => before.split_last().map_or(before, |(_, rest)| rest),
+        false => before,
+    };
+    let is_set = lead.trim_ascii_end().ends_with(b"=") || lead.trim_ascii_end().ends_with(b":");
+    is_set
+        || matches!(
+            before,
+            [
+                ..,
+                b'^' | b'$',
+                b'/' | b',' | b'|' | b'!' | b'#' | b'@' | b':'
+            ]
+        )
+}
+
 fn is_format(after: &[u8]) -> bool {
     matches!(
         after,
@@ -77,6 +124,8 @@ fn hole_after(word: &[u8], after: &[u8], is_python: bool) -> bool {
 fn joined(rest: &[u8]) -> bool {
     match rest {
         [b'+', next, ..] => *next != b'+',
+        // awk
+        [b'$', next, ..] => is_word(*next),
         [b'.', next, ..] => *next == b' ' || *next == b'$' || *next == b'.' || *next == b'"',
         [b'~', ..] => true,
         _ => false,

@@ -7,6 +7,7 @@ use super::difference::{Difference, Kind, Test};
 use super::names::Names;
 use super::sources::spelled;
 use super::tree::{File, Role, Tree};
+use super::words::Words;
 
 /// Keys of pkg-config that are for people.
 const FOR_PEOPLE: &[&str] = &[
@@ -34,7 +35,14 @@ const DEFINERS: &[&str] = &[
 const OWN: &str = "\u{1}";
 
 /// The differences of all files but headers.
-pub(super) fn files(old: &Tree, new: &Tree, names: &mut Names) -> Vec<Difference> {
+///
+/// Those of CMake count if the consumer may run it.
+pub(super) fn files(
+    old: &Tree,
+    new: &Tree,
+    names: &mut Names,
+    runs_cmake: bool,
+) -> Vec<Difference> {
     let mut found = Vec::new();
     let paths: BTreeSet<&String> = old.files.keys().chain(new.files.keys()).collect();
     for path in paths {
@@ -46,6 +54,7 @@ pub(super) fn files(old: &Tree, new: &Tree, names: &mut Names) -> Vec<Difference
             continue;
         }
         let differ = match role {
+            Role::Cmake if !runs_cmake => continue,
             Role::Header => continue,
             Role::Linked => vec![Difference {
                 kind: Kind::Library,
@@ -64,6 +73,21 @@ pub(super) fn files(old: &Tree, new: &Tree, names: &mut Names) -> Vec<Difference
         found.extend(differ);
     }
     found
+}
+
+/// Whether a source names CMake or Meson, which asks CMake for what pkg-config does not know.
+pub(super) fn runs_cmake(words: &Words) -> bool {
+    let tells = |text: &[u8]| {
+        let text = text.to_ascii_lowercase();
+        let has = |part: &str| text.windows(part.len()).any(|at| at == part.as_bytes());
+        ["cmake", "find_package", "find_dependency", "meson"]
+            .into_iter()
+            .any(has)
+    };
+    let files = words.files.iter().map(String::as_bytes);
+    files
+        .chain(words.words.keys().map(Vec::as_slice))
+        .any(tells)
 }
 
 fn how(a: Option<&File>, b: Option<&File>) -> &'static str {

@@ -9,9 +9,9 @@ use std::rc::Rc;
 
 use super::chunk::{Chunk, Header, What};
 use super::compose::Composer;
-use super::names::{ByName, Name, Names};
+use super::names::{ByName, Name, NameSet, Names};
 use super::sources::{File, Sources};
-use super::words::Words;
+use super::words::{Files, Words};
 
 /// How a name is reached, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,8 @@ pub(super) struct Reach<'w> {
     words: &'w Words,
     found: ByName<(Level, Why)>,
     composer: Composer,
+    /// Those that headers name: others are put together of these wherever they stand.
+    through: NameSet,
 }
 
 /// After how many rounds of names that are put together of others every name counts as one.
@@ -63,12 +65,16 @@ impl<'w> Reach<'w> {
                 (false, false) => Level::Text,
             };
             found.insert(names.name(text), (level, Why::Spelled));
-            composer.add(text);
+            // Nothing is put together of what is for people.
+            if level > Level::Text {
+                composer.add(text, &word.files);
+            }
         }
         Self {
             words,
             found,
             composer,
+            through: NameSet::default(),
         }
     }
 
@@ -101,6 +107,9 @@ impl<'w> Reach<'w> {
         level: Level,
         why: impl FnOnce() -> Why,
     ) -> bool {
+        if level > Level::Text && self.through.insert(name) {
+            self.composer.add(names.text(name), &Files::All);
+        }
         match self.found.get_mut(&name) {
             Some((known, _)) if *known >= level => false,
             Some((known, _)) => {
@@ -109,7 +118,6 @@ impl<'w> Reach<'w> {
             }
             None => {
                 self.found.insert(name, (level, why()));
-                self.composer.add(names.text(name));
                 true
             }
         }

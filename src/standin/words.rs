@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::scan::{self, Scanned};
-pub use super::word::{Pattern, Word};
+pub use super::word::{Files, Pattern, Word};
 
 /// Longest file that is read, in bytes.
 const MAX_FILE: u64 = 256 << 20;
@@ -68,12 +68,26 @@ impl Words {
         Ok(words)
     }
 
-    fn add(&mut self, path: &str, scanned: Scanned) -> io::Result<()> {
+    /// Adds a file's.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(super) fn add(&mut self, path: &str, scanned: Scanned) -> io::Result<()> {
         let index = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(path.to_owned());
         for (text, found) in scanned.words {
             let place = (index, found.place.1);
-            self.merge(text, Word { place, ..found })?;
+            let files = match found.files {
+                Files::All => Files::All,
+                _ if found.in_code || found.in_condition => Files::Some(vec![index]),
+                none => none,
+            };
+            let found = Word {
+                place,
+                files,
+                ..found
+            };
+            self.merge(text, found)?;
         }
         self.conditions.extend(scanned.conditions);
         self.patterns.extend(scanned.patterns);
@@ -110,7 +124,13 @@ impl Words {
         self.files.extend(other.files);
         for (text, found) in other.words {
             let place = (found.place.0.saturating_add(offset), found.place.1);
-            self.merge(text, Word { place, ..found })?;
+            let files = found.files.moved(offset);
+            let found = Word {
+                place,
+                files,
+                ..found
+            };
+            self.merge(text, found)?;
         }
         self.conditions.extend(other.conditions);
         self.patterns.extend(other.patterns);

@@ -1,7 +1,7 @@
 //! The file of words: text, sorted, a line each.
 //!
 //! ```text
-//! indir words 1
+//! indir words 2
 //! f src/main.c
 //! c OPENSSL_VERSION_NUMBER >= 0x30000000L
 //! n 1.2.11
@@ -9,16 +9,18 @@
 //! a modversion
 //! # words paste: ##
 //! w 1 0:12 deflateInit
+//! w 1 0:17,3 BUFSIZE
 //! ```
 //!
 //! Of a word: 1 in code, 2 in conditions, 4 in comments and documents, summed; the file's
-//! index and line; the word. Everything read is checked.
+//! index and line; the other files with it in code, of which `*` are too many; the word.
+//! Everything read is checked.
 
-use super::word::{Pattern, Word};
+use super::word::{Files, Pattern, Word};
 use super::words::Words;
 
 /// The first line.
-const HEAD: &[u8] = b"indir words 1";
+const HEAD: &[u8] = b"indir words 2";
 
 impl Words {
     /// The text.
@@ -56,7 +58,15 @@ impl Words {
             let bits = u8::from(word.in_code)
                 + 2 * u8::from(word.in_condition)
                 + 4 * u8::from(word.in_text);
-            let head = format!("w {bits} {}:{} ", word.place.0, word.place.1);
+            let mut head = format!("w {bits} {}:{}", word.place.0, word.place.1);
+            match &word.files {
+                Files::Some(files) => {
+                    let others = files.iter().filter(|file| **file != word.place.0);
+                    others.for_each(|file| head.push_str(&format!(",{file}")));
+                }
+                Files::All => head.push_str(",*"),
+            }
+            head.push(' ');
             line(&[head.as_bytes(), text]);
         }
         out
@@ -115,14 +125,28 @@ fn word(rest: &[u8]) -> Option<(Vec<u8>, Word)> {
     let bits = bits
         .checked_sub(b'0')
         .filter(|bits| (1..8).contains(bits))?;
-    let place = std::str::from_utf8(parts.next()?).ok()?;
-    let (file, line) = place.split_once(':')?;
+    let mut places = std::str::from_utf8(parts.next()?).ok()?.split(',');
+    let (file, line) = places.next()?.split_once(':')?;
+    let file: u32 = file.parse().ok()?;
+    // Its first place is one in code, if there is any.
+    let mut files = Files::Some(if bits & 3 == 0 {
+        Vec::new()
+    } else {
+        vec![file]
+    });
+    for other in places {
+        files.merge(match other {
+            "*" => Files::All,
+            other => Files::Some(vec![other.parse().ok()?]),
+        });
+    }
     let text = parts.next().filter(|text| !text.is_empty())?;
     let word = Word {
         in_code: bits & 1 != 0,
         in_condition: bits & 2 != 0,
         in_text: bits & 4 != 0,
-        place: (file.parse().ok()?, line.parse().ok()?),
+        place: (file, line.parse().ok()?),
+        files,
     };
     Some((text.to_vec(), word))
 }

@@ -24,12 +24,12 @@ suites='bookworm bookworm-security trixie trixie-security sid'
 # library: packages (of which any may be missing in a suite) : dependents
 libraries='
 openssl: libssl-dev libssl3 libssl3t64: wget socat stunnel4 libssh2 libevent openssh rsync curl
-glib2.0: libglib2.0-dev libglib2.0-0 libglib2.0-0t64: dconf libsecret json-glib libnotify pango1.0 gdk-pixbuf irssi shared-mime-info
+glib2.0: libglib2.0-dev libgio-2.0-dev libglib2.0-0 libglib2.0-0t64: dconf libsecret json-glib libnotify pango1.0 gdk-pixbuf irssi shared-mime-info
 libxml2: libxml2-dev libxml2 libxml2-16: libxslt xmlsec1 xmlstarlet shared-mime-info raptor2 libarchive libbluray libsoup2.4
 zlib: zlib1g-dev zlib1g: libpng1.6 curl rsync libxml2 libssh2 pigz file openssh
 glibc: libc6-dev libc6: less tmux nano socat file rsync libzip c-blosc
 ncurses: libncurses-dev libncurses6 libncursesw6 libtinfo6: less tmux nano htop dialog cmatrix screen mc
-tiff: libtiff-dev libtiff6: openjpeg2 leptonlib imlib2 libgd2 libwebp lcms2 libgeotiff graphicsmagick
+tiff: libtiff-dev libtiff6 libtiffxx6: openjpeg2 leptonlib imlib2 libgd2 libwebp lcms2 libgeotiff graphicsmagick
 libffi: libffi-dev libffi8: wayland p11-kit python-cffi ruby-ffi glib2.0
 zstd: libzstd-dev libzstd1: rsync curl libarchive squashfs-tools erofs-utils zchunk libzip btrfs-progs
 libssh2: libssh2-1-dev libssh2-1 libssh2-1t64: curl libgit2
@@ -39,10 +39,10 @@ expat: libexpat1-dev libexpat1: fontconfig wayland apr-util dbus git xmlrpc-c
 sqlite3: libsqlite3-dev libsqlite3-0: apr-util libsoup2.4 newsboat gnupg2 proj libaccounts-glib spatialite subversion
 readline: libreadline-dev libreadline8 libreadline8t64: bc rlwrap lftp sqlite3 gnupg2 socat units
 gtk3: libgtk-3-dev libgtk-3-0 libgtk-3-0t64: mousepad galculator libhandy-1 gspell libdazzle gtksourceview4
-pcre2: libpcre2-dev libpcre2-8-0: git nginx haproxy grep glib2.0 lighttpd libselinux swig
-gmp: libgmp-dev libgmp10: mpfr4 mpclib3 nettle coreutils isl gnutls28
+pcre2: libpcre2-dev libpcre2-8-0 libpcre2-16-0 libpcre2-32-0 libpcre2-posix3: git nginx haproxy grep glib2.0 lighttpd libselinux swig
+gmp: libgmp-dev libgmp10 libgmpxx4ldbl: mpfr4 mpclib3 nettle coreutils isl gnutls28
 xz: liblzma-dev liblzma5: libarchive kmod squashfs-tools libxml2 file elfutils zstd
-libevent: libevent-dev libevent-2.1-7 libevent-2.1-7t64 libevent-core-2.1-7 libevent-core-2.1-7t64 libevent-openssl-2.1-7 libevent-openssl-2.1-7t64: tmux memcached transmission nfs-utils tor unbound getdns
+libevent: libevent-dev libevent-2.1-7 libevent-2.1-7t64 libevent-extra-2.1-7 libevent-extra-2.1-7t64 libevent-pthreads-2.1-7 libevent-pthreads-2.1-7t64 libevent-core-2.1-7 libevent-core-2.1-7t64 libevent-openssl-2.1-7 libevent-openssl-2.1-7t64: tmux memcached transmission nfs-utils tor unbound getdns
 '
 store=$cache/stand-in
 mkdir -p "$store"/{raw,tree,words,with,src,needs}
@@ -88,7 +88,7 @@ fetch() {
     packages=$(field "$1" 1)
     echo "$packages" >"$store/$1.packages"
     first=${packages%% *}
-    own_apt_cache madison "$first" | awk '$6 ~ /main$/ { print $3 }' | sort -Vu >"$store/$1.versions"
+    own_apt_cache madison "$first" | awk '$6 ~ /main$/ && $NF == "Packages" { print $3 }' | sort -Vu >"$store/$1.versions"
     while read -r version; do
         at=$1-$(echo "$version" | tr ':' '_')
         [ ! -d "$store/tree/$at" ] || continue

@@ -179,3 +179,23 @@ fn names_before_and_behind_attributes() {
         assert!(stands, "{declaration}: {report:#}");
     }
 }
+
+#[test]
+fn copies_of_a_header_are_one() {
+    let text = |value| format!("#define LIB_VERSION {value}\nint lib_a(void);\n");
+    let (old, new) = (text("103"), text("104"));
+    let both = |text: &str| {
+        let text: &'static str = text.to_owned().leak();
+        [("include/lib.h", text), ("include/lib1/lib.h", text)]
+    };
+    let asks = |least: &str| format!("#include <lib.h>\n#if LIB_VERSION >= {least}\n#endif\n");
+    let (stands, report) = told(&both(&old), &both(&new), &asks("100"));
+    assert!(stands, "{report:#}");
+    let (stands, report) = told(&both(&old), &both(&new), &asks("104"));
+    assert!(!stands, "{report:#}");
+    // Two that are not the same define it twice.
+    let mut differ = both(&new);
+    differ[1].1 = "#define LIB_VERSION 103\n";
+    let (stands, report) = told(&both(&old), &differ, &asks("104"));
+    assert!(!stands, "{report:#}");
+}

@@ -133,6 +133,15 @@ fn cmake_by_package() {
     assert!(!sees(path, &a, &b, named));
     let c = text("libfoo.so.2.0.0", "libfoo.so.2");
     assert!(sees(path, &a, &c, named));
+    // Who never runs CMake reads none of it; Meson does.
+    assert!(!sees(path, &a, &c, ("configure.ac", "Foo\n")));
+    assert!(sees(path, &a, &c, ("meson.build", "dependency('Foo')\n")));
+    assert!(sees(
+        path,
+        &a,
+        &c,
+        ("build.sh", "cmake --find-package -DNAME=Foo\n")
+    ));
 }
 
 #[test]

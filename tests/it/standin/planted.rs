@@ -491,6 +491,7 @@ fn every_change_is_seen_by_those_who_can() {
                     let out = |tag: &str| scratch.join(format!("{name}-{at}-{tag}.o"));
                     let before = object(&old, source, &out("old"));
                     let after = object(&new, source, &out("new"));
+                    assert!(before.is_some(), "{name}: gcc compiles it");
                     if before != after {
                         faults.push(format!("{}: {name}: objects differ", change.name));
                     }

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 
 use crate::support::{Scratch, indir, run};
 
-use super::support::{decides, words};
+use super::support::{decides, stands_in, tree, words};
 
 fn text(files: &[(&str, &str)]) -> String {
     let scratch = Scratch::new();
@@ -187,4 +187,103 @@ fn names_with_dollars_and_long_ones() {
         &consumer,
         &["declaration"],
     );
+}
+
+#[test]
+fn words_of_one_name_stand_in_one_file_or_beside_a_hole() {
+    let old = "#define J(a, b) a##b\n#define J2(a, b) J(a, b)\nint lib_get(void);\n";
+    let new = format!("{old}int lib_add(void);\n");
+    let called = format!("{old}#define CALL(x) J2(lib_, x)\n");
+    let called = (called.as_str(), format!("{called}int lib_add(void);\n"));
+    let main = "#include <lib.h>\nint a(void) { return lib_get(); }\n";
+    let sees = |(old, new): (&str, &str), files: &[(&str, &str)]| {
+        let scratch = Scratch::new();
+        let make = |name, text| tree(&scratch, name, &[("include/lib.h", text)]);
+        let (old, new) = (make("old", old), make("new", new));
+        let files = [&[("main.c", main)], files].concat();
+        !stands_in(&old, &new, &words(&scratch, "s", &files)).0
+    };
+    let plain = (old, new.as_str());
+    let other: &[(&str, &str)] = &[("other.c", "int add, J(x_, add);\n")];
+    for seen in [
+        &[("a.c", "int b(void) { return J(lib_, add)(); }\n")][..],
+        &[
+            ("n.h", "#define PFX lib_\n"),
+            ("a.c", "int b = J(PFX, add)();\n"),
+        ],
+        &[
+            ("n.h", "#define PFX \\\n  lib_\n"),
+            ("a.c", "int b = J(PFX, add)();\n"),
+        ],
+        &[
+            ("gen.sh", "p=lib_\nwhile read x; do echo $p$x; done\n"),
+            ("names", "add\n"),
+        ],
+        &[("gen.sh", "sed 's/^/lib_/' names\n"), ("names", "add\n")],
+        &[
+            ("gen.sh", "awk '{ print \"lib_\" $1 }' names\n"),
+            ("names", "add\n"),
+        ],
+        &[
+            ("gen.py", "for x in open('names'): call('lib_', x)\n"),
+            ("names", "add\n"),
+        ],
+        &[("gen.yml", "prefix: lib_\n"), ("names", "add\n")],
+        &[("gen.c", "printf(\"lib_%s\", x);\n"), ("names", "add\n")],
+    ] {
+        assert!(sees(plain, seen), "{seen:?}");
+    }
+    assert!(!sees(plain, other));
+    for unseen in [
+        &[("a.c", "int lib_, b;\n"), other[0]][..],
+        // What is for people is put together by nobody.
+        &[("README", "lib_ add\n")],
+        &[("a.c", "/* lib_ */\n"), other[0]],
+    ] {
+        assert!(!sees(plain, unseen), "{unseen:?}");
+    }
+    // A macro of the library has the other word.
+    let calls = [("a.c", "int lib_;\n"), ("b.c", "int b = CALL(add)();\n")];
+    assert!(sees((called.0, called.1.as_str()), &calls));
+}
+
+#[test]
+fn what_pastes() {
+    for (name, text) in [
+        ("a.c", "#define P(a) a ## 1\n"),
+        ("gen.py", "print('#define P(a, b) a##b')\n"),
+        ("gen.pl", "print \"#define P(a) f(a) ## b\";\n"),
+    ] {
+        let text = self::text(&[(name, text)]);
+        assert_eq!(lines(&text, "a "), ["##"], "{name}");
+    }
+    for (name, text) in [
+        ("configure", "## a comment\n  ## ---- ##\n"),
+        ("gen.sh", "echo ${x##*/} ${y%%.*}\n"),
+        ("notes.md", "## b\n"),
+    ] {
+        let text = self::text(&[(name, text)]);
+        assert!(lines(&text, "a ").is_empty(), "{name}: {text}");
+    }
+}
+
+#[test]
+fn files_of_a_word() {
+    let many: Vec<(String, &str)> = (0..70).map(|at| (format!("{at:02}.c"), "many\n")).collect();
+    let mut files: Vec<(&str, &str)> = many.iter().map(|(name, t)| (name.as_str(), *t)).collect();
+    files.extend([
+        ("a.c", "two\n"),
+        ("b.c", "\ntwo // three\n"),
+        ("c.sh", "x=loose\n"),
+    ]);
+    let text = text(&files);
+    let found = lines(&text, "w ");
+    for word in [
+        "1 0:1,* many",
+        "1 70:1,71 two",
+        "4 71:2 three",
+        "1 72:1,* loose",
+    ] {
+        assert!(found.contains(&word), "{word}:\n{text}");
+    }
 }

@@ -3,20 +3,19 @@
 //! Any bytes: text of any language, and the strings of executables. What is asked of
 //! languages is only where C has comments and conditions, and how names are put together.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod condition;
+
+use std::collections::{BTreeSet, HashMap};
 
 use super::asks;
 use super::holes;
-use super::lex::{self, Element};
-use super::names::{self, Names};
+use super::lex;
+use super::names::Names;
 use super::style::{Style, style};
-use super::word::{MAX_WORD, Pattern, Word};
+use super::word::{Files, MAX_WORD, Pattern, Word};
 
 /// Shortest run of printable bytes that counts as text in a binary file.
 const MIN_STRING: usize = 4;
-/// Longest condition, in bytes.
-const MAX_CONDITION: usize = 4096;
-
 /// Longest name of the ends of a raw string (C++, lex.string).
 const MAX_DELIMITER: usize = 16;
 
@@ -135,7 +134,7 @@ impl Scan<'_> {
                 }
                 b'\'' if self.style.is_c && !self.in_string => self.character(),
                 b'#' if self.peek(1) == b'#' && !self.in_text => {
-                    self.scanned.pastes = true;
+                    self.scanned.pastes |= self.style.is_c || self.pastes();
                     self.at += 2;
                 }
                 b'0'..=b'9' => self.number(),
@@ -166,6 +165,21 @@ impl Scan<'_> {
             let name = name.and_then(|len| rest.get(..len));
             self.raw = name.map(|name| [b")", name].concat());
         }
+    }
+
+    /// Whether `##` stands between two words, as in C that something else writes: comments
+    /// of scripts begin so, and `${x##*/}` is another thing.
+    fn pastes(&self) -> bool {
+        let before = self.data.get(..self.at).unwrap_or_default();
+        let after = self.data.get(self.at + 2..).unwrap_or_default();
+        let blank = |byte: &&u8| !matches!(byte, b' ' | b'\t' | b'\\' | b'\r' | b'\n');
+        let is_word = |byte: &u8| lex::in_word(*byte) || *byte == b')';
+        let line = before.iter().rev().take_while(|byte| **byte != b'\n');
+        line.clone().find(blank).is_some_and(is_word)
+            && after
+                .iter()
+                .find(blank)
+                .is_some_and(|byte| lex::in_word(*byte))
     }
 
     fn peek_back(&self) -> u8 {
@@ -211,83 +225,6 @@ impl Scan<'_> {
             self.at += end.len();
         }
         self.in_text = before;
-    }
-
-    /// A line of `#if` and the like, with those that it is spliced with; false if it is
-    /// none. In any language: its tools may compile what they write.
-    fn condition(&mut self) -> bool {
-        let rest = self.data.get(self.at..).unwrap_or_default();
-        let mut end = 0;
-        while let Some(&byte) = rest.get(end).filter(|_| end <= MAX_CONDITION) {
-            let before = rest.get(..end).unwrap_or_default();
-            if byte == b'\n' && !before.ends_with(b"\\") && !before.ends_with(b"\\\r") {
-                break;
-            }
-            end += 1;
-        }
-        let text = rest.get(..end.min(MAX_CONDITION)).unwrap_or_default();
-        let word = text.get(1..).unwrap_or_default().trim_ascii_start();
-        let word: Vec<u8> = word
-            .iter()
-            .copied()
-            .take_while(u8::is_ascii_alphabetic)
-            .collect();
-        if !matches!(
-            word.as_slice(),
-            b"if" | b"ifdef" | b"ifndef" | b"elif" | b"elifdef" | b"elifndef"
-        ) || end > MAX_CONDITION
-        {
-            return false;
-        }
-        // A comment may go on behind the line.
-        let closed = match open_comment(text) {
-            Some(at) => text.get(..at).unwrap_or_default(),
-            None => text,
-        };
-        let mut own = self.names.take().unwrap_or_default();
-        let Ok(items) = lex::lex(closed, &mut own) else {
-            return false;
-        };
-        let Some(Element::Directive(word, tokens)) = items.first().map(|item| &item.element) else {
-            return false;
-        };
-        let condition = super::groups::condition(*word, tokens);
-        let texts = condition.iter().map(|t| own.text(t.name).to_vec());
-        let texts: Vec<Vec<u8>> = texts.collect();
-        self.names = Some(own);
-        self.scanned.conditions.insert(texts.join(&b' '));
-        for (token, text) in condition.iter().zip(&texts) {
-            if token.kind == lex::Kind::Word && token.name != names::DEFINED {
-                let found = Word {
-                    in_condition: true,
-                    place: (0, self.line),
-                    ..Word::default()
-                };
-                self.insert(text, found);
-            }
-        }
-        // What else stands there is a comment.
-        let others = closed.split(|&byte| !lex::in_word(byte) || byte == b'$');
-        let texts: HashSet<&[u8]> = texts.iter().map(Vec::as_slice).collect();
-        for other in others.filter(|word| word.first().is_some_and(|&b| lex::starts_word(b))) {
-            if !texts.contains(other) {
-                let found = Word {
-                    in_text: true,
-                    place: (0, self.line),
-                    ..Word::default()
-                };
-                self.insert(other, found);
-            }
-        }
-        let lines = closed.iter().filter(|&&byte| byte == b'\n').count();
-        self.line += if self.lines {
-            u32::try_from(lines).unwrap_or(0)
-        } else {
-            0
-        };
-        self.at += closed.len();
-        self.start = false;
-        true
     }
 
     fn insert(&mut self, text: &[u8], found: Word) {
@@ -337,9 +274,13 @@ impl Scan<'_> {
         // `%sname` and `\nname` begin with a letter that is none of the name.
         let before = start.checked_sub(1).and_then(|at| data.get(at));
         if matches!(before, Some(b'%' | b'\\')) && text.len() > 1 {
-            self.insert(text.get(1..).unwrap_or_default(), found);
+            self.insert(text.get(1..).unwrap_or_default(), found.clone());
         }
-        self.insert(text, found);
+        let files = match holes::is_loose(data, start, self.at, self.style.is_c) {
+            true => Files::All,
+            false => Files::default(),
+        };
+        self.insert(text, Word { files, ..found });
         if self.in_text || text.len() > MAX_WORD {
             return;
         }
@@ -426,27 +367,4 @@ impl Scan<'_> {
             }
         }
     }
-}
-
-/// Where a comment begins that does not end in a line of a directive.
-fn open_comment(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    let find = |from: usize, end: &[u8]| {
-        let rest = text.get(from..)?;
-        let found = rest.windows(end.len()).position(|window| window == end)?;
-        Some(from + found + end.len())
-    };
-    while let Some(&byte) = text.get(at) {
-        at = match (byte, text.get(at + 1)) {
-            // To the end of all that is spliced.
-            (b'/', Some(b'/')) => return None,
-            (b'/', Some(b'*')) => match find(at + 2, b"*/") {
-                Some(end) => end,
-                None => return Some(at),
-            },
-            (b'"' | b'\'', Some(_)) => find(at + 1, &[byte]).unwrap_or(at + 1),
-            _ => at + 1,
-        };
-    }
-    None
 }
