@@ -20,6 +20,7 @@ test: ## install what the tests need, fetch real builds of glibc and others, run
 	tests/scripts/fetch-cross.sh
 	tests/scripts/fetch-glibc.sh
 	tests/scripts/fetch-libs.sh
+	tests/scripts/fetch-arm64.sh
 	tests/scripts/fetch-patchelf.sh
 	tests/scripts/fetch-source.sh hello zlib expat
 	$(CARGO) test --workspace --locked --doc

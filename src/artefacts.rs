@@ -3,19 +3,30 @@
 //! build.rs makes them from shim/ and linker-plugin/; the same sources give the
 //! same bytes.
 
+#[path = "../linker-plugin/src/arch/mod.rs"]
+pub mod arch;
 #[path = "../linker-plugin/src/object.rs"]
 mod object;
 
+use arch::Machine;
+
 pub use object::{Content, ROOM, note_object};
 
-/// The interpreter of the x86-64 psABI, where distributions have glibc's ld.so.
-pub const ORDINARY_INTERPRETER: &str = "/lib64/ld-linux-x86-64.so.2";
+/// What the note's object for the machine `e_machine` says of it; nothing of a machine
+/// that is not served.
+pub fn note_properties(machine: u16) -> &'static [(u32, u32)] {
+    Machine::of(machine).map_or(&[], |machine| machine.properties)
+}
 
-/// The object whose note has the default reference and that interpreter.
-pub fn default_note_object() -> Vec<u8> {
+/// The object for the machine `e_machine` whose note has the default reference and the
+/// interpreter of the psABI.
+pub fn default_note_object(machine: u16) -> Vec<u8> {
+    let machine = Machine::of(machine).unwrap_or(arch::OWN);
     note_object(Content {
+        machine: machine.number,
+        properties: machine.properties,
         reference: indir_shim::format::note::DEFAULT_REFERENCE.as_bytes(),
-        interpreter: ORDINARY_INTERPRETER.as_bytes(),
+        interpreter: machine.interpreter,
         stack: true,
     })
 }
@@ -80,6 +91,8 @@ mod tests {
     fn the_object_holds_the_note_as_the_shim_reads_it() {
         for reference in ["$ORIGIN/.indir/$ID", "/a", "/ab", "/abc", "/abcd"] {
             let bytes = super::note_object(super::Content {
+                machine: 62,
+                properties: super::note_properties(62),
                 reference: reference.as_bytes(),
                 interpreter: b"/x/ld.so",
                 stack: true,

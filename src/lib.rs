@@ -4,6 +4,7 @@
 //! parts. `cli` is the only module that prints, through `say`.
 
 pub mod adopt;
+pub mod arch;
 pub mod artefacts;
 pub mod bench;
 pub mod cli;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::elf::MappedElf;
+use crate::elf::{MappedElf, Root};
 use crate::place::Place;
 use crate::resolve::Library;
 use crate::resolve::files::glibc_build;
@@ -58,7 +58,7 @@ enum Program {
 pub fn status(paths: &[PathBuf], progress: &(dyn Fn(usize, usize) + Sync)) -> Status {
     let mut status = Status::default();
     let mut builds: HashMap<PathBuf, Option<String>> = HashMap::new();
-    for one in verify(paths, false, progress).verified {
+    for one in verify(paths, &Root::default(), false, progress).verified {
         match look(&one.path) {
             Some(Program::With(ldso, plan)) => {
                 let build = builds.entry(ldso.clone()).or_insert_with(|| {
@@ -97,7 +97,7 @@ fn look(exe: &Path) -> Option<Program> {
     let elf = map.elf().ok()?;
     let notes = elf.notes();
     notes.reference?;
-    let Some(place) = Place::find(exe, &notes).ok()? else {
+    let Some(place) = Place::find(&Root::default(), exe, &notes).ok()? else {
         return Some(match notes.interpreter {
             Some(_) => Program::Ordinary,
             None => Program::Sealed,

@@ -4,13 +4,14 @@
 //! [-plugin-opt interpreter=PATH] …`. Once all inputs are known it adds one more,
 //! an object with the note (`object.rs`); the shim is still named with
 //! `-dynamic-linker`, and `interpreter=` says who starts the program while there is
-//! no table. lld never loads
+//! no table, and by its name for which machine is linked. lld never loads
 //! plugins, mold only for LTO, so the wrapper `indir-ld` does not depend on it.
 //!
 //! Built without dependencies. Nothing may panic here: the linker is C++ or C.
 //! Unsafe code is needed because the interface is a C one.
 
 pub mod api;
+pub mod arch;
 pub mod object;
 
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -25,6 +26,7 @@ use api::{
     LDPT_LINKER_OUTPUT, LDPT_MESSAGE, LDPT_NULL, LDPT_OPTION, LDPT_REGISTER_ALL_SYMBOLS_READ_HOOK,
     LDPT_REGISTER_CLEANUP_HOOK, Message, Register,
 };
+use arch::{Machine, OWN};
 
 /// Most elements of a transfer vector that are looked at; GNU ld 2.40 has 25.
 const MAX_ELEMENTS: usize = 256;
@@ -32,8 +34,6 @@ const MAX_ELEMENTS: usize = 256;
 const MAX_REFERENCE: usize = 3072;
 /// The reference unless `-plugin-opt table=` says otherwise.
 const DEFAULT_REFERENCE: &[u8] = b"$ORIGIN/.indir/$ID";
-/// The interpreter unless `-plugin-opt interpreter=` says otherwise.
-const DEFAULT_INTERPRETER: &[u8] = b"/lib64/ld-linux-x86-64.so.2";
 
 /// What the linker offered and the user asked for.
 struct State {
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn onload(vector: *const Element) -> c_int {
     let mut unknown = None;
     let mut state = state();
     state.reference = DEFAULT_REFERENCE.to_vec();
-    state.interpreter = DEFAULT_INTERPRETER.to_vec();
+    state.interpreter = OWN.interpreter.to_vec();
     for at in 0..MAX_ELEMENTS {
         // SAFETY: the loop ends at LDPT_NULL, and the caller promises that each
         // element up to there can be read and holds what its tag says.
@@ -168,7 +168,11 @@ extern "C" fn all_symbols_read() -> c_int {
     let Some(add) = add else {
         return fail(message, "the linker takes no further input from plugins");
     };
+    // The interface does not tell for which machine is linked.
+    let machine = Machine::of_interpreter(&interpreter).unwrap_or(OWN);
     let content = object::Content {
+        machine: machine.number,
+        properties: machine.properties,
         reference: &reference,
         interpreter: &interpreter,
         stack: true,

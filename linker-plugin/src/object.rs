@@ -2,19 +2,17 @@
 //!
 //! The linker wrapper and the linker plugin compile this same file, and the
 //! plugin is built without dependencies, so nothing but `std` may be used here.
-//! Layout: gABI chapter 4 (sections, "Note Section"); x86-64 psABI, "Program
-//! Property".
+//! Layout: gABI chapter 4 (sections, "Note Section"); what is of one machine is in
+//! `arch`.
 //!
 //! Besides the note the object has
 //! - `.note.GNU-stack`, empty and without SHF_EXECINSTR: linkers take an object
 //!   without it as one that wants an executable stack. Where no object of a link
 //!   has one, GNU ld and gold leave PT_GNU_STACK out, and ours must not have one either;
-//! - `.note.gnu.property` with every x86 feature bit: a linker keeps IBT and
-//!   SHSTK only if *all* inputs have them, and an object without code stands
-//!   in nobody's way. The two "used" properties are there with the value 0
-//!   because a linker drops them too when one input lacks them.
+//! - `.note.gnu.property` with every feature bit of the machine: a linker keeps those
+//!   of protection only if *all* inputs have them, and an object without code stands
+//!   in nobody's way.
 
-const EM_X86_64: u16 = 62;
 const SHT_PROGBITS: u32 = 1;
 const SHT_STRTAB: u32 = 3;
 const SHT_NOTE: u32 = 7;
@@ -34,6 +32,10 @@ type Section<'a> = (&'static [u8], u32, u64, &'a [u8], u64);
 /// What the note says, and what else an object with it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Content<'a> {
+    /// `e_machine`.
+    pub machine: u16,
+    /// Entries of `.note.gnu.property`, as type and 32 bits, in ascending order.
+    pub properties: &'a [(u32, u32)],
     /// Where the table is.
     pub reference: &'a [u8],
     /// The interpreter that the link asked for.
@@ -42,10 +44,10 @@ pub struct Content<'a> {
     pub stack: bool,
 }
 
-/// The relocatable object, for x86-64, with the note that says `content`.
+/// The relocatable object with the note that says `content`.
 pub fn note_object(content: Content<'_>) -> Vec<u8> {
     let note = note(b"indir\0", 1, &own_note(&content));
-    let property = note_property();
+    let property = note_property(content.properties);
     let sections: [Section<'_>; 4] = [
         (b".note.indir\0", SHT_NOTE, SHF_ALLOC, &note, 4),
         (b".note.gnu.property\0", SHT_NOTE, SHF_ALLOC, &property, 8),
@@ -73,7 +75,11 @@ pub fn note_object(content: Content<'_>) -> Vec<u8> {
         data.extend_from_slice(bytes);
     }
     pad(&mut data, 8);
-    let header = file_header(data.len() as u64, sections.len() as u16 + 1);
+    let header = file_header(
+        content.machine,
+        data.len() as u64,
+        sections.len() as u16 + 1,
+    );
     data.splice(..EHDR_LEN, header);
     data.extend_from_slice(&headers);
     data
@@ -89,20 +95,11 @@ fn own_note(content: &Content<'_>) -> Vec<u8> {
     desc
 }
 
-fn note_property() -> Vec<u8> {
+fn note_property(properties: &[(u32, u32)]) -> Vec<u8> {
     const NT_GNU_PROPERTY_TYPE_0: u32 = 5;
-    const X86_FEATURE_1_AND: u32 = 0xc000_0002;
-    const X86_FEATURE_2_USED: u32 = 0xc001_0001;
-    const X86_ISA_1_USED: u32 = 0xc001_0002;
-    /// IBT, SHSTK, LAM_U48, LAM_U57.
-    const ALL_FEATURES: u32 = 0xf;
 
     let mut desc = Vec::new();
-    for (kind, value) in [
-        (X86_FEATURE_1_AND, ALL_FEATURES),
-        (X86_FEATURE_2_USED, 0),
-        (X86_ISA_1_USED, 0),
-    ] {
+    for &(kind, value) in properties {
         for word in [kind, 4, value, 0] {
             desc.extend_from_slice(&word.to_le_bytes());
         }
@@ -122,12 +119,12 @@ fn note(owner: &[u8], kind: u32, desc: &[u8]) -> Vec<u8> {
     out
 }
 
-fn file_header(sections_at: u64, section_count: u16) -> Vec<u8> {
+fn file_header(machine: u16, sections_at: u64, section_count: u16) -> Vec<u8> {
     // ELFCLASS64, ELFDATA2LSB, EV_CURRENT, no OS ABI.
     let mut out = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     // e_type ET_REL, e_machine, e_version
     out.extend_from_slice(&1u16.to_le_bytes());
-    out.extend_from_slice(&EM_X86_64.to_le_bytes());
+    out.extend_from_slice(&machine.to_le_bytes());
     out.extend_from_slice(&1u32.to_le_bytes());
     // e_entry, e_phoff, e_shoff, e_flags
     out.extend_from_slice(&[0; 16]);

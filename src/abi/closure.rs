@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex};
 
 use std::ffi::OsStr;
 
-use object::elf;
+use object::elf::{self, Machine};
 
-use crate::elf::{ElfFile, MappedElf};
+use crate::arch::Arch;
+use crate::elf::{ElfFile, MappedElf, Root};
 use crate::resolve::addresses::hash;
 
 use super::model::{Name, Undefined};
@@ -22,16 +23,6 @@ use super::private::Private;
 
 /// Most libraries in one closure.
 const MAX_CLOSURE: usize = 4096;
-/// Folders that ld.so searches last.
-const SYSTEM: [&str; 6] = [
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-];
-
 /// Where libraries are found, with those already opened, and how they are read.
 #[derive(Debug, Default)]
 pub struct Finder {
@@ -39,6 +30,8 @@ pub struct Finder {
     pub folders: Vec<PathBuf>,
     /// Whether the system's folders come last.
     pub system: bool,
+    /// The root of the system's folders.
+    pub root: Root,
     /// What is left out of the ABI of a library.
     pub private: Private,
     open: Mutex<BTreeMap<PathBuf, Option<Arc<MappedElf>>>>,
@@ -50,6 +43,7 @@ impl Finder {
         Self {
             folders,
             system: true,
+            root: Root::default(),
             private: Private::default(),
             open: Mutex::default(),
         }
@@ -77,15 +71,19 @@ impl Finder {
         machine: u16,
     ) -> Option<(PathBuf, Arc<MappedElf>)> {
         let name = Path::new(OsStr::from_bytes(name));
-        let system = if self.system { &SYSTEM[..] } else { &[] };
-        let system = system.iter().map(PathBuf::from);
-        let folders = self
+        let arch = Arch::of(Machine(machine)).filter(|_| self.system);
+        let system = arch.map_or(&[][..], |arch| arch.folders);
+        // Links of a system lead to where they will lead there.
+        let system = system.iter().filter_map(|folder| {
+            let path = Path::new(folder).join(name);
+            Some(self.root.real(&path).ok()?.into_owned())
+        });
+        let others = self
             .folders
             .iter()
-            .cloned()
-            .chain(own.iter().cloned())
-            .chain(system);
-        folders.map(|folder| folder.join(name)).find_map(|path| {
+            .chain(own)
+            .map(|folder| folder.join(name));
+        others.chain(system).find_map(|path| {
             let file = self.map(&path)?;
             let same = file.elf().is_ok_and(|elf| elf.machine().0 == machine);
             same.then_some((path, file))
@@ -107,7 +105,7 @@ impl Finder {
         }
         let mut seen: HashSet<Name> = HashSet::new();
         let mut queue = VecDeque::new();
-        enqueue(path, elf, &mut seen, &mut queue);
+        enqueue(&self.root, path, elf, &mut seen, &mut queue);
         let mut files = 0;
         while let Some((name, own)) = queue.pop_front() {
             let Some((path, file)) = self.find(&name, &own, elf.machine().0) else {
@@ -122,7 +120,7 @@ impl Finder {
             if undefined.is_empty() || files > MAX_CLOSURE {
                 return missing;
             }
-            enqueue(&path, &found, &mut seen, &mut queue);
+            enqueue(&self.root, &path, &found, &mut seen, &mut queue);
         }
         if !missing.is_empty() {
             undefined.retain(|_, u| u.weak);
@@ -132,6 +130,7 @@ impl Finder {
 }
 
 fn enqueue(
+    root: &Root,
     path: &Path,
     elf: &ElfFile<'_>,
     seen: &mut HashSet<Name>,
@@ -146,10 +145,12 @@ fn enqueue(
     if let Some((_, list)) = dynamic.search() {
         for folder in list.split(|&b| b == b':').filter(|f| !f.is_empty()) {
             let text = String::from_utf8_lossy(folder);
-            let text = text.replace("${ORIGIN}", "$ORIGIN");
-            own.push(PathBuf::from(
-                text.replace("$ORIGIN", &origin.to_string_lossy()),
-            ));
+            // What is named from the root is below ours; the library's folder is known.
+            if let Ok(folder) = root.real(Path::new(&*text)) {
+                let text = folder.to_string_lossy().replace("${ORIGIN}", "$ORIGIN");
+                let text = text.replace("$ORIGIN", &origin.to_string_lossy());
+                own.push(PathBuf::from(text));
+            }
         }
     }
     own.push(origin);

@@ -9,7 +9,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::resolve::addresses::class::Class;
+use crate::arch::Class;
 use crate::resolve::addresses::lookup::{Reference, Resolution, Scope};
 use crate::resolve::addresses::open::copied;
 use crate::resolve::{Closure, Library};

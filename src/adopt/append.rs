@@ -13,6 +13,7 @@ use super::error::AdoptError;
 use super::image::Image;
 use super::layout::{ALIGN, EHDR, NewSection, PAGE, PHDR, write_headers};
 use super::sections::{SHT_NOTE, SHT_PROGBITS, SectionTable};
+use crate::arch::Arch;
 use crate::elf::{ElfFile, MAX_FILE, MappedElf, Segment};
 
 /// Name of the section that stands for room in front of all others.
@@ -39,7 +40,14 @@ pub(super) fn append<'a>(
     let first = loads()
         .next()
         .ok_or(AdoptError::Layout("it has no segment"))?;
-    let ends = loads().map(|s| s.vaddr.checked_add(s.memsz)?.checked_next_multiple_of(PAGE));
+    let arch = Arch::of(file.machine()).ok_or(AdoptError::Machine)?;
+    // Kernels with the largest pages map nothing of two segments into one page.
+    let align = arch.page;
+    let ends = loads().map(|s| {
+        s.vaddr
+            .checked_add(s.memsz)?
+            .checked_next_multiple_of(align)
+    });
     let end = ends.collect::<Option<Vec<_>>>().ok_or(TOO_LARGE)?;
     let end = end.into_iter().max().ok_or(TOO_LARGE)?;
     let file_end = (data.len() as u64)
@@ -71,14 +79,19 @@ pub(super) fn append<'a>(
     }
     let block = lean.as_ref().unwrap_or(block);
     let (offset, vaddr) = if in_place {
-        (file_end, end)
+        // In the file nothing has to be aligned: the address follows the offset.
+        (
+            file_end,
+            end.checked_add(file_end % align).ok_or(TOO_LARGE)?,
+        )
     } else {
-        // Both sides of the difference are multiples of a page.
+        // Both sides of the difference are multiples of the alignment.
         let difference = first.vaddr.wrapping_sub(first.offset);
         let vaddr = end.max(file_end.wrapping_add(difference));
         (vaddr.wrapping_sub(difference), vaddr)
     };
-    if offset % PAGE != 0 || vaddr % PAGE != 0 || offset < file_end || vaddr < end {
+    let is_even = offset % PAGE == 0 && vaddr.wrapping_sub(offset) % align == 0;
+    if !is_even || offset < file_end || vaddr < end {
         return Err(TOO_LARGE);
     }
 
@@ -106,7 +119,7 @@ pub(super) fn append<'a>(
     };
     let behind = segments.iter().rposition(|s| s.kind == elf::PT_LOAD);
     let behind = behind.map_or(0, |at| at + 1);
-    segments.insert(behind, own(elf::PT_LOAD, offset, vaddr, len, PAGE));
+    segments.insert(behind, own(elf::PT_LOAD, offset, vaddr, len, align));
     if let Some((at, len)) = block.lone_note {
         let (offset, vaddr) = (block_offset + at, block_vaddr + at);
         segments.push(own(elf::PT_NOTE, offset, vaddr, len, 4));

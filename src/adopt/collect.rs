@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::refuse;
-use crate::elf::{MappedElf, open_regular};
+use crate::arch::Arch;
+use crate::elf::{MappedElf, Root, open_regular};
 use crate::place::{is_table_folder, is_temporary};
 
 /// Most files of one folder.
@@ -62,8 +63,8 @@ pub struct InFolder {
 }
 
 /// Looks at every file of `folder` and below, but in folders of tables; links in it are
-/// not followed.
-pub fn in_folder(folder: &Path) -> InFolder {
+/// not followed. Interpreters are looked for below `root`.
+pub fn in_folder(root: &Root, folder: &Path) -> InFolder {
     let mut found = InFolder::default();
     let mut files = Vec::new();
     let walk = walkdir::WalkDir::new(folder)
@@ -90,7 +91,7 @@ pub fn in_folder(folder: &Path) -> InFolder {
     let looked: Vec<_> = files
         .into_par_iter()
         .map(|file| {
-            let what = what(&file);
+            let what = what(root, &file);
             (file, what)
         })
         .collect();
@@ -110,7 +111,7 @@ pub fn in_folder(folder: &Path) -> InFolder {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn what(path: &Path) -> Result<Option<Skipped>, String> {
+pub fn what(root: &Root, path: &Path) -> Result<Option<Skipped>, String> {
     // Most files of a tree are not ELF: four bytes tell, without a mapping.
     let mut magic = [0; 4];
     let (mut file, _) = open_regular(path).map_err(|error| error.to_string())?;
@@ -129,7 +130,7 @@ pub fn what(path: &Path) -> Result<Option<Skipped>, String> {
         return Ok(Some(Skipped::Foreign));
     };
     let dynamic = elf.dynamic().ok().flatten();
-    if elf.machine() != object::elf::EM_X86_64 {
+    if Arch::of(elf.machine()).is_none() {
         return Ok(Some(Skipped::Foreign));
     }
     Ok(match (elf.interpreter(), dynamic) {
@@ -139,7 +140,7 @@ pub fn what(path: &Path) -> Result<Option<Skipped>, String> {
             super::AdoptError::Static => Skipped::Static,
             _ => Skipped::Library,
         }),
-        (Some(_), _) if refuse::unsuitable(&map).is_err() => Some(Skipped::Foreign),
+        (Some(_), _) if refuse::unsuitable(root, &map).is_err() => Some(Skipped::Foreign),
         (Some(_), _) => None,
     })
 }

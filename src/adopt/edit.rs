@@ -27,6 +27,7 @@ use super::image::Image;
 use super::layout::{ALIGN, EHDR, PHDR, half, word, write_headers};
 use super::sections::SectionTable;
 use super::spare::{self, Spare};
+use crate::arch::Arch;
 use crate::artefacts::ROOM;
 use crate::elf::{ElfFile, MappedElf};
 
@@ -136,7 +137,7 @@ fn edit<'a>(
     interp: &[u8],
     notes: &[&[u8]],
 ) -> Result<Appended<'a>, AdoptError> {
-    if file.machine() != elf::EM_X86_64 {
+    if Arch::of(file.machine()).is_none() {
         return Err(AdoptError::Machine);
     }
     let Some(old_interp) = file.segment(elf::PT_INTERP).copied() else {

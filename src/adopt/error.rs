@@ -9,7 +9,7 @@ pub enum AdoptError {
     #[error(transparent)]
     Elf(#[from] ElfError),
     /// Another architecture.
-    #[error("it is not for x86-64")]
+    #[error("it is for another processor architecture than those that are served")]
     Machine,
     /// Statically linked, so that there is nothing to indirect.
     #[error("it is statically linked: it loads no library, so there is nothing to make indirect")]

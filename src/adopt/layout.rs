@@ -9,7 +9,7 @@ pub(super) const EHDR: u64 = 64;
 pub(super) const PHDR: usize = 56;
 /// Alignment of the block and of everything in it.
 pub(super) const ALIGN: u64 = 8;
-/// The unit of mapping; larger pages only make the spare room larger.
+/// The smallest unit of mapping; larger pages only make the spare room larger.
 pub(super) const PAGE: u64 = 4096;
 
 /// Content that is somewhere else afterwards.

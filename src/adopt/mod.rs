@@ -36,13 +36,15 @@ pub(crate) use save::{Replacement, refusal};
 
 use indir_shim::format::note::{self, Notes};
 
-use crate::elf::MappedElf;
+use crate::arch::Arch;
+use crate::elf::{MappedElf, Root};
 use crate::place::{self, Place, PlaceError, Subject};
 use crate::resolve::{Library, Store};
+use crate::shell::quoted;
 use crate::update::{Options, Plan, PlanError, Planner, apply};
 
-/// Where the shim is, from the folder of the real path of our executable.
-const SHIM: &str = "../lib/indir/ld-indir-x86-64.so.1";
+/// Where shims are, from the folder of the real path of our executable.
+const SHIMS: &str = "../lib/indir";
 
 /// What was done to an executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +83,8 @@ impl Adoption {
 /// How executables are made indirect; what one run shares.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The shim to refer to.
-    pub shim: &'a Path,
+    /// The shims to refer to.
+    pub shims: &'a Shims,
     /// Further references to tables for the notes.
     pub places: &'a [Vec<u8>],
     /// How tables are made.
@@ -134,20 +136,58 @@ impl Target {
     }
 }
 
-/// The shim beside the running `indir`, as `indir setup` lays both out.
-///
-/// # Errors
-/// When there is none: this `indir` was not set up under a prefix.
-pub fn own_shim() -> anyhow::Result<PathBuf> {
-    let exe = std::env::current_exe().context("failed to find this executable's own path")?;
-    let folder = exe.parent().unwrap_or(Path::new("/"));
-    let shim = folder.join(SHIM);
-    shim.canonicalize().with_context(|| {
-        format!(
-            "the shim `{}` is missing; run `indir setup --prefix DIR` and use DIR/bin/indir, or pass --indir-shim PATH",
-            shim.display()
-        )
-    })
+/// Which shim executables refer to.
+#[derive(Clone, Debug)]
+pub enum Shims {
+    /// This one.
+    One(PathBuf),
+    /// The one of their machine in this folder.
+    In(PathBuf),
+}
+
+impl Shims {
+    /// Those beside the running `indir`, as `indir setup` lays both out.
+    ///
+    /// # Errors
+    /// When this executable's own path is not known.
+    pub fn own() -> anyhow::Result<Self> {
+        let exe = std::env::current_exe().context("failed to find this executable's own path")?;
+        let folder = exe.parent().unwrap_or(Path::new("/"));
+        let shims = folder.join(SHIMS);
+        Ok(Self::In(shims.canonicalize().unwrap_or(shims)))
+    }
+
+    /// The shim for that machine, a path below `root`.
+    ///
+    /// # Errors
+    /// When there is none: this `indir` was not set up under a prefix, or not for that
+    /// machine.
+    pub fn of(&self, arch: &Arch, root: &Root) -> anyhow::Result<PathBuf> {
+        let folder = match self {
+            Self::One(shim) => return Ok(shim.clone()),
+            Self::In(folder) => folder,
+        };
+        let shim = folder.join(arch.shim);
+        if let Some(system) = root.folder() {
+            if !root.is_file(&shim) {
+                let prefix = folder.ancestors().nth(2).unwrap_or(Path::new("/"));
+                let below = prefix.strip_prefix("/").unwrap_or(prefix);
+                bail!(
+                    "there is no shim `{}` in `{}` (run `indir setup --prefix {}`, or pass --indir-shim PATH)",
+                    shim.display(),
+                    system.display(),
+                    quoted(&system.join(below))
+                );
+            }
+            return Ok(shim);
+        }
+        shim.canonicalize().with_context(|| {
+            format!(
+                "the shim `{}` is missing; run `indir setup --prefix DIR` and use DIR/bin/indir, or pass --indir-shim PATH",
+                shim.display()
+            )
+        })
+    }
 }
 
 /// Makes the executable at `exe` indirect, with a table, as `request` says, and puts it
@@ -157,12 +197,12 @@ pub fn own_shim() -> anyhow::Result<PathBuf> {
 /// no moment at which it does not start, and nothing is changed on failure.
 ///
 /// # Errors
-/// When it is not a dynamically linked x86-64 executable, when its libraries
+/// When it is not a dynamically linked executable for a machine that is served, when its libraries
 /// cannot be found or do not satisfy it ([`crate::exit::Refused`]), or when a file
 /// must not or cannot be written.
 pub fn adopt_file(exe: &Path, target: &Target, request: &Request<'_>) -> anyhow::Result<Adoption> {
     let &Request {
-        shim,
+        shims,
         places,
         options,
         store,
@@ -175,7 +215,11 @@ pub fn adopt_file(exe: &Path, target: &Target, request: &Request<'_>) -> anyhow:
     };
     let exe = real.as_path();
     let source = open(exe)?;
-    refuse::unsuitable(&source)?;
+    let root = store.root();
+    refuse::unsuitable(root, &source)?;
+    let arch =
+        Arch::of(source.elf()?.machine()).ok_or_else(|| anyhow!("{}", AdoptError::Machine))?;
+    let shim = shims.of(arch, root)?;
     let mut new_id = None;
     let (image, adopted) = match adopt(&source, shim.as_os_str().as_bytes(), places) {
         Ok(Edited::Changed {
@@ -207,7 +251,7 @@ pub fn adopt_file(exe: &Path, target: &Target, request: &Request<'_>) -> anyhow:
     }
     target.make_folder()?;
     let path = target.path(exe)?;
-    let place = place_of(&path, &source, new_id.as_deref())?;
+    let place = place_of(&path, &source, new_id.as_deref())?.in_root(root)?;
     let mut replacement = match target {
         Target::InPlace => save::Replacement::of_file(exe, &source, &image, &place)?,
         Target::Copy(_) => save::Replacement::new_file(path, &source, &image, Some(&place))?,
@@ -271,7 +315,8 @@ fn plan_of(
     (path, elf, subject): (PathBuf, MappedElf, Subject),
 ) -> anyhow::Result<Plan> {
     let mut options = request.options.clone();
-    let moved = left_behind(exe, &path)?;
+    let root = request.store.root();
+    let moved = left_behind(root, exe, &path)?;
     if !moved.is_empty() {
         options.origin_dirs = Some(moved);
     }
@@ -280,18 +325,25 @@ fn plan_of(
     let plan = Planner::new(request.store, &options).plan_as(path, &library, subject);
     let plan = plan.map_err(PlanError::into_error)?;
     if options.privileged {
-        refuse::unstartable(&plan)?;
+        refuse::unstartable(root, &plan)?;
     }
     Ok(plan)
 }
 
 /// The folders that the executable at `exe` finds relative to itself and that a
 /// copy at `target` would not find: its table must name them.
-fn left_behind(exe: &Path, target: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn left_behind(root: &Root, exe: &Path, target: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let from = std::fs::canonicalize(exe)?;
     let library = Library::open(&from).map_err(|error| anyhow!("{error}"))?;
+    let inside = |path: &Path| {
+        let inside = root.inside(path);
+        inside.ok_or_else(|| anyhow!("{}", PlanError::Outside(root.folder().map(Path::to_owned))))
+    };
     Ok(crate::resolve::files::search::left_behind(
-        &library, &from, target,
+        root,
+        &library,
+        &inside(&from)?,
+        &inside(target)?,
     ))
 }
 

@@ -3,14 +3,17 @@
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{anyhow, bail};
 use indir_shim::format::table::Table;
 use indir_shim::secure::{Denied, Trust};
 
-use crate::elf::MappedElf;
+use super::error::AdoptError;
+use crate::arch::Arch;
+use crate::elf::{MappedElf, Root};
 use crate::resolve::Library;
+use crate::resolve::files::library::LibraryError;
 use crate::table::absolute;
 use crate::update::Plan;
 
@@ -24,8 +27,9 @@ const MUSL: &[u8] = b"ld-musl-";
 ///
 /// # Errors
 /// Says why.
-pub(super) fn unsuitable(source: &MappedElf) -> anyhow::Result<()> {
+pub(super) fn unsuitable(root: &Root, source: &MappedElf) -> anyhow::Result<()> {
     let elf = source.elf()?;
+    let arch = Arch::of(elf.machine()).ok_or(AdoptError::Machine)?;
     let Some(interpreter) = elf.interpreter() else {
         return Ok(());
     };
@@ -36,8 +40,9 @@ pub(super) fn unsuitable(source: &MappedElf) -> anyhow::Result<()> {
         );
     }
     let path = Path::new(OsStr::from_bytes(interpreter));
-    let is_glibc = match Library::open(path) {
-        Ok(library) => library.is_ldso() || elf.notes().reference.is_some(),
+    let real = root.real(path).map_err(LibraryError::from);
+    let is_glibc = match real.and_then(Library::open) {
+        Ok(library) => library.is_ldso() && library.arch == arch || elf.notes().reference.is_some(),
         // What is not here can only be judged by its name.
         Err(_) => {
             let name = path.file_name().unwrap_or_default().as_bytes();
@@ -56,8 +61,9 @@ pub(super) fn unsuitable(source: &MappedElf) -> anyhow::Result<()> {
     }
     if !is_glibc {
         bail!(
-            "its interpreter `{}` is not glibc's ld.so for x86-64: programs of other C libraries cannot be made indirect",
-            path.display()
+            "its interpreter `{}` is not glibc's ld.so for {}: programs of other C libraries cannot be made indirect",
+            path.display(),
+            arch.name
         );
     }
     Ok(())
@@ -68,7 +74,7 @@ pub(super) fn unsuitable(source: &MappedElf) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Says which file or folder, and why.
-pub(super) fn unstartable(plan: &Plan) -> anyhow::Result<()> {
+pub(super) fn unstartable(root: &Root, plan: &Plan) -> anyhow::Result<()> {
     let name = &plan.exe;
     let home = name.parent().unwrap_or(Path::new("/"));
     let distrusted = |path: &Path, reason: &str| {
@@ -85,7 +91,8 @@ pub(super) fn unstartable(plan: &Plan) -> anyhow::Result<()> {
     let files = objects.chain([table.ldso()]).chain(table.binder());
     let mut trust = Trust::nothing();
     for file in files {
-        let path: PathBuf = absolute(file.to_bytes(), name);
+        let path = absolute(file.to_bytes(), &plan.name);
+        let path = root.real(&path)?;
         let text = CString::new(path.as_os_str().as_bytes())?;
         if let Err(denied) = trust.check(&text) {
             return Err(distrusted(&path, denied.message()));
@@ -96,6 +103,8 @@ pub(super) fn unstartable(plan: &Plan) -> anyhow::Result<()> {
         .to_bytes()
         .split(|&b| b == crate::table::SEPARATOR);
     for folder in folders.filter(|folder| folder.starts_with(b"/")) {
+        let folder = root.real(Path::new(OsStr::from_bytes(folder)))?;
+        let folder = folder.as_os_str().as_bytes();
         if let Err(denied @ Denied::Because(_)) = Trust::nothing().check_folder(folder) {
             return Err(distrusted(
                 Path::new(OsStr::from_bytes(folder)),

@@ -14,8 +14,9 @@ use anyhow::{Context as _, anyhow, bail};
 use fs_err as fs;
 
 use crate::adopt::{adopted_copy, copy_with_interpreter, plain_copy};
+use crate::arch::Arch;
 use crate::artefacts;
-use crate::elf::MappedElf;
+use crate::elf::{MappedElf, Root};
 use crate::place::Place;
 use crate::resolve::{Library, Resolver, Store};
 use crate::table::{Inputs, TableFile};
@@ -139,10 +140,10 @@ impl Ways {
 /// The shim and the binder of this very executable.
 fn place_shim(root: &Path) -> anyhow::Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
-    let shim = root.join("ld-indir-x86-64.so.1");
+    let shim = root.join(Arch::own().shim);
     let files = [
         (shim.clone(), artefacts::SHIM),
-        (root.join("libindir-bind.so"), artefacts::BINDER),
+        (root.join(Arch::own().binder), artefacts::BINDER),
     ];
     for (path, bytes) in files {
         fs::write(&path, bytes)?;
@@ -176,7 +177,7 @@ impl Origin {
         };
         let notes = elf.notes();
         if notes.reference.is_some() {
-            let place = Place::now(exe, &notes)?;
+            let place = Place::now(&Root::default(), exe, &notes)?;
             let table = TableFile::load_for(&place.path, crate::place::owner_of(exe))?
                 .with_context(|| {
                     format!(

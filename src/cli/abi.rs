@@ -10,6 +10,7 @@ use crate::abi::diff::{Class, Diff, diff};
 use crate::abi::floor::Common;
 use crate::abi::used::{Lacking, Used};
 use crate::abi::{self, Abi, Finder, LoadError, Loaded, Pattern, Private};
+use crate::elf::Root;
 use crate::exit::{self, Refused};
 use crate::resolve::Store;
 use crate::update::{self, Subject};
@@ -101,6 +102,9 @@ pub(super) struct Search {
     /// and the system's.
     #[arg(long = "lib-dir", value_name = "DIR")]
     folders: Vec<PathBuf>,
+    /// The system's folders are those of the system in this folder.
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
     /// Symbols that are nobody's ABI, beside those whose names say so: NAME,
     /// NAME@VERSION or @VERSION, with `*` and `?`; SONAME: before it means one library.
     #[arg(long, value_name = "PATTERN")]
@@ -111,10 +115,17 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn finder(&self) -> Finder {
+    /// # Errors
+    /// When there is no folder of `--sysroot`.
+    pub(super) fn finder(&self) -> anyhow::Result<Finder> {
         let mut finder = Finder::new(self.folders.clone());
+        finder.root = self.root()?;
         finder.private = Private::new(self.private.clone(), self.public.clone());
-        finder
+        Ok(finder)
+    }
+
+    fn root(&self) -> anyhow::Result<Root> {
+        super::update::root(self.sysroot.as_deref())
     }
 }
 
@@ -154,7 +165,7 @@ fn warned(path: &Path, loaded: Result<Loaded, LoadError>) -> anyhow::Result<Load
 }
 
 fn dump(args: &Dump) -> anyhow::Result<ExitCode> {
-    let loaded = load(&args.file, &args.search.finder())?;
+    let loaded = load(&args.file, &args.search.finder()?)?;
     let text = if args.digest {
         format!("{}\n", loaded.digest())
     } else {
@@ -169,7 +180,7 @@ const CHANGED: u8 = 4;
 const INCOMPATIBLE: u8 = 8;
 
 fn compare(args: &DiffArgs) -> anyhow::Result<ExitCode> {
-    let finder = args.search.finder();
+    let finder = args.search.finder()?;
     let old = load(&args.old, &finder)?.abi;
     let new = load_for(&args.new, &finder, &old)?.abi;
     let diff = diff(&old, &new);
@@ -247,7 +258,7 @@ fn human(diff: &Diff) -> String {
 }
 
 fn floor(args: &FloorArgs) -> anyhow::Result<ExitCode> {
-    let finder = args.search.finder();
+    let finder = args.search.finder()?;
     let only_used = !args.used_by.is_empty();
     let load = |path: &PathBuf| {
         // Which of the private symbols are used is not known yet.
@@ -284,17 +295,19 @@ fn cut(
         }
     };
     let shown = String::from_utf8_lossy(&name).into_owned();
+    let root = args.search.root()?;
     let lib_dirs = args
         .search
         .folders
         .iter()
-        .map(|f| super::update::absolute(f));
+        .map(|folder| super::update::absolute(&root, folder));
     let lib_dirs = lib_dirs.collect::<anyhow::Result<Vec<_>>>()?;
     let options = update::Options {
         lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
+        root: root.clone(),
         ..update::Options::default()
     };
-    let store = Store::default();
+    let store = Store::in_root(root);
     let mut used = Used::new(&name, builds, private);
     let mut strangers = Vec::new();
     for program in &args.used_by {

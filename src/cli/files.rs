@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow, bail};
 use indir_shim::format::layout::PLAN_BOUND;
 use serde_json::json;
 
-use crate::elf::MappedElf;
+use crate::elf::{MappedElf, Root};
 use crate::place::{Place, PlaceError};
 use crate::resolve::{Library, Resolver, Store};
 use crate::table::{TableFile, absolute};
@@ -69,7 +69,8 @@ fn files(program: &Path) -> anyhow::Result<Vec<Listed>> {
     let map = MappedElf::open(&exe).map_err(|error| anyhow!("{error}"))?;
     let elf = map.elf().map_err(|error| anyhow!("{error}"))?;
     let notes = elf.notes();
-    let place = match Place::find(&exe, &notes) {
+    let root = Root::default();
+    let place = match Place::find(&root, &exe, &notes) {
         Err(PlaceError::NoNote) => bail!("{}", super::show::not_indirect(program)),
         other => other?,
     };

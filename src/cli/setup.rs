@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use fs_err as fs;
+use object::elf::Machine;
 
+use crate::arch::Arch;
 use crate::artefacts;
 use crate::place::{self, Folder, Temporary};
 
@@ -40,17 +42,16 @@ fn files() -> Vec<(String, Vec<u8>, u32)> {
         ] {
             files.push((format!("lib/indir/{name}"), bytes.to_vec(), 0o755));
         }
+        if let Some(arch) = Arch::of(Machine(built.machine)) {
+            let note = artefacts::default_note_object(built.machine);
+            files.push((format!("lib/indir/{}", arch.note_object), note, 0o644));
+        }
     }
     let others = [
         (
             "lib/indir/libindir-ld-plugin.so",
             artefacts::LINKER_PLUGIN.to_vec(),
             0o755,
-        ),
-        (
-            "lib/indir/note-x86-64.o",
-            artefacts::default_note_object(),
-            0o644,
         ),
         ("share/indir/gdb.py", artefacts::GDB_SCRIPT.to_vec(), 0o644),
         (

@@ -12,7 +12,7 @@ use indir_shim::format::table::Table;
 use serde_json::json;
 
 use crate::adopt::{self, Skipped};
-use crate::elf::{Identity, MappedElf};
+use crate::elf::{Identity, MappedElf, Root};
 use crate::place::{Place, PlaceError, hex};
 use crate::shell::quoted;
 use crate::table::{Inputs, Kept, SEPARATOR, TableFile, absolute};
@@ -111,7 +111,7 @@ fn table_path(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
         other => other.map_err(|error| anyhow::anyhow!("`{}`: {error}", path.display()))?,
     };
     let elf = map.elf().with_context(context)?;
-    match Place::now(&real, &elf.notes()) {
+    match Place::now(&Root::default(), &real, &elf.notes()) {
         Ok(place) => Ok((place.path, Some(real))),
         Err(PlaceError::NoNote) => bail!("`{}`: {}", path.display(), not_indirect(path)),
         Err(error) => Err(anyhow::Error::new(error).context(context())),
@@ -121,7 +121,7 @@ fn table_path(path: &Path) -> anyhow::Result<(PathBuf, Option<PathBuf>)> {
 /// Why the file at `path` is not indirect, and the command that would make it so, if
 /// there is one.
 pub(super) fn not_indirect(path: &Path) -> String {
-    let why = match adopt::what(path) {
+    let why = match adopt::what(&Root::default(), path) {
         Ok(None) => {
             let path = quoted(path);
             return format!(
@@ -136,7 +136,7 @@ pub(super) fn not_indirect(path: &Path) -> String {
             "its interpreter is a shim, but it has no `indir` note (link it again, or take the original)"
         }
         Ok(Some(Skipped::Foreign)) => {
-            "it is not a program of glibc's for x86-64, and only those have tables"
+            "it is not a program of glibc's for a machine that is served, and only those have tables"
         }
         Ok(Some(Skipped::Script)) => "it is a script: executables have tables",
         Ok(Some(Skipped::Other)) | Err(_) => "it is no executable",

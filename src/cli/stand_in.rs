@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{ArgMatches, FromArgMatches};
 
+use crate::elf::Root;
 use crate::standin::choose::{Choice, Chooser, Library, Reason};
 use crate::standin::tree::Tree;
 use crate::standin::words::Words;
@@ -188,7 +189,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for (library, choice) in given.iter().zip(&choices) {
         let tree = trees.get(choice.tree).context("no tree was chosen")?;
         if let Some(link) = &library.output {
-            let target = super::update::absolute(&tree.path)?;
+            let target = super::update::absolute(&Root::default(), &tree.path)?;
             standin::replace(link, &target)
                 .with_context(|| format!("cannot write {}", link.display()))?;
         }

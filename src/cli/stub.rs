@@ -74,7 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         warn_left_out(&left_out);
         return Ok(ExitCode::from(crate::exit::DONE));
     }
-    let finder = args.search.finder();
+    let finder = args.search.finder()?;
     let named_folder = args.output.as_os_str().as_encoded_bytes().ends_with(b"/");
     let folder = args.libraries.len() > 1 || named_folder || args.output.is_dir();
     if folder {
@@ -147,7 +147,7 @@ fn warn_left_out(list: &[(PathBuf, String)]) {
 
 fn tree(args: Args) -> anyhow::Result<ExitCode> {
     // What the tree itself holds comes before the system's libraries.
-    let mut finder = args.search.finder();
+    let mut finder = args.search.finder()?;
     finder.folders.extend(args.tree.iter().cloned());
     let names = args
         .tree

@@ -37,6 +37,9 @@ pub struct Args {
     /// The same of every process of an indirect executable that may be looked at
     #[arg(long, conflicts_with_all = ["paths", "deep", "pids"])]
     running: bool,
+    /// The paths of programs and tables are those of the system in this folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["pids", "running"])]
+    sysroot: Option<PathBuf>,
     /// Compute all bindings again and compare them
     #[arg(long)]
     deep: bool,
@@ -64,6 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         pool = pool.num_threads(jobs.get());
     }
     let pool = pool.build().context("failed to start threads")?;
+    let root = super::update::root(args.sysroot.as_deref())?;
     let report = if args.running {
         let (report, passed_over) = verify_running().context("`/proc`")?;
         if passed_over > 0 {
@@ -71,7 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         report
     } else if args.pids.is_empty() {
-        pool.install(|| verify(&args.paths, args.deep, &progress))
+        pool.install(|| verify(&args.paths, &root, args.deep, &progress))
     } else {
         verify_processes(&args.pids)
     };

@@ -39,6 +39,9 @@ pub struct Args {
     /// Ask what would be if the table had this folder instead of its own
     #[arg(long = "lib-dir", value_name = "DIR")]
     lib_dirs: Vec<PathBuf>,
+    /// The paths of programs and tables are those of the system in this folder
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -57,13 +60,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let context = || format!("`{}`", args.path.display());
         update::why(&args.path, name, version, options).with_context(context)
     };
-    let now = ask(&Options::default())?;
-    let lib_dirs = args.lib_dirs.iter().map(|f| super::update::absolute(f));
+    let root = super::update::root(args.sysroot.as_deref())?;
+    let now = ask(&Options {
+        root: root.clone(),
+        ..Options::default()
+    })?;
+    let lib_dirs = args.lib_dirs.iter();
+    let lib_dirs = lib_dirs.map(|folder| super::update::absolute(&root, folder));
     let lib_dirs = lib_dirs.collect::<anyhow::Result<Vec<_>>>()?;
     let then = if lib_dirs.is_empty() && args.replace.is_empty() {
         None
     } else {
         Some(ask(&Options {
+            root,
             lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
             replacements: args.replace.clone(),
             ..Options::default()

@@ -26,6 +26,9 @@ pub enum ElfError {
     /// 32-bit or big-endian.
     #[error("not a 64-bit little-endian ELF file")]
     Class,
+    /// For a machine that is not served, or not the one that is asked for.
+    #[error("for another processor architecture")]
+    Machine,
     /// Neither an executable nor a shared object.
     #[error("not an executable or a shared object")]
     Type,

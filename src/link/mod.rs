@@ -27,7 +27,13 @@ pub fn is_wrapper(argv0: &OsStr) -> bool {
     let Some(name) = Path::new(argv0).file_name().and_then(OsStr::to_str) else {
         return false;
     };
-    name == "indir-ld" || name == "ld" || name.starts_with("ld.")
+    // Cross tools have the machine in front.
+    let name = name.rsplit_once("-ld").map_or(name, |(_, end)| match end {
+        "" => "ld",
+        end if end.starts_with('.') => "ld",
+        _ => name,
+    });
+    name == "ld" || name.starts_with("ld.")
 }
 
 /// Links: `argv` is the whole command line with the wrapper's own name first.
@@ -47,8 +53,8 @@ fn link(argv: &[OsString]) -> anyhow::Result<ExitCode> {
         None => (OsStr::new("ld"), argv),
     };
     let called = Path::new(argv0).file_name().unwrap_or(argv0);
-    let linker = real::find(called)?;
     let items = options::scan(&response::expand(args)?);
+    let linker = real::find(called, plan::machine(&items))?;
     if let Some(folder) = std::env::var_os(save::VARIABLE).filter(|folder| !folder.is_empty()) {
         save::save(Path::new(&folder), &linker, &items).context("failed to save the link")?;
     }

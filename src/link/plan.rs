@@ -8,17 +8,12 @@ use indir_shim::format::note;
 
 use super::options::{Item, What};
 use super::run::Nameless;
-use crate::artefacts::{self, Content, ORDINARY_INTERPRETER};
+use crate::arch::{self, Arch};
+use crate::artefacts::{self, Content};
 
-/// Where the shim is, from the folder of the real path of our executable.
-const SHIM: &str = "../lib/indir/ld-indir-x86-64.so.1";
-/// Likewise the object with the default note, as `indir setup` writes it.
-const NOTE_OBJECT: &str = "../lib/indir/note-x86-64.o";
-/// Name of glibc's ld.so for this machine (sysdeps/x86_64/64/shlib-versions). That of
-/// other systems and C libraries is another, and nothing of theirs is touched.
-const GLIBC: &str = "ld-linux-x86-64.so.2";
-/// Name of a shim.
-const OWN: &str = "ld-indir-x86-64.so.1";
+/// Where shims, and objects with the default note, are, from the folder of the real path
+/// of our executable, as `indir setup` writes them.
+const FILES: &str = "../lib/indir";
 /// The objects by which glibc starts a dynamic executable, one of which a compiler
 /// gives to every link that is not asked to do without.
 const START: [&str; 5] = ["crt1.o", "Scrt1.o", "gcrt1.o", "Mcrt1.o", "rcrt1.o"];
@@ -44,6 +39,8 @@ pub(super) struct Job {
     pub(super) asked: PathBuf,
     /// The one for a start without a table.
     recorded: PathBuf,
+    /// The machine of the executable.
+    arch: &'static Arch,
     /// The interpreter it shall have.
     pub(super) shim: PathBuf,
     /// Where its table is.
@@ -64,9 +61,10 @@ impl Plan {
         let has = |what: &What| items.iter().any(|item| item.what == *what);
         // Without inputs of the user's (`ld -v`), the note must not become one.
         let none = has(&What::Inform) || has(&What::OwnOff) || !has(&What::Input);
-        let executable = !none && !has(&What::NoInterpreter) && is_x86_64(&items);
-        if let Some((asked, recorded)) = interpreters(&items).filter(|_| executable) {
-            return Ok(Self::Indirect(Job::new(items, asked, recorded)?));
+        let executable = !none && !has(&What::NoInterpreter);
+        let named = interpreters(&items).filter(|named| executable && is_for(named.arch, &items));
+        if let Some(named) = named {
+            return Ok(Self::Indirect(Job::new(items, named)?));
         }
         if has(&What::OwnReach) && !has(&What::OwnOff) && !has(&What::Inform) {
             return Ok(Self::Aside(plain(&items), output(&items)));
@@ -79,28 +77,45 @@ impl Plan {
     }
 }
 
+/// What a link names as interpreters.
+struct Named {
+    /// The machine that they are for, by their names.
+    arch: &'static Arch,
+    /// The one that is asked for.
+    asked: PathBuf,
+    /// The one that starts the program while it has no table.
+    recorded: PathBuf,
+}
+
 /// The interpreter that the link asks for, if it is glibc's or a shim, and the one
 /// that starts the program while it has no table: the same, or, where the user names
-/// a shim, what the compiler named before.
-fn interpreters(items: &[Item]) -> Option<(PathBuf, PathBuf)> {
+/// a shim, what the compiler named before. That of other systems and C libraries has
+/// another name, and nothing of theirs is touched.
+fn interpreters(items: &[Item]) -> Option<Named> {
     let all = items.iter().rev().filter_map(|item| match &item.what {
         What::DynamicLinker(path) => Some(Path::new(path)),
         _ => None,
     });
+    let asked = all.clone().next()?;
+    let name = asked.file_name()?.as_encoded_bytes();
+    let shim = Arch::of_shim(name);
+    let arch = shim.or_else(|| Arch::of_ldso(name))?;
     let is_glibc = |path: &&Path| {
         path.is_absolute()
-            && path.file_name().is_some_and(|name| name == GLIBC)
+            && path.file_name().is_some_and(|name| name == arch.ldso)
             && path.as_os_str().len() < note::MAX_REFERENCE
     };
-    let asked = all.clone().next()?;
-    let is_shim = asked.file_name().is_some_and(|name| name == OWN);
-    let recorded = if is_shim {
+    let recorded = if shim.is_some() {
         let glibc = all.clone().find(is_glibc);
-        glibc.unwrap_or(Path::new(ORDINARY_INTERPRETER))
+        glibc.unwrap_or(Path::new(arch.interpreter))
     } else {
         Some(asked).filter(is_glibc)?
     };
-    Some((asked.to_owned(), recorded.to_owned()))
+    Some(Named {
+        arch,
+        asked: asked.to_owned(),
+        recorded: recorded.to_owned(),
+    })
 }
 
 fn is_own(what: &What) -> bool {
@@ -124,13 +139,25 @@ fn output(items: &[Item]) -> PathBuf {
     output.unwrap_or_else(|| PathBuf::from("a.out"))
 }
 
-/// The last -m wins; without one it is the linker's own architecture.
-fn is_x86_64(items: &[Item]) -> bool {
-    let last = items.iter().rev().find_map(|item| match &item.what {
-        What::Emulation(name) => Some(name),
+/// Whether it is linked for that machine, as far as the command line tells: without -m
+/// for the linker's own.
+fn is_for(arch: &Arch, items: &[Item]) -> bool {
+    emulation(items).is_none_or(|name| arch.emulations.iter().any(|own| name == *own))
+}
+
+/// The last -m wins.
+fn emulation(items: &[Item]) -> Option<&OsStr> {
+    items.iter().rev().find_map(|item| match &item.what {
+        What::Emulation(name) => Some(name.as_os_str()),
         _ => None,
-    });
-    last.is_none_or(|name| name == "elf_x86_64" || name == "elf_amd64")
+    })
+}
+
+/// The machine that -m names, if it is served.
+pub(super) fn machine(items: &[Item]) -> Option<&'static Arch> {
+    let name = emulation(items)?;
+    let is_it = |arch: &&'static Arch| arch.emulations.iter().any(|own| name == *own);
+    arch::ALL.into_iter().find(is_it)
 }
 
 /// Whether glibc's start-up code is linked in, and nothing asks for a static program
@@ -146,7 +173,12 @@ fn is_ordinary(items: &[Item]) -> bool {
 }
 
 impl Job {
-    fn new(items: Vec<Item>, asked: PathBuf, recorded: PathBuf) -> anyhow::Result<Self> {
+    fn new(items: Vec<Item>, named: Named) -> anyhow::Result<Self> {
+        let Named {
+            arch,
+            asked,
+            recorded,
+        } = named;
         let style = items.iter().rev().find_map(|item| match &item.what {
             What::BuildId(style) => Some(style),
             _ => None,
@@ -155,7 +187,8 @@ impl Job {
             output: output(&items),
             asked,
             recorded,
-            shim: shim(&items)?,
+            shim: shim(&items, arch)?,
+            arch,
             reference: reference(&items)?,
             is_sure: is_ordinary(&items),
             own_id: style.is_some_and(|style| !identifies(style)),
@@ -210,12 +243,14 @@ impl Job {
     fn note_object(&self, stack: bool) -> anyhow::Result<(OsString, Option<Nameless>)> {
         let is_usual = stack
             && self.reference == note::DEFAULT_REFERENCE.as_bytes()
-            && self.recorded == Path::new(ORDINARY_INTERPRETER);
-        let file = beside_us(NOTE_OBJECT)?;
+            && self.recorded == Path::new(self.arch.interpreter);
+        let file = beside_us(FILES)?.join(self.arch.note_object);
         if is_usual && file.is_file() {
             return Ok((file.into(), None));
         }
         let object = Nameless::new(&artefacts::note_object(Content {
+            machine: self.arch.machine.0,
+            properties: artefacts::note_properties(self.arch.machine.0),
             reference: &self.reference,
             interpreter: self.recorded.as_os_str().as_encoded_bytes(),
             stack,
@@ -233,7 +268,7 @@ fn identifies(style: &OsStr) -> bool {
 }
 
 /// The shim that the executable shall name.
-fn shim(items: &[Item]) -> anyhow::Result<PathBuf> {
+fn shim(items: &[Item], arch: &Arch) -> anyhow::Result<PathBuf> {
     let given = items.iter().rev().find_map(|item| match &item.what {
         What::OwnShim(path) => Some(PathBuf::from(path)),
         _ => None,
@@ -244,7 +279,7 @@ fn shim(items: &[Item]) -> anyhow::Result<PathBuf> {
         }
         return Ok(path);
     }
-    let path = beside_us(SHIM)?;
+    let path = beside_us(FILES)?.join(arch.shim);
     if !path.is_file() {
         bail!(
             "the shim `{}` is missing; run `indir setup --prefix DIR`, or pass --indir-shim=PATH",

@@ -10,8 +10,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+use crate::arch::Arch;
+
 /// The environment variable that names the real linker.
 pub(super) const VARIABLE: &str = "INDIR_LD";
+
+/// Where GCC tells the programs that it starts of the folders of its programs.
+const COMPILER_PATH: &str = "COMPILER_PATH";
 
 /// The name to look for on PATH when called as `called`.
 fn real_name(called: &OsStr) -> &OsStr {
@@ -30,7 +35,7 @@ fn real_name(called: &OsStr) -> &OsStr {
 ///
 /// # Errors
 /// When there is none, or `$INDIR_LD` names this wrapper.
-pub(super) fn find(called: &OsStr) -> anyhow::Result<PathBuf> {
+pub(super) fn find(called: &OsStr, arch: Option<&Arch>) -> anyhow::Result<PathBuf> {
     let own = std::fs::metadata("/proc/self/exe").context("failed to read /proc/self/exe")?;
     if let Some(named) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
         let path = PathBuf::from(named);
@@ -49,12 +54,43 @@ pub(super) fn find(called: &OsStr) -> anyhow::Result<PathBuf> {
         }
     }
     let name = real_name(called);
+    let foreign = arch.filter(|&arch| arch != Arch::own());
+    if let Some(linker) = foreign.and_then(|arch| of_machine(name, arch, &own)) {
+        return Ok(linker);
+    }
     search(name, &own, true).with_context(|| {
         format!(
             "no real linker `{}` on PATH; install it, or name it in ${VARIABLE}",
             Path::new(name).display()
         )
     })
+}
+
+/// The linker of cross tools for `arch`: `name` where the compiler has its own programs,
+/// or on PATH with the machine in front of its name.
+fn of_machine(name: &OsStr, arch: &Arch, own: &Metadata) -> Option<PathBuf> {
+    let folders = std::env::var_os(COMPILER_PATH).unwrap_or_default();
+    let tuple = Path::new(arch.lib).file_name().unwrap_or_default();
+    let is_for_it = |folder: &PathBuf| {
+        // Its own programs are in a folder that is named by the machine.
+        let mut parts = folder.components();
+        parts.any(|part| part.as_os_str() == tuple)
+    };
+    let mut folders = std::env::split_paths(&folders).filter(is_for_it);
+    let is_linker = |file: &PathBuf| {
+        std::fs::metadata(file).is_ok_and(|found| is_executable(&found) && !same(&found, own))
+    };
+    let beside = folders.find_map(|folder| Some(folder.join(name)).filter(is_linker));
+    beside.or_else(|| {
+        let mut full = tuple.to_owned();
+        full.push("-");
+        full.push(name);
+        search(&full, own, true)
+    })
+}
+
+fn is_executable(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
 }
 
 /// The first executable file `name` on PATH that is not `own`; with `behind`,
@@ -75,10 +111,7 @@ fn search(name: &OsStr, own: &Metadata, behind: bool) -> Option<PathBuf> {
             if behind {
                 found = None;
             }
-        } else if found.is_none()
-            && metadata.is_file()
-            && metadata.permissions().mode() & 0o111 != 0
-        {
+        } else if found.is_none() && is_executable(&metadata) {
             found = Some(file);
         }
     }

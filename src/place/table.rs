@@ -10,7 +10,7 @@ use indir_shim::format::note::{self, Notes};
 use indir_shim::trust::is_shared;
 
 use super::names::{KEPT_SUFFIX, hex};
-use crate::elf::is_privileged;
+use crate::elf::{Root, is_privileged};
 
 /// The environment variable that names folders of tables.
 const FOLDERS: &str = "INDIR_TABLES";
@@ -36,6 +36,9 @@ pub enum PlaceError {
     /// The reference expands to a path that is too long.
     #[error("the path of its table is too long")]
     TooLong,
+    /// So many that the kernel would not follow them.
+    #[error("there are too many symbolic links on the way to its table")]
+    Links,
 }
 
 /// Where the table of one executable lies.
@@ -47,6 +50,8 @@ pub struct Place {
     pub id: Vec<u8>,
     /// Whoever runs this named the folder, not the executable.
     pub is_given: bool,
+    /// Its path is the same for every executable, and below the root of the system.
+    is_fixed: bool,
 }
 
 impl Place {
@@ -94,6 +99,7 @@ impl Place {
             path,
             id,
             is_given: false,
+            is_fixed: reference.starts_with(b"/"),
         })
     }
 
@@ -107,16 +113,29 @@ impl Place {
             path: folder.join(hex(id)),
             id: id.to_vec(),
             is_given: true,
+            is_fixed: false,
         })
     }
 
+    /// Where that is, if the executable is one of the system below `root`.
+    ///
+    /// # Errors
+    /// When there are too many symbolic links on the way.
+    pub fn in_root(mut self, root: &Root) -> Result<Self, PlaceError> {
+        if self.is_fixed {
+            let real = root.real(&self.path).map_err(|_| PlaceError::Links)?;
+            self.path = real.into_owned();
+        }
+        Ok(self)
+    }
+
     /// Every place where the shim would look for the table of the executable at `exe`,
-    /// in its order; as for [`Place::of`]. `INDIR_TABLES` counts as it would at a start
+    /// in its order, in the system below `root`; as for [`Place::of`]. `INDIR_TABLES` counts as it would at a start
     /// with this process's environment.
     ///
     /// # Errors
     /// When the notes name no place.
-    pub fn all(exe: &Path, notes: &Notes<'_>) -> Result<Vec<Self>, PlaceError> {
+    pub fn all(root: &Root, exe: &Path, notes: &Notes<'_>) -> Result<Vec<Self>, PlaceError> {
         let mut all = Vec::new();
         let variable = std::env::var_os(FOLDERS).filter(|_| !is_privileged(exe));
         for folder in std::env::split_paths(&variable.unwrap_or_default()) {
@@ -124,11 +143,14 @@ impl Place {
                 all.push(Self::in_folder(&folder, notes)?);
             }
         }
-        all.push(Self::of(exe, notes)?);
+        all.push(Self::of(exe, notes)?.in_root(root)?);
         for place in notes.places() {
-            all.push(Self::at(exe, notes, place)?);
+            all.push(Self::at(exe, notes, place)?.in_root(root)?);
         }
-        all.push(Self::in_folder(Path::new(SYSTEM), notes)?);
+        let system = root
+            .real(Path::new(SYSTEM))
+            .map_err(|_| PlaceError::Links)?;
+        all.push(Self::in_folder(&system, notes)?);
         Ok(all)
     }
 
@@ -137,8 +159,8 @@ impl Place {
     ///
     /// # Errors
     /// When the notes name no place.
-    pub fn find(exe: &Path, notes: &Notes<'_>) -> Result<Option<Self>, PlaceError> {
-        let mut all = Self::all(exe, notes)?.into_iter();
+    pub fn find(root: &Root, exe: &Path, notes: &Notes<'_>) -> Result<Option<Self>, PlaceError> {
+        let mut all = Self::all(root, exe, notes)?.into_iter();
         Ok(all.find(|place| is_there(&place.path)))
     }
 
@@ -146,8 +168,11 @@ impl Place {
     ///
     /// # Errors
     /// When the notes name no place.
-    pub fn now(exe: &Path, notes: &Notes<'_>) -> Result<Self, PlaceError> {
-        Self::find(exe, notes)?.map_or_else(|| Self::of(exe, notes), Ok)
+    pub fn now(root: &Root, exe: &Path, notes: &Notes<'_>) -> Result<Self, PlaceError> {
+        match Self::find(root, exe, notes)? {
+            Some(found) => Ok(found),
+            None => Self::of(exe, notes)?.in_root(root),
+        }
     }
 
     /// Where the bindings that belong to the table lie.

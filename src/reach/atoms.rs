@@ -15,8 +15,8 @@ use super::graph::{Import, Kind, Lookup, NO_NAME, UNSURE};
 use super::image::{Image, Region};
 use super::pieces::{Piece, Starts};
 use super::symbols::Symbols;
-use crate::resolve::addresses::arch::x86_64;
-use crate::resolve::addresses::class::Class;
+use crate::arch::Class;
+use crate::arch::x86_64;
 use crate::resolve::addresses::entries::Rela;
 
 /// Most atoms of one library.

@@ -12,6 +12,9 @@ pub enum Flaw {
     /// DT_TEXTREL.
     #[error("has text relocations")]
     TextRelocations,
+    /// Its code is not decoded.
+    #[error("is for a processor whose code is not decoded: only that of x86-64 is")]
+    Machine,
     /// A table contradicts itself.
     #[error("is malformed: {0}")]
     Malformed(&'static str),
@@ -29,7 +32,7 @@ impl Flaw {
             }
             Self::NoSections => "take a build that was not processed by sstrip or the like",
             Self::TextRelocations => "build it with -fPIC",
-            Self::Malformed(_) | Self::TooLarge => "run the tests of what loads it",
+            Self::Machine | Self::Malformed(_) | Self::TooLarge => "run the tests of what loads it",
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::resolve::addresses::class::Class;
+use crate::arch::Class;
 
 /// What an atom is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

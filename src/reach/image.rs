@@ -11,6 +11,7 @@ use object::endian::LittleEndian;
 use object::read::elf::{FileHeader as _, SectionHeader as _};
 
 use super::flaw::Flaw;
+use crate::arch::x86_64;
 use crate::resolve::addresses::entries::Rela;
 use crate::resolve::addresses::object::LoadedObject;
 
@@ -79,6 +80,9 @@ impl<'a> Image<'a> {
     /// # Errors
     /// When its sections do not tell enough, or contradict the segments.
     pub(super) fn new(object: &'a LoadedObject) -> Result<Self, Flaw> {
+        if *object.arch() != x86_64::ARCH {
+            return Err(Flaw::Machine);
+        }
         if object.has_text_relocations() {
             return Err(Flaw::TextRelocations);
         }

@@ -10,6 +10,7 @@ use super::pair::{Difference, Doubt, How, Rules, Step};
 use super::shared::Shared;
 use super::sides::Sides;
 use super::verdict::{Explained, Verdict, affected};
+use crate::arch::x86_64;
 use crate::elf::MappedElf;
 use crate::resolve::Store;
 use crate::resolve::check::{unmet, unmet_by_opened};
@@ -126,7 +127,7 @@ impl Judge {
         for (old, new, given) in (0..old.len().max(new.len())).map(own).chain(given) {
             let objects = |folder: &Option<PathBuf>| match folder {
                 None => Ok(BTreeMap::new()),
-                Some(folder) => match self.store.objects_in(folder) {
+                Some(folder) => match self.store.objects_in(&x86_64::ARCH, folder) {
                     Ok(objects) => {
                         let all = objects.iter().map(|path| {
                             let inner = path.strip_prefix(folder).unwrap_or(path);

@@ -10,7 +10,7 @@ use super::sides::Sides;
 use super::slice::slice;
 use super::verdict::{Explained, Verdict, affected};
 use super::world::{Choices, Node, Target, World};
-use crate::resolve::addresses::class::Class;
+use crate::arch::Class;
 use crate::resolve::addresses::hash;
 use crate::update::Subject;
 

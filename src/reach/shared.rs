@@ -11,9 +11,9 @@ use super::graph::{Graph, Lookup};
 use super::same::is_same;
 use super::stored::{self, Stored};
 use super::symbols::Sources;
+use crate::arch::Class;
+use crate::arch::x86_64;
 use crate::resolve::Library;
-use crate::resolve::addresses::arch::x86_64;
-use crate::resolve::addresses::class::Class;
 use crate::resolve::addresses::hash;
 use crate::resolve::addresses::object::LoadedObject;
 

@@ -173,6 +173,7 @@ fn flawed(library: &str, flaw: Flaw, which: &str) -> Box<Verdict> {
             Flaw::NoSymbols => "has no symbols",
             Flaw::NoSections => "has no section headers",
             Flaw::TextRelocations => "has text relocations",
+            Flaw::Machine => "is for a processor whose code is not decoded: only that of x86-64 is",
             Flaw::Malformed(why) => why,
             Flaw::TooLarge => "is too large",
         },

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sha2::{Digest as _, Sha256};
 
 use super::graph::{ANALYSIS, Atom, Graph, Import, Kind, Lookup, NO_NAME};
+use crate::arch::Class;
 use crate::place::{self, Folder, Temporary};
-use crate::resolve::addresses::class::Class;
 
 const MAGIC: &[u8; 8] = b"INDIRGR\x01";
 /// Largest file that is read, in bytes.

@@ -8,7 +8,7 @@ use object::elf;
 
 use super::graph::{FINDERS, Graph, Kind};
 use super::shared::Names;
-use crate::resolve::addresses::class::Class;
+use crate::arch::Class;
 use crate::resolve::addresses::hash;
 use crate::resolve::addresses::lookup::{Definition, Resolution, Scope};
 

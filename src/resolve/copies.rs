@@ -1,22 +1,22 @@
 //! Objects that a program has a copy of.
 //!
 //! A program that uses a library's data directly holds its own copy of it
-//! (R_X86_64_COPY): ld.so fills it at start, and the library then uses the
+//! (a COPY relocation): ld.so fills it at start, and the library then uses the
 //! copy, whose size was fixed when the program was linked. ld.so copies the
 //! smaller of both sizes and warns if the library's is larger
-//! (elf_machine_rela in glibc sysdeps/x86_64/dl-machine.h). Whether a program
+//! (elf_machine_rela in glibc's dl-machine.h). Whether a program
 //! may be given such a library is `update`'s decision.
 
 use std::path::{Path, PathBuf};
 
 use object::elf;
 
-use super::addresses::class::Class;
 use super::addresses::entries::RawSymbol;
 use super::addresses::lookup::{Resolution, Scope};
 use super::addresses::object::LoadedObject;
 use super::files::closure::Closure;
 use super::unmet::{Measure, Misfit, Unmet, describe};
+use crate::arch::Class;
 use crate::elf::{ElfFile, ORDINARY_ALIGN};
 
 /// Alignment beyond that of pages is not kept by every loader, in bytes.

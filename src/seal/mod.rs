@@ -20,13 +20,12 @@ use rayon::prelude::*;
 
 use self::folders::Package;
 use crate::adopt::{Image, Replacement, refusal};
+use crate::arch::Arch;
 use crate::elf::{ElfFile, MappedElf};
 use crate::place::{self, Beside, Folder, Subject, is_table_folder};
 
 /// Most files of one run.
 const MAX_FILES: usize = 10_000_000;
-/// Name of glibc's ld.so.
-const GLIBC: &[u8] = b"ld-linux-x86-64.so.2";
 
 /// What became of one file.
 #[derive(Debug)]
@@ -172,10 +171,11 @@ fn kind(file: &Path) -> Result<Option<Kind>, crate::elf::ElfError> {
         Some(_) if notes.reference.is_some() || notes.malformed => Some(Kind::Indirect),
         Some(path) => {
             let name = path.rsplit(|&byte| byte == b'/').next();
+            let own = Arch::of(elf.machine()).map(|arch| arch.ldso.as_bytes());
             let has_name = elf
                 .dynamic()?
                 .is_some_and(|dynamic| dynamic.soname.is_some());
-            (name == Some(GLIBC) && !has_name).then_some(Kind::Ordinary)
+            (name.is_some() && name == own && !has_name).then_some(Kind::Ordinary)
         }
         None => is_library(&elf)?.then_some(Kind::Library),
     })

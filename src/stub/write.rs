@@ -2,7 +2,8 @@
 //!
 //! The file has what linkers read: section headers (bfd, gold, mold), program
 //! headers (lld and mold take a symbol's class from there), dynamic section,
-//! symbols and versions. Data sections have no content. The code is `int3`.
+//! symbols and versions. Data sections have no content. The code is the instruction that
+//! stops whoever comes to it (`int3`), zeros for machines that are not served.
 //!
 //! What stops ld.so from loading a stub: it needs, of libc.so.6, a version that
 //! is nowhere defined. Link editors look at the version needs of a shared object
@@ -10,9 +11,10 @@
 //! anything, and its message quotes the version's name.
 
 use indir_shim::format::note;
-use object::elf;
+use object::elf::{self, Machine};
 
 use crate::abi::model::{Abi, Binding, Properties};
+use crate::arch::Arch;
 
 use super::image::{
     ALLOC, EXEC, Image, R, Segment, TLS, Target, W, WRITE, X, finish, index, load, segment,
@@ -31,7 +33,6 @@ pub const NOT_LOADABLE: &str =
 const HOST: &[u8] = b"libc.so.6";
 
 const PAGE: u64 = 0x1000;
-const INT3: u8 = 0xcc;
 
 /// Why an ABI cannot be written as a stub.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -146,7 +147,9 @@ pub fn stub(abi: &Abi) -> Result<Vec<u8>, StubError> {
     image.pad(16);
     let start = image.here();
     let vaddr = next(headers_end, start);
-    let code = vec![INT3; usize::try_from(layout.text.size.max(1)).map_err(|_| StubError::Span)?];
+    let trap = Arch::of(Machine(abi.machine)).map_or(&[0][..], |arch| arch.trap);
+    let size = usize::try_from(layout.text.size.max(1)).map_err(|_| StubError::Span)?;
+    let code: Vec<u8> = trap.iter().copied().cycle().take(size).collect();
     let text = image.push(
         ".text",
         elf::SHT_PROGBITS.0,

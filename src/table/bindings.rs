@@ -5,7 +5,6 @@
 //! resolved here. Slots are grouped by target object and sorted by address,
 //! each group is cut into runs so that the whole is shortest.
 
-use indir_shim::arch::MACHINE;
 use indir_shim::format::bindings_layout::{
     FileState, Header, MAGIC, MAX_BINDINGS, OBJECT_KEEPS_JUMP, OBJECT_LEFT, OBJECT_PROBE,
     OBJECT_STORED, ObjectBindings, Part, Range, Rela, TAIL, TARGET_ABSOLUTE, VERSION,
@@ -82,12 +81,13 @@ impl BindingsSpec<'_> {
             bytes: Vec::new(),
         };
         let mut entries = Vec::with_capacity(objects.len());
+        let machine = objects.first().map_or(0, |exe| exe.arch().machine.0);
         let mut header = Header {
             magic: MAGIC,
             version: Le16::new(VERSION),
             header_len: Le16::new(size_of::<Header>() as u16),
             object_len: Le16::new(size_of::<ObjectBindings>() as u16),
-            machine: Le16::new(MACHINE),
+            machine: Le16::new(machine),
             object_count: Le16::new(count),
             digest: self.digest,
             ..Header::default()

@@ -6,7 +6,6 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use indir_shim::arch::MACHINE;
 use indir_shim::format::layout::{
     self, Header, ID_LEN, MAX_OBJECTS, MAX_TABLE, Object, PLAN_BOUND, PLAN_DIRECT, Str,
 };
@@ -16,6 +15,7 @@ use zerocopy::IntoBytes as _;
 
 use super::error::BuildError;
 use super::strings::Strings;
+use crate::arch::Arch;
 use crate::elf::Identity;
 
 /// One library of a closure.
@@ -34,6 +34,8 @@ pub struct ObjectSpec {
 /// Everything that a table says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableSpec {
+    /// The machine of the executable.
+    pub arch: &'static Arch,
     /// Id of the executable, 1 to [`ID_LEN`] bytes.
     pub exe_id: Vec<u8>,
     /// Absolute path of ld.so.
@@ -75,7 +77,7 @@ impl TableSpec {
             version: Le16::new(layout::VERSION),
             header_len: Le16::new(size_of::<Header>() as u16),
             object_len: Le16::new(size_of::<Object>() as u16),
-            machine: Le16::new(MACHINE),
+            machine: Le16::new(self.arch.machine.0),
             object_count: Le16::new(count),
             plan: if self.binder.is_some() {
                 PLAN_BOUND

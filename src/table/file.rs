@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use indir_shim::format::layout::MAX_TABLE;
 use indir_shim::format::table::{Table, TableError};
 
+use object::elf::Machine;
+
+use crate::arch::Arch;
 use crate::{elf, place};
 
 /// Why a table could not be read.
@@ -28,7 +31,7 @@ pub struct TableFile {
 }
 
 impl TableFile {
-    /// Checks `bytes`.
+    /// Checks `bytes`, which may be for any machine that is served.
     ///
     /// # Errors
     /// See [`Table::parse`].
@@ -66,6 +69,11 @@ impl TableFile {
     pub fn table(&self) -> Result<Table<'_>, TableError> {
         Table::parse(&self.bytes)
     }
+}
+
+/// The machine of a table out of a [`TableFile`].
+pub fn arch_of(table: &Table<'_>) -> &'static Arch {
+    Arch::of(Machine(table.header().machine.get())).unwrap_or_else(Arch::own)
 }
 
 /// What `parse` makes of the at most `max` bytes of the file at `path`; `None` if there

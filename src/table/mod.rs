@@ -23,7 +23,7 @@ pub use binder_harness::{Bound, as_written, bindings_for_the_binder, exercise_bi
 pub use bindings_harness::exercise_bindings;
 pub use build::{ObjectSpec, TableSpec};
 pub use error::BuildError;
-pub use file::{LoadError, TableFile};
+pub use file::{LoadError, TableFile, arch_of};
 pub use harness::exercise;
 pub use inputs::{Chosen, Inputs, InputsError, Replacement, SEPARATOR, check_folder};
 pub use kept::{Kept, Run};

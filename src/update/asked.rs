@@ -6,18 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::PlanError;
+use crate::arch;
+use crate::elf::Root;
 use crate::resolve::Closure;
 use crate::table::{Inputs, Replacement, TableFile, absolute};
 
 /// Folders below which packages have their libraries.
-const DEEPER: [&str; 6] = [
-    "lib",
-    "lib64",
-    "usr/lib",
-    "usr/lib64",
-    "lib/x86_64-linux-gnu",
-    "usr/lib/x86_64-linux-gnu",
-];
+const DEEPER: [&str; 4] = ["lib", "lib64", "usr/lib", "usr/lib64"];
 
 /// Replacements, and which of them some table has known.
 #[derive(Debug)]
@@ -32,12 +27,12 @@ impl<'a> Asked<'a> {
         Self { all, known }
     }
 
-    /// Rewrites the folders of `inputs`. One that names the new folder already was
+    /// Rewrites the folders of `inputs`, which are below `root`. One that names the new folder already was
     /// updated before.
     ///
     /// # Errors
     /// When one of the folders is not there.
-    pub(super) fn replace(&self, inputs: &mut Inputs) -> Result<(), PlanError> {
+    pub(super) fn replace(&self, root: &Root, inputs: &mut Inputs) -> Result<(), PlanError> {
         for (replacement, known) in self.all.iter().zip(&self.known) {
             if inputs.folders().any(|folder| {
                 replacement.apply(folder).is_some() || folder.starts_with(&replacement.new)
@@ -47,7 +42,7 @@ impl<'a> Asked<'a> {
         }
         let before = inputs.lib_dirs.clone();
         inputs.replace(self.all);
-        match inputs.lib_dirs.iter().find(|folder| !folder.is_dir()) {
+        match inputs.lib_dirs.iter().find(|folder| !root.is_dir(folder)) {
             None => Ok(()),
             Some(gone) if before.contains(gone) => Err(PlanError::Gone(gone.clone())),
             Some(gone) => Err(PlanError::NoSuch(gone.clone())),
@@ -105,16 +100,24 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// A folder below `folder` that holds libraries, if it holds none itself.
-pub fn deeper(folder: &Path) -> Option<PathBuf> {
+/// A folder below `folder`, both below `root`, that holds libraries, if it holds none
+/// itself.
+pub(super) fn deeper(root: &Root, folder: &Path) -> Option<PathBuf> {
     let has_libraries = |folder: &Path| {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let real = root.real(folder);
+        let entries = real.and_then(std::fs::read_dir);
+        let entries = entries.into_iter().flatten().flatten();
         let mut names = entries.map(|entry| entry.file_name());
         names.any(|name| name.to_string_lossy().contains(".so"))
     };
     if has_libraries(folder) {
         return None;
     }
-    let mut places = DEEPER.iter().map(|rest| folder.join(rest));
+    let plain = DEEPER.iter().map(|rest| folder.join(rest));
+    let multiarch = arch::ALL.into_iter().flat_map(|arch| {
+        let usr = folder.join("usr").join(arch.lib);
+        [folder.join(arch.lib), usr]
+    });
+    let mut places = plain.chain(multiarch);
     places.find(|place| has_libraries(place))
 }

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use crate::arch::Class;
 use crate::resolve::addresses::bindings::{Bindings, bind};
-use crate::resolve::addresses::class::Class;
 use crate::resolve::addresses::lookup::Scope;
 use crate::resolve::addresses::object::LoadedObject;
+use crate::resolve::addresses::plan::Symbolic;
 use crate::resolve::{Closure, Library};
 use crate::table::bindings::{BindingsSpec, EncodeError, ObjectFile};
 use crate::table::bindings_file;
@@ -73,9 +74,13 @@ impl ClosureScope {
     /// not where the program has a copy of it, which is empty at that time, or another
     /// object of that name.
     pub fn gives_the_list(&self) -> bool {
+        let Some(exe) = self.scope.objects().first() else {
+            return false;
+        };
+        let version = exe.arch().first_version;
         let found = self
             .scope
-            .find(b"_r_debug", Some(b"GLIBC_2.2.5"), Class::Data);
+            .find(b"_r_debug", Some(version.as_bytes()), Class::Data);
         found.is_some_and(|found| Some(found.object) == self.ldso)
     }
 
@@ -84,8 +89,8 @@ impl ClosureScope {
     pub fn lookups_at_start(&self) -> usize {
         let of = |object: &Arc<LoadedObject>| {
             let symbolic = &object.relocation_plan().symbolic;
-            let late = !object.binds_now();
-            symbolic.iter().filter(|s| !(late && s.jump)).count()
+            let late = |s: &&Symbolic| s.jump && object.binds_late(s.symbol);
+            symbolic.iter().filter(|s| !late(s)).count()
         };
         self.scope.objects().iter().map(of).sum()
     }

@@ -10,6 +10,7 @@ use object::elf;
 use super::bindings::{ClosureBindingsError, ClosureScope};
 use super::error::PlanError;
 use super::options::Kind;
+use crate::elf::Root;
 use crate::place::Place;
 use crate::resolve::files::library::LibraryError;
 use crate::resolve::{Closure, Library};
@@ -21,9 +22,6 @@ use crate::table::bindings_file::{self, Difference};
 /// docs/benchmarks.md, "Choosing the plan", has the figures, `benches/plans.rs` makes
 /// them.
 pub const BOUND_FROM: usize = 400;
-
-/// File name of the binder; it lies beside the shim.
-const BINDER: &str = "libindir-bind.so";
 
 /// A closure that gets a bound plan.
 #[derive(Debug)]
@@ -41,6 +39,7 @@ impl Candidate {
     /// When an object cannot be read, or a bound plan was asked for and there
     /// is no binder.
     pub(super) fn new(
+        root: &Root,
         kind: Kind,
         exe: &Library,
         closure: &Closure,
@@ -51,7 +50,7 @@ impl Candidate {
             return Ok(None);
         }
         let binder = binder_of(exe)?;
-        if !binder.is_file() {
+        if !root.is_file(&binder) {
             return match kind {
                 Kind::Bound => Err(PlanError::NoBinder(binder)),
                 _ => Ok(None),
@@ -87,7 +86,7 @@ fn names_auditors(exe: &Library) -> Result<bool, PlanError> {
 fn binder_of(exe: &Library) -> Result<PathBuf, PlanError> {
     let elf = exe.map().elf().map_err(LibraryError::from)?;
     let shim = Path::new(OsStr::from_bytes(elf.interpreter().unwrap_or_default()));
-    Ok(shim.with_file_name(BINDER))
+    Ok(shim.with_file_name(exe.arch.binder))
 }
 
 fn digest_of(table: &[u8]) -> [u8; 16] {
@@ -118,13 +117,13 @@ impl Candidate {
             }
             Err(_) => return Some(Fault::Bad("the bindings cannot be read")),
         };
+        let objects = self.scope.objects();
         let bindings = match Bindings::parse(&bytes, &digest_of(table)) {
             Ok(bindings) => bindings,
             // What an older release wrote.
             Err(BindingsError::Version) => return Some(Fault::Absent),
             Err(error) => return Some(Fault::Bad(error.message())),
         };
-        let objects = self.scope.objects();
         if bindings.len() != objects.len() {
             return Some(Fault::Bad("the bindings are of another closure"));
         }

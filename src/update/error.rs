@@ -31,6 +31,9 @@ pub enum PlanError {
     /// The table that is there is somebody else's.
     #[error("{0}; run `{1}` if you know what it is")]
     Foreign(LoadError, String),
+    /// It is not in the system that `--sysroot` gives.
+    #[error("it does not lie in the folder of `--sysroot`{}", .0.as_ref().map_or_else(String::new, |root| format!(", `{}`", root.display())))]
+    Outside(Option<PathBuf>),
     /// Its table may not be where its note says.
     #[error(transparent)]
     Refused(WriteError),

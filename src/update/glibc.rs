@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use crate::elf::Root;
 use crate::resolve::{Closure, Node};
 
 /// soname of the one that every other needs.
@@ -34,11 +35,11 @@ const PRIVATE: &[u8] = b"GLIBC_PRIVATE";
 
 /// Indexes of the parts among the nodes: libc.so.6, and what is called like a part
 /// and lies with it, or uses what only its own build has.
-pub(super) fn parts(closure: &Closure) -> HashSet<usize> {
+pub(super) fn parts(root: &Root, closure: &Closure) -> HashSet<usize> {
     let soname = |node: &Node| node.library.soname.clone();
     let libc = |node: &&Node| soname(node).as_deref() == Some(LIBC);
     let home = |path: &Path| -> Option<PathBuf> {
-        let real = std::fs::canonicalize(path).ok()?;
+        let real = root.canonical(path).ok()?;
         real.parent().map(Path::to_owned)
     };
     let libc = closure.nodes.iter().find(libc).map(|node| &*node.path);

@@ -22,14 +22,13 @@ mod undo;
 mod why;
 
 pub use apply::apply;
-pub use asked::deeper;
 pub use bound::BOUND_FROM;
 pub use change::Facts;
 pub use error::PlanError;
 pub use options::{Kind, Options};
 pub use plan::{Plan, Planner, State};
 pub use plugins::Plugin;
-pub use run::{Counts, Entry, Outcome, Report, run};
+pub use run::{Counts, Entry, Idle, Outcome, Report, run};
 pub use subject::{Opening, Subject};
 pub use undo::{Turned, TurnedBack, UndoReport, undo};
 pub use why::{Offer, Want, Why, why};

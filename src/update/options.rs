@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::elf::Root;
 use crate::table::Replacement;
 
 /// Which of the two plans tables are to hold.
@@ -22,6 +23,8 @@ pub struct Options {
     /// The plan that is asked for, which later updates keep; [`Kind::Auto`] makes
     /// them choose. `None` repeats the table's own.
     pub asked: Option<Kind>,
+    /// The root of all paths of programs and tables.
+    pub root: Root,
     /// Which plan if nobody has asked for one.
     pub kind: Kind,
     /// Folders to search before all others; `None` repeats the table's own.

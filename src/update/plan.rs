@@ -41,6 +41,8 @@ pub enum State {
 pub struct Plan {
     /// The executable, absolute and free of symlinks.
     pub exe: PathBuf,
+    /// Its path in the system that it is for.
+    pub name: PathBuf,
     /// The file that was read as that.
     pub subject: Subject,
     /// Where its table lies.
@@ -72,7 +74,7 @@ pub struct Plan {
 impl Plan {
     /// What the table changes, for people.
     pub fn change(&self) -> Option<String> {
-        let new = Facts::of(&Table::parse(&self.bytes).ok()?, &self.exe);
+        let new = Facts::of(&Table::parse(&self.bytes).ok()?, &self.name);
         Some(match self.state {
             State::Current => format!("{}, {}", new.plan, new.glibc.display()),
             _ => new.since(self.before.as_ref()),
@@ -146,14 +148,18 @@ impl<'a> Planner<'a> {
             let mend = crate::place::mend(&place.path, subject.owner.uid);
             return Err(PlanError::Foreign(foreign, mend));
         }
+        let root = self.store.root();
+        // What it finds by `$ORIGIN` is in the system that it is for.
+        let name = root.inside(&exe);
+        let name = name.ok_or_else(|| PlanError::Outside(root.folder().map(Path::to_owned)))?;
         let mut inputs = self.inputs(&old)?;
         let closure = Resolver::new(self.store, &inputs.lib_dirs)
             .with_origin_dirs(&inputs.origin_dirs)
-            .resolve(&exe, library)?;
+            .resolve(&name, library)?;
         let known = old.as_ref().ok().and_then(Option::as_ref);
-        self.asked.check(&exe, known, &closure)?;
-        let tolerated = tolerate::check(self.store, (&exe, library), &closure, &inputs, &old)?;
-        let mut warnings = tolerate::unfit(self.store, (&exe, library), &closure, &inputs)?;
+        self.asked.check(&name, known, &closure)?;
+        let tolerated = tolerate::check(self.store, (&name, library), &closure, &inputs, &old)?;
+        let mut warnings = tolerate::unfit(self.store, (&name, library), &closure, &inputs)?;
         if let (Err(LoadError::Table(path, error)), None) = (&old, &self.options.lib_dirs) {
             warnings.push(format!(
                 "`{}`: {}: it is written anew, and what it knew of `--lib-dir` and `--plugin-dir` is lost",
@@ -163,7 +169,7 @@ impl<'a> Planner<'a> {
         }
         let plugins = plugins::Question {
             store: self.store,
-            exe: &exe,
+            exe: &name,
             library,
             inputs: &inputs,
             closure: &closure,
@@ -175,16 +181,16 @@ impl<'a> Planner<'a> {
         inputs.set_lacking(lacking.map(Plugin::hash));
         let added = plugins.as_ref().map_or(&[][..], |found| &found.folders);
         let search = folders::of_table(&inputs, &closure, added);
-        let mut spec = self.spec((&exe, library), &place, &inputs, &closure, &search)?;
+        let mut spec = self.spec((&exe, &name, library), &place, &inputs, &closure, &search)?;
         let kind = match inputs.plan {
             Some(Chosen::Direct) => Kind::Direct,
             Some(Chosen::Bound) => Kind::Bound,
             None => self.options.asked.unwrap_or(self.options.kind),
         };
-        let bound = bound::Candidate::new(kind, library, &closure)?;
+        let bound = bound::Candidate::new(root, kind, library, &closure)?;
         spec.binder = bound.as_ref().map(|bound| bound.binder.clone());
         let bytes = spec.to_bytes()?;
-        let before = known.and_then(|old| Some(Facts::of(&old.table().ok()?, &exe)));
+        let before = known.and_then(|old| Some(Facts::of(&old.table().ok()?, &name)));
         let is_own = |old: &&TableFile| old.table().is_ok_and(|t| t.exe_id() == place.id);
         let previous = known.filter(is_own).filter(|old| old.bytes() != bytes);
         let previous = previous.cloned();
@@ -215,6 +221,7 @@ impl<'a> Planner<'a> {
         }
         Ok(Plan {
             exe,
+            name,
             subject,
             place,
             bytes,
@@ -237,7 +244,7 @@ impl<'a> Planner<'a> {
             return Err(PlanError::NoInterpreter);
         }
         let notes = elf.notes();
-        let beside = Place::of(exe, &notes)?;
+        let beside = Place::of(exe, &notes)?.in_root(self.store.root())?;
         Ok(match &self.options.tables {
             Some(folder) => Place::in_folder(folder, &notes)?,
             None => beside,
@@ -289,13 +296,13 @@ impl<'a> Planner<'a> {
             Some(Kind::Bound) => inputs.plan = Some(Chosen::Bound),
         }
         inputs.scan_plugins = self.options.scan_plugins.unwrap_or(inputs.scan_plugins);
-        self.asked.replace(&mut inputs)?;
+        self.asked.replace(self.store.root(), &mut inputs)?;
         Ok(inputs)
     }
 
     fn spec(
         &self,
-        (exe_path, exe): (&Path, &Library),
+        (exe_path, name, exe): (&Path, &Path, &Library),
         place: &Place,
         inputs: &Inputs,
         closure: &Closure,
@@ -311,7 +318,7 @@ impl<'a> Planner<'a> {
                 .unwrap_or(path)
                 .clone()
         };
-        let parts = glibc::parts(closure);
+        let parts = glibc::parts(self.store.root(), closure);
         let facts = ldso
             .ldso_facts()
             .map_err(|why| PlanError::Ldso(ldso_path.clone(), why))?;
@@ -327,13 +334,14 @@ impl<'a> Planner<'a> {
                     OBJECT_LDSO
                 } else {
                     let flag = |flag, is_set: bool| if is_set { flag } else { 0 };
-                    let may_search = || self.may_search((exe_path, exe), node, search);
+                    let may_search = || self.may_search((name, exe), node, search);
                     flag(OBJECT_SEARCH, may_search())
                         | flag(OBJECT_FIXED, node.fixed)
                         | flag(OBJECT_GLIBC, parts.contains(&index))
                 },
             });
         Ok(TableSpec {
+            arch: exe.arch,
             exe_id: place.id.clone(),
             ldso: stored(ldso_path, &closure.ldso_relative),
             ldso_identity: ldso.identity.clone(),
@@ -372,7 +380,7 @@ impl<'a> Planner<'a> {
         };
         match &*self
             .store
-            .search(&self.store.list(&search.paths), &node.name)
+            .search(&self.store.list(exe.arch, &search.paths), &node.name)
         {
             Lookup::Found(hit) => same(hit),
             Lookup::Missing(_) if search.is_ordinary => {

@@ -16,6 +16,7 @@ use super::error::PlanError;
 use super::folders::{self, Folders};
 use super::glibc;
 use super::tolerate::has_changed;
+use crate::elf::Root;
 use crate::resolve::files::plugins::{Opened, Opener};
 use crate::resolve::files::store::Probe;
 use crate::resolve::unmet::Unmet;
@@ -145,13 +146,13 @@ impl Question<'_> {
     fn objects(&self) -> Result<Vec<PathBuf>, PlanError> {
         let mut found: Vec<PathBuf> = Vec::new();
         for folder in &self.inputs.plugin_dirs {
-            let objects = self.store.objects_in(folder);
+            let objects = self.store.objects_in(self.library.arch, folder);
             let failed = |why: Arc<str>| PlanError::PluginDir(folder.clone(), why.to_string());
             found.extend(objects.map_err(failed)?.iter().cloned());
         }
         if self.inputs.scan_plugins {
-            for folder in package_folders(self.exe, self.closure) {
-                let objects = self.store.objects_in(&folder);
+            for folder in package_folders(self.store.root(), self.exe, self.closure) {
+                let objects = self.store.objects_in(self.library.arch, &folder);
                 let failed = |why: Arc<str>| PlanError::PluginDir(folder.clone(), why.to_string());
                 let objects = objects.map_err(failed)?;
                 // What lies in the folder itself are libraries, not plugins.
@@ -181,7 +182,7 @@ impl Question<'_> {
             table.is_ordinary,
         );
         let candidates = plugins.iter().filter_map(|path| {
-            let Probe::Found(library) = self.store.probe(path) else {
+            let Probe::Found(library) = self.store.probe(self.library.arch, path) else {
                 return None;
             };
             let opened = opener.open(path, &library)?;
@@ -353,7 +354,7 @@ fn same_need(a: &ResolveError, b: &ResolveError) -> bool {
 /// the folders that hold a `bin` or a `lib` with them. Left out are the ones that
 /// everybody's packages share, where a scan would find everybody's plugins, and
 /// glibc's own, whose modules need nothing else.
-fn package_folders(exe: &Path, closure: &Closure) -> Vec<PathBuf> {
+fn package_folders(root: &Root, exe: &Path, closure: &Closure) -> Vec<PathBuf> {
     const SHARED: [&str; 4] = ["/", "/usr", "/usr/local", "/opt"];
     let glibc = root_of(&closure.ldso.0, &["lib", "lib64"]);
     let of_exe = root_of(exe, &["bin", "sbin", "libexec"]);
@@ -369,8 +370,8 @@ fn package_folders(exe: &Path, closure: &Closure) -> Vec<PathBuf> {
                 .any(|shared| root.as_path() == Path::new(shared))
         })
         .filter(|root| Some(root) != glibc.as_ref() && seen.insert(root.clone()))
-        .flat_map(|root| ["lib", "lib64"].map(|name| root.join(name)))
-        .filter(|folder| folder.is_dir())
+        .flat_map(|package| ["lib", "lib64"].map(|name| package.join(name)))
+        .filter(|folder| root.is_dir(folder))
         .collect()
 }
 
@@ -399,7 +400,7 @@ mod tests {
             Some("/nix/store/a-b")
         );
         assert_eq!(
-            root("/usr/lib/x86_64-linux-gnu/libx.so", &lib).as_deref(),
+            root("/usr/lib/tuple/libx.so", &lib).as_deref(),
             Some("/usr")
         );
         assert_eq!(root("/lib64/libx.so", &lib).as_deref(), Some("/"));

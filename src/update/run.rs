@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::apply;
+use super::asked::deeper;
 use super::error::PlanError;
 use super::options::Options;
 use super::plan::{Plan, Planner, State};
@@ -86,7 +87,16 @@ pub struct Report {
     /// Whether there were replacements, and this is all of them.
     pub all_unknown: bool,
     /// Folders that were given and provide nothing to any executable.
-    pub idle: Vec<PathBuf>,
+    pub idle: Vec<Idle>,
+}
+
+/// A folder that was given and provides nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// The folder.
+    pub folder: PathBuf,
+    /// One below it that holds libraries, where it holds none itself.
+    pub meant: Option<PathBuf>,
 }
 
 /// How many executables ended how.
@@ -131,7 +141,7 @@ pub fn run(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Report {
     let collected = collect(paths);
-    let store = Store::default();
+    let store = Store::in_root(options.root.clone());
     let planner = Planner::new(&store, options);
     let total = collected.executables.len();
     let done = AtomicUsize::new(0);
@@ -233,13 +243,18 @@ fn is_refused(outcome: &Outcome) -> bool {
 }
 
 /// The folders of `--lib-dir` from which nobody takes anything.
-fn idle(options: &Options, plans: &[Plan]) -> Vec<PathBuf> {
+fn idle(options: &Options, plans: &[Plan]) -> Vec<Idle> {
     let given = options.lib_dirs.iter().flatten();
     let used = |folder: &&PathBuf| {
         let mut all = plans.iter().flat_map(|plan| &plan.folders);
         all.any(|used| used.starts_with(folder))
     };
-    given.filter(|folder| !used(folder)).cloned().collect()
+    let idle = given.filter(|folder| !used(folder));
+    idle.map(|folder| Idle {
+        folder: folder.clone(),
+        meant: deeper(&options.root, folder),
+    })
+    .collect()
 }
 
 /// Executables with one id share a table. That is right where they need the same, as

@@ -8,6 +8,7 @@ use indir_shim::format::table::Table;
 use super::error::PlanError;
 use super::folders;
 use super::options::Options;
+use crate::elf::Root;
 use crate::place::Place;
 use crate::resolve::addresses::lookup::Scope;
 use crate::resolve::files::library::LibraryError;
@@ -19,7 +20,7 @@ use crate::table::{Inputs, TableFile};
 /// An executable with everything that ld.so would look symbols up in.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// Its path, absolute and free of symlinks.
+    /// Its path in its system, absolute and free of symlinks.
     pub path: PathBuf,
     /// The file.
     pub library: Arc<Library>,
@@ -65,14 +66,15 @@ impl Subject {
         exe: &Path,
         options: &Options,
     ) -> Result<Self, PlanError> {
-        let path = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
-        let library = Library::open(&path)?;
+        let root = store.root();
+        let (real, path) = paths(root, exe)?;
+        let library = Library::open(&real)?;
         let mut inputs = match &options.lib_dirs {
             Some(lib_dirs) => Inputs {
                 lib_dirs: Inputs::new(lib_dirs.iter().cloned())?.lib_dirs,
-                ..inputs(&path, &library).unwrap_or_default()
+                ..inputs(root, &real, &library).unwrap_or_default()
             },
-            None => inputs(&path, &library)?,
+            None => inputs(root, &real, &library)?,
         };
         inputs.replace(&options.replacements);
         inputs.lib_dirs.splice(0..0, first.iter().cloned());
@@ -84,8 +86,9 @@ impl Subject {
     /// # Errors
     /// When the closure cannot be found.
     pub fn of_table(store: &Store, exe: &Path, table: &Table<'_>) -> Result<Self, PlanError> {
-        let path = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
-        let library = Library::open(&path)?;
+        let root = store.root();
+        let (real, path) = paths(root, exe)?;
+        let library = Library::open(&real)?;
         Self::with(store, path, library, Inputs::of(table), &[])
     }
 
@@ -133,7 +136,7 @@ impl Subject {
         plugin: &Path,
         siblings: &[PathBuf],
     ) -> Result<Option<Opening>, PlanError> {
-        let library = match store.probe(plugin) {
+        let library = match store.probe(self.library.arch, plugin) {
             Probe::Found(library) => library,
             Probe::Skip(why) | Probe::Bad(why) => {
                 return Err(PlanError::Object(plugin.to_owned(), why.to_string()));
@@ -171,10 +174,18 @@ impl Subject {
     }
 }
 
+/// Where the executable at `exe` is, free of symlinks, and its path in `root`.
+fn paths(root: &Root, exe: &Path) -> Result<(PathBuf, PathBuf), PlanError> {
+    let real = std::fs::canonicalize(exe).map_err(LibraryError::from)?;
+    let path = root.inside(&real);
+    let path = path.ok_or_else(|| PlanError::Outside(root.folder().map(Path::to_owned)))?;
+    Ok((real, path))
+}
+
 /// The folders of the executable's table; none if it is not indirect.
-fn inputs(exe: &Path, library: &Library) -> Result<Inputs, PlanError> {
+fn inputs(root: &Root, exe: &Path, library: &Library) -> Result<Inputs, PlanError> {
     let elf = library.map().elf().map_err(LibraryError::from)?;
-    let Ok(Some(place)) = Place::find(exe, &elf.notes()) else {
+    let Ok(Some(place)) = Place::find(root, exe, &elf.notes()) else {
         return Ok(Inputs::default());
     };
     let owner = crate::place::owner_of(exe);

@@ -18,11 +18,11 @@ use rayon::prelude::*;
 
 use super::apply::{Bindings, Job, Keep, apply_jobs};
 use super::change::Facts;
-use crate::elf::{Identity, MappedElf};
+use crate::elf::{Identity, MappedElf, Root};
 use crate::place::{self, Place, Subject, WriteError, check_place, collect};
 use crate::resolve::Store;
 use crate::resolve::files::store::Probe;
-use crate::table::{Kept, LoadError, Run, TableFile, absolute};
+use crate::table::{Kept, LoadError, Run, TableFile, absolute, arch_of};
 
 /// What became of one path.
 #[derive(Debug)]
@@ -75,11 +75,11 @@ struct Candidate {
 }
 
 /// Turns back the last update of everything that `paths` mean, whose tables lie in the
-/// folder `tables`, by id, if one is given. `progress` is told how many of how many
+/// folder `tables`, by id, if one is given; what tables name is below `root`. `progress` is told how many of how many
 /// executables were looked at, from any thread.
 pub fn undo(
     paths: &[PathBuf],
-    tables: Option<&Path>,
+    (root, tables): (&Root, Option<&Path>),
     dry_run: bool,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> UndoReport {
@@ -91,7 +91,7 @@ pub fn undo(
         .executables
         .into_par_iter()
         .map(|exe| {
-            let found = look(&exe, tables);
+            let found = look(root, &exe, tables);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             let (outcome, table, candidate) = match found {
                 Ok(Some(found)) => (Turned::Stays, Some(found.place.path.clone()), Some(found)),
@@ -126,7 +126,7 @@ pub fn undo(
             outcome: Turned::Failed(why),
         });
     report.entries.extend(failures);
-    let store = Store::default();
+    let store = Store::in_root(root.clone());
     // Copies share a table.
     let mut sharing: HashMap<PathBuf, Vec<usize>> = HashMap::new();
     let mut going = Vec::new();
@@ -200,14 +200,14 @@ pub fn undo(
 }
 
 /// The earlier table of the executable at `exe`; `None` if there is none.
-fn look(exe: &Path, tables: Option<&Path>) -> Result<Option<Candidate>, Turned> {
+fn look(root: &Root, exe: &Path, tables: Option<&Path>) -> Result<Option<Candidate>, Turned> {
     let failed = |error: &dyn std::fmt::Display| Turned::Failed(error.to_string());
     let map = MappedElf::open(exe).map_err(|error| failed(&error))?;
     let elf = map.elf().map_err(|error| failed(&error))?;
     let notes = elf.notes();
     let place = match tables {
         Some(folder) => Place::in_folder(folder, &notes),
-        None => Place::of(exe, &notes),
+        None => Place::of(exe, &notes).and_then(|place| place.in_root(root)),
     };
     let place = place.map_err(|error| failed(&error))?;
     let subject = Subject::of(map.metadata());
@@ -268,6 +268,11 @@ struct Back {
 fn check(store: &Store, exe: &Path, candidate: &Candidate) -> Result<Back, String> {
     let table = candidate.kept.table.table();
     let table = table.map_err(|error| error.message().to_owned())?;
+    let arch = arch_of(&table);
+    let Some(name) = store.root().inside(exe) else {
+        return Err("it does not lie in the folder of `--sysroot`".to_owned());
+    };
+    let exe = &*name;
     let objects = table.objects();
     let objects = objects.map(|object| (object.path, Identity::from_raw(&object.raw.identity)));
     let ldso = (
@@ -278,7 +283,7 @@ fn check(store: &Store, exe: &Path, candidate: &Candidate) -> Result<Back, Strin
     let binder = table.binder().map(|path| (path, Identity::None));
     for (path, then) in objects.chain([ldso]).chain(binder) {
         let path = absolute(path.to_bytes(), exe);
-        let why = match store.probe(&path) {
+        let why = match store.probe(arch, &path) {
             Probe::Found(now) if then == Identity::None || now.identity == then => continue,
             Probe::Found(_) => "is another build now",
             Probe::Missing => "is gone",

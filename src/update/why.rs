@@ -59,7 +59,7 @@ pub fn why(
         closure,
         scope,
         ..
-    } = Subject::of(&Store::default(), exe, options)?;
+    } = Subject::of(&Store::in_root(options.root.clone()), exe, options)?;
     let mut paths = vec![path];
     paths.extend(closure.nodes.iter().map(|node| node.path.clone()));
     let mut why = Why::default();

@@ -50,7 +50,7 @@ impl Context<'_> {
                 // An update would take them for good.
                 Some(_) => {
                     let remove = format!("rm {}", quoted(&path));
-                    let update = format!("indir update {}", quoted(self.exe));
+                    let update = findings.updated_with("");
                     findings.push(
                         Kind::Broken,
                         &path,
@@ -95,9 +95,9 @@ impl Context<'_> {
         };
         compare(0, self.exe, self.library);
         for (index, object) in table.objects().enumerate() {
-            let path = absolute(object.path.to_bytes(), self.exe);
-            if let Probe::Found(library) = self.store.probe(&path) {
-                compare(index + 1, &path, &library);
+            let name = absolute(object.path.to_bytes(), self.name);
+            if let Probe::Found(library) = self.store.probe(self.library.arch, &name) {
+                compare(index + 1, &self.real(object.path), &library);
             }
         }
         findings.all.len() != before
@@ -109,7 +109,7 @@ impl Context<'_> {
         let inputs = Inputs::of(&table);
         let resolver =
             Resolver::new(self.store, &inputs.lib_dirs).with_origin_dirs(&inputs.origin_dirs);
-        let closure = resolver.resolve(self.exe, self.library).ok()?;
+        let closure = resolver.resolve(self.name, self.library).ok()?;
         let bindings = ClosureBindings::new(self.library, &closure).ok()?;
         bindings.to_bytes(table.header().digest).ok()
     }

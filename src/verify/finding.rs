@@ -75,13 +75,24 @@ pub struct Finding {
 /// The findings of one executable while they are made.
 pub(super) struct Findings<'a> {
     pub(super) exe: &'a Path,
+    /// The folder of `--sysroot`.
+    pub(super) root: Option<&'a Path>,
     pub(super) all: Vec<Finding>,
 }
 
 impl Findings<'_> {
+    /// `indir update` of the executable, with `options`, each with a space behind it.
+    pub(super) fn updated_with(&self, options: &str) -> String {
+        let exe = quoted(self.exe);
+        match self.root {
+            Some(root) => format!("indir update --sysroot {} {options}{exe}", quoted(root)),
+            None => format!("indir update {options}{exe}"),
+        }
+    }
+
     /// What `indir update` mends.
     pub(super) fn update(&mut self, kind: Kind, file: &Path, why: impl Into<String>) {
-        let mend = format!("indir update {}", quoted(self.exe));
+        let mend = self.updated_with("");
         self.push(kind, file, why, Some(mend));
     }
 

@@ -1,15 +1,15 @@
 //! The shim and the binder: there, and of this version.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indir_shim::format::table::Table;
 
 use super::context::{Context, State};
 use super::finding::{Findings, Kind};
-use super::table::path_of;
-use crate::artefacts;
+use crate::artefacts::{self, Built};
 use crate::shell::quoted;
 
 /// How the names of all shims begin.
@@ -36,17 +36,35 @@ impl Context<'_> {
             findings.push(Kind::Foreign, self.exe, why, None);
             return false;
         }
-        self.check_ours(path, artefacts::SHIM, "shim", findings);
+        let shim = self.built().map(|built| built.shim);
+        self.check_ours(&self.real_path(path), shim, "shim", findings);
         true
+    }
+
+    /// What this executable was built with for the machine, if it was.
+    fn built(&self) -> Option<&'static Built> {
+        artefacts::built(self.library.arch.machine.0)
+    }
+
+    fn real_path(&self, path: &Path) -> PathBuf {
+        let real = self.store.root().real(path);
+        real.map_or_else(|_| path.to_owned(), Cow::into_owned)
     }
 
     pub(super) fn check_binder(&self, table: &Table<'_>, findings: &mut Findings<'_>) {
         if let Some(path) = table.binder() {
-            self.check_ours(path_of(path), artefacts::BINDER, "binder", findings);
+            let binder = self.built().map(|built| built.binder);
+            self.check_ours(&self.real(path), binder, "binder", findings);
         }
     }
 
-    fn check_ours(&self, path: &Path, ours: &[u8], what: &str, findings: &mut Findings<'_>) {
+    fn check_ours(
+        &self,
+        path: &Path,
+        ours: Option<&[u8]>,
+        what: &str,
+        findings: &mut Findings<'_>,
+    ) {
         let (kind, why) = match self.known.state(path, ours) {
             State::Same => return,
             State::Missing => (

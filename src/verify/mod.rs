@@ -30,15 +30,21 @@ pub use finding::{Finding, Kind};
 pub use report::{Report, Verified};
 pub use running::{verify_processes, verify_running};
 
+use crate::elf::Root;
 use crate::place::{self, CHANGED, Place, collect, orphans};
 use crate::resolve::Store;
 use crate::resolve::files::library::{Library, LibraryError};
 use crate::table::{LoadError, TableFile};
 
-/// Verifies everything that `paths` mean, in parallel; `deep` computes all
-/// bindings again. `progress` is told how many of how many executables are done,
+/// Verifies everything that `paths` mean, in parallel, what tables name being below
+/// `root`; `deep` computes all bindings again. `progress` is told how many of how many executables are done,
 /// from any thread.
-pub fn verify(paths: &[PathBuf], deep: bool, progress: &(dyn Fn(usize, usize) + Sync)) -> Report {
+pub fn verify(
+    paths: &[PathBuf],
+    root: &Root,
+    deep: bool,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Report {
     let collected = collect(paths);
     let failed = collected.failures.into_iter().map(|(path, why)| Verified {
         findings: vec![Finding {
@@ -52,7 +58,7 @@ pub fn verify(paths: &[PathBuf], deep: bool, progress: &(dyn Fn(usize, usize) + 
         table: None,
     });
     let mut verified: Vec<Verified> = failed.collect();
-    let store = Store::default();
+    let store = Store::in_root(root.clone());
     let known = Known::default();
     let done = std::sync::atomic::AtomicUsize::new(0);
     let total = collected.executables.len();
@@ -80,16 +86,18 @@ pub fn verify(paths: &[PathBuf], deep: bool, progress: &(dyn Fn(usize, usize) + 
 fn verify_one(store: &Store, known: &Known, exe: PathBuf, deep: bool) -> Verified {
     let mut findings = Findings {
         exe: &exe,
+        root: store.root().folder(),
         all: Vec::new(),
     };
     let mut place = None;
     let mut unchanged = None;
-    match look(&exe) {
-        Ok((library, at)) => {
+    match look(store.root(), &exe) {
+        Ok((library, at, name)) => {
             let context = Context {
                 store,
                 known,
                 exe: &exe,
+                name: &name,
                 library: &library,
                 place: &at,
                 deep,
@@ -114,12 +122,14 @@ fn verify_one(store: &Store, known: &Known, exe: PathBuf, deep: bool) -> Verifie
     }
 }
 
-/// The executable, and where its table should lie.
-fn look(exe: &Path) -> Result<(Library, Place), String> {
+/// The executable, where its table should lie, and its path in its system.
+fn look(root: &Root, exe: &Path) -> Result<(Library, Place, PathBuf), String> {
+    let name = root.inside(exe);
+    let name = name.ok_or("it does not lie in the folder of `--sysroot`")?;
     let library = Library::open(exe).map_err(|error: LibraryError| error.to_string())?;
     let elf = library.map().elf().map_err(|error| error.to_string())?;
-    let place = Place::now(exe, &elf.notes()).map_err(|error| error.to_string())?;
-    Ok((library, place))
+    let place = Place::now(root, exe, &elf.notes()).map_err(|error| error.to_string())?;
+    Ok((library, place, name))
 }
 
 impl Context<'_> {

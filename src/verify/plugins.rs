@@ -40,7 +40,7 @@ impl Context<'_> {
         }
         let folders = |table: &Table<'_>| -> HashSet<PathBuf> {
             let search = table.search().to_bytes().split(|&b| b == SEPARATOR);
-            search.map(|folder| absolute(folder, self.exe)).collect()
+            search.map(|folder| absolute(folder, self.name)).collect()
         };
         let new = TableFile::new(plan.bytes.clone());
         let new = new.and_then(|file| file.table().map(|table| folders(&table)));

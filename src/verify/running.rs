@@ -16,6 +16,7 @@ use indir_shim::format::table::Table;
 use super::finding::{Findings, Kind};
 use super::process::{self, Mapped, Process};
 use super::report::{Report, Verified};
+use crate::arch::Arch;
 use crate::elf::MappedElf;
 use crate::resolve::Store;
 use crate::resolve::files::store::Probe;
@@ -78,6 +79,7 @@ impl From<std::io::Error> for Failure {
 fn failed(pid: u32, failure: Failure) -> Verified {
     let folder = PathBuf::from(format!("/proc/{pid}"));
     let mut findings = Findings {
+        root: None,
         exe: &folder,
         all: Vec::new(),
     };
@@ -120,6 +122,7 @@ fn verify_one(store: &Store, pid: u32) -> Result<Verified, Failure> {
     let id = id.ok_or_else(not_indirect)?;
     let objects = process.objects()?;
     let mut findings = Findings {
+        root: None,
         exe: &process.exe,
         all: Vec::new(),
     };
@@ -368,7 +371,7 @@ impl<'a> Look<'a> {
     /// The name that others ask for it by.
     fn soname(&self, mapped: &Mapped) -> std::ffi::OsString {
         let file_name = || mapped.path.file_name().unwrap_or_default().to_owned();
-        let of = |path: &Path| match self.store.probe(path) {
+        let of = |path: &Path| match self.store.probe(Arch::own(), path) {
             Probe::Found(library) => {
                 let soname = library.soname.as_deref()?;
                 Some(OsStr::from_bytes(soname).to_owned())
@@ -410,9 +413,9 @@ impl<'a> Look<'a> {
             .chain(ldso.parent());
         let is_own = self.table.header().flags & SEARCH_OWN != 0;
         let system = || {
-            let cached = self.store.cache().get(soname.as_bytes());
+            let cached = self.store.cache(Arch::own()).get(soname.as_bytes());
             let cached = cached.and_then(|cached| cached.path.as_deref());
-            let defaults = self.store.defaults().folders.iter();
+            let defaults = self.store.defaults(Arch::own()).folders.iter();
             let found = cached.map(canonical).or_else(|| {
                 let mut places = defaults.map(|folder| folder.join(soname));
                 places

@@ -13,7 +13,6 @@ use super::finding::{Findings, Kind};
 use crate::elf::Identity;
 use crate::place::Subject;
 use crate::resolve::files::store::Probe;
-use crate::shell::quoted;
 use crate::table::{TableFile, absolute};
 use crate::update::{self, Options, PlanError, Planner};
 
@@ -55,8 +54,9 @@ impl Context<'_> {
     }
 
     fn check_file(&self, path: &CStr, then: &Identity, findings: &mut Findings<'_>) {
-        let path = &absolute(path.to_bytes(), self.exe);
-        let now = match self.store.probe(path) {
+        let name = absolute(path.to_bytes(), self.name);
+        let path = &self.real(path);
+        let now = match self.store.probe(self.library.arch, &name) {
             Probe::Found(library) => library,
             Probe::Missing => {
                 return findings.update(Kind::Missing, path, "there is no such file");
@@ -120,14 +120,12 @@ impl Context<'_> {
             }
             Err(PlanError::Gone(folder)) => {
                 let why = "the table takes libraries from this folder, which is gone";
-                let exe = quoted(self.exe);
-                let mend = format!("indir update --lib-dir DIR {exe}");
+                let mend = findings.updated_with("--lib-dir DIR ");
                 findings.push(Kind::Missing, &folder, why, Some(mend));
             }
-            Err(PlanError::PluginDir(folder, _)) if !folder.exists() => {
+            Err(PlanError::PluginDir(folder, _)) if !self.store.root().exists(&folder) => {
                 let why = "there is no such folder of plugins";
-                let exe = quoted(self.exe);
-                let mend = format!("indir update --plugin-dir DIR {exe}");
+                let mend = findings.updated_with("--plugin-dir DIR ");
                 findings.push(Kind::Missing, &folder, why, Some(mend));
             }
             Err(error) => findings.update(Kind::Unusable, path, error.to_string()),

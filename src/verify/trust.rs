@@ -4,6 +4,7 @@
 //! refuses to start what it does not trust. For others, a folder that libraries
 //! are searched in must not be writable by everybody.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -27,12 +28,15 @@ impl Context<'_> {
     pub(super) fn check_trust(&self, table: &Table<'_>, findings: &mut Findings<'_>) {
         let folders = table.search().to_bytes().split(|&b| b == SEPARATOR);
         let folders = folders.filter(|folder| !folder.is_empty());
-        let folders: Vec<PathBuf> = folders.map(|folder| absolute(folder, self.exe)).collect();
+        let folders = folders.map(|folder| absolute(folder, self.name));
+        let real = |path: PathBuf| self.store.root().real(&path).map(Cow::into_owned);
+        let folders: Vec<PathBuf> = folders.filter_map(|path| real(path).ok()).collect();
         let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
         if is_privileged(self.exe) {
             let named = table.objects().map(|object| object.path);
             let files = named.chain([table.ldso()]).chain(table.binder());
-            let mut files: BTreeSet<&Path> = files.map(path_of).collect();
+            let files: Vec<PathBuf> = files.map(|path| self.real(path)).collect();
+            let mut files: BTreeSet<&Path> = files.iter().map(PathBuf::as_path).collect();
             files.insert(&self.place.path);
             check_privileged(&files, &folders, findings);
         } else {

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one folder an area, one module a behaviour.
 
+mod aarch64;
 mod adopt;
 mod bound;
 mod cli;

@@ -14,7 +14,8 @@ use rayon::prelude::*;
 
 use entry::{Entry, State};
 
-use crate::adopt::{self, Adopted, Skipped, Target, Undone};
+use crate::adopt::{self, Adopted, Shims, Skipped, Target, Undone};
+use crate::elf::Root;
 use crate::exit::{self, Refused};
 use crate::interrupt::Interrupted;
 use crate::place;
@@ -52,6 +53,9 @@ pub struct Args {
     lib_dirs: Vec<PathBuf>,
     #[command(flatten)]
     plugins: super::update::Plugins,
+    /// The paths of programs and tables are those of the system in this folder
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
     /// Write the result there: a file, or a folder that exists
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
@@ -59,7 +63,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "output")]
     in_place: bool,
     /// Give executables the bytes back that they had before they were adopted
-    #[arg(long, conflicts_with_all = ["lib_dirs", "shim", "places"])]
+    #[arg(long, conflicts_with_all = ["lib_dirs", "shim", "places", "sysroot"])]
     undo: bool,
     /// The shim to refer to [default: that of the prefix of this executable]
     #[arg(long = "indir-shim", value_name = "PATH")]
@@ -100,7 +104,7 @@ struct Meant {
 impl Meant {
     /// By `paths`; with `undo` a folder means what is indirect. What is changed
     /// `in_place` is meant once, however many paths lead to it.
-    fn by(paths: &[PathBuf], undo: bool, in_place: bool) -> Self {
+    fn by(root: &Root, paths: &[PathBuf], undo: bool, in_place: bool) -> Self {
         let mut meant = Self::default();
         let mut seen = HashSet::new();
         let mut is_new = |file: &Path| match file.canonicalize() {
@@ -125,7 +129,7 @@ impl Meant {
                     found.executables
                 }
                 false => {
-                    let found = adopt::in_folder(path);
+                    let found = adopt::in_folder(root, path);
                     meant.failures.extend(found.failures);
                     meant.skipped.extend(found.skipped);
                     found.executables
@@ -157,7 +161,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         pool = pool.num_threads(jobs.get());
     }
     let pool = pool.build().context("failed to start threads")?;
-    let mut meant = pool.install(|| Meant::by(&args.exes, args.undo, args.output.is_none()));
+    let root = super::update::root(args.sysroot.as_deref())?;
+    let mut meant = pool.install(|| Meant::by(&root, &args.exes, args.undo, args.output.is_none()));
     let to_folder = args.output.as_deref().is_some_and(Path::is_dir);
     if let Some(output) = args.output.as_ref().filter(|_| !to_folder)
         && (args.exes.len() > 1 || meant.has_folder)
@@ -180,27 +185,28 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.undo {
         return Ok(undo(&programs, &meant.failures));
     }
-    let shim = match &args.shim {
+    let shims = match &args.shim {
         Some(path) => std::path::absolute(path)
-            .and_then(|path| std::fs::metadata(&path).map(|_| path))
+            .and_then(|path| std::fs::metadata(root.real(&path)?).map(|_| Shims::One(path)))
             .with_context(|| format!("`--indir-shim {}`", path.display()))?,
-        None => adopt::own_shim()?,
+        None => Shims::own()?,
     };
     let mut lib_dirs = Vec::with_capacity(args.lib_dirs.len());
     for folder in &args.lib_dirs {
-        lib_dirs.push(super::update::absolute(folder)?);
+        lib_dirs.push(super::update::absolute(&root, folder)?);
     }
     let mut options = Options {
         kind: Kind::Auto,
+        root: root.clone(),
         lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
         ..Options::default()
     };
     args.plugins.apply(&mut options)?;
     let request = adopt::Request {
-        shim: &shim,
+        shims: &shims,
         places: &places(&args.places)?,
         options: &options,
-        store: &Store::default(),
+        store: &Store::in_root(root),
         dry_run: args.dry_run,
     };
     let bar = super::update::progress_bar();

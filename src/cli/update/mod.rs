@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::reach::Report;
+use crate::elf::Root;
 use crate::place;
 use crate::table::Replacement;
 use crate::update::{self, Kind, Options};
@@ -45,6 +46,9 @@ pub struct Args {
     /// Search this folder before all others; replaces the folders of the last update
     #[arg(long = "lib-dir", value_name = "DIR")]
     lib_dirs: Vec<PathBuf>,
+    /// The paths of programs and tables are those of the system in this folder
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
     /// Rewrite the folders of the last update that lie in OLD
     #[arg(long, value_name = "OLD=NEW")]
     replace: Vec<Replacement>,
@@ -115,7 +119,7 @@ impl Plugins {
     /// Writes what was given into `options`.
     pub(super) fn apply(&self, options: &mut Options) -> anyhow::Result<()> {
         let given = self.plugin_dirs.iter();
-        let folders = given.map(|folder| existing("--plugin-dir", folder));
+        let folders = given.map(|folder| existing(&options.root, "--plugin-dir", folder));
         let folders = folders.collect::<anyhow::Result<Vec<_>>>()?;
         options.plugin_dirs = (self.no_plugins || !folders.is_empty()).then_some(folders);
         options.scan_plugins = (self.no_plugins || self.scan_plugins).then_some(self.scan_plugins);
@@ -140,9 +144,10 @@ enum PlanKind {
 /// executables is printed and decides the exit code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     crate::interrupt::watch();
+    let root = root(args.sysroot.as_deref())?;
     let mut lib_dirs = Vec::with_capacity(args.lib_dirs.len());
     for folder in &args.lib_dirs {
-        lib_dirs.push(absolute(folder)?);
+        lib_dirs.push(absolute(&root, folder)?);
     }
     let mut options = Options {
         asked: args.plan.map(|plan| match plan {
@@ -151,6 +156,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             PlanKind::Bound => Kind::Bound,
         }),
         kind: Kind::Auto,
+        root,
         lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
         replacements: args.replace,
         ..Options::default()
@@ -178,7 +184,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             quiet: args.quiet,
         };
         let tables = options.tables.as_deref();
-        let report = pool.install(|| update::undo(&args.paths, tables, how.dry_run, &progress));
+        let report = pool
+            .install(|| update::undo(&args.paths, (&options.root, tables), how.dry_run, &progress));
         bar.finish_and_clear();
         return Ok(undo::tell(&report, how));
     }
@@ -234,17 +241,35 @@ fn prune(gone: Vec<place::Unused>, dry_run: bool) -> Vec<PathBuf> {
 
 /// `folder` as it will stand in tables: absolute, symlinks kept, since a
 /// symlink may be what the administrator switches.
-pub(super) fn absolute(folder: &Path) -> anyhow::Result<PathBuf> {
-    existing("--lib-dir", folder)
+pub(super) fn absolute(root: &Root, folder: &Path) -> anyhow::Result<PathBuf> {
+    existing(root, "--lib-dir", folder)
 }
 
-fn existing(option: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+fn existing(root: &Root, option: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     let context = || format!("`{option} {}`", folder.display());
-    if !std::fs::metadata(folder).with_context(context)?.is_dir() {
-        anyhow::bail!("`{option} {}`: not a folder", folder.display());
+    if root.folder().is_some() && !folder.is_absolute() {
+        anyhow::bail!(
+            "`{option} {}`: with `--sysroot` give a path of that system, from its root",
+            folder.display()
+        );
     }
     let folder = std::path::absolute(folder).with_context(context)?;
+    let real = root.real(&folder).with_context(context)?;
+    if !std::fs::metadata(real).with_context(context)?.is_dir() {
+        anyhow::bail!("`{option} {}`: not a folder", folder.display());
+    }
     Ok(folder.components().collect())
+}
+
+/// The root that `--sysroot` gives.
+///
+/// # Errors
+/// When there is no such folder.
+pub(super) fn root(folder: Option<&Path>) -> anyhow::Result<Root> {
+    let Some(folder) = folder else {
+        return Ok(Root::default());
+    };
+    Root::new(folder).with_context(|| format!("`--sysroot {}`", folder.display()))
 }
 
 /// Hidden unless stderr is a terminal (indicatif's own rule).

@@ -54,14 +54,14 @@ pub(super) fn summary(report: &Report, dry_run: bool, quiet: bool) -> ExitCode {
         let old = replacement.old.display();
         crate::say::err!("warning: `--replace {old}=…`: no table takes anything from `{old}`");
     }
-    for folder in report.idle.iter().filter(|_| !quiet) {
+    for idle in report.idle.iter().filter(|_| !quiet) {
         let mut hint = String::new();
-        if let Some(deeper) = update::deeper(folder) {
+        if let Some(deeper) = &idle.meant {
             hint = format!(" (do you mean `{}`?)", deeper.display());
         }
         crate::say::err!(
             "warning: `--lib-dir {}`: no library comes from there{hint}",
-            folder.display()
+            idle.folder.display()
         );
     }
     let counts = report.counts();
@@ -161,7 +161,7 @@ pub(super) fn to_json(
         "failed": counts.failed,
         "left": counts.left,
         "unknown_replacements": report.unknown.iter().map(|r| r.old.to_string_lossy()).collect::<Vec<_>>(),
-        "idle_lib_dirs": report.idle.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
+        "idle_lib_dirs": report.idle.iter().map(|idle| idle.folder.to_string_lossy()).collect::<Vec<_>>(),
         "executables": executables,
     })
 }

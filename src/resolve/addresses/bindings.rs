@@ -4,7 +4,7 @@
 //! offset into an object, or that ld.so must do it itself at start: IFUNC
 //! targets depend on the processor, and some answers depend on the order of
 //! lookups. How the result is stored is `table::bindings`' work.
-//! Follows glibc sysdeps/x86_64/dl-machine.h (elf_machine_rela) and
+//! Follows elf_machine_rela of glibc (dl-machine.h of each machine) and
 //! elf/dl-lookup.c (do_lookup_unique).
 
 use std::collections::{HashMap, HashSet};
@@ -12,12 +12,11 @@ use std::collections::{HashMap, HashSet};
 use object::elf;
 use rayon::prelude::*;
 
-use super::arch::x86_64;
-use super::class::Class;
 use super::entries::{RawSymbol, Rela};
 use super::lookup::{Definition, Resolution, Scope};
 use super::object::LoadedObject;
 use super::plan::{Refusal, Symbolic};
+use crate::arch::Class;
 
 /// What a slot holds once it is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,10 +151,11 @@ fn draft(scope: &Scope, index: usize) -> Draft {
         return draft;
     };
     let plan = object.relocation_plan();
+    let types = object.relocation_types();
     let mut cache = Cache::new(object.symbol_count());
     draft.outcomes.reserve_exact(plan.symbolic.len());
     for (at, entry) in plan.symbolic.iter().enumerate() {
-        let class = x86_64::class(entry.entry.kind);
+        let class = (types.class)(entry.entry.kind);
         if last.replace((entry.symbol, class)) != Some((entry.symbol, class)) {
             let looks = |s: RawSymbol| s.binding() != elf::STB_LOCAL && !s.binds_locally();
             draft.lookups += usize::from(object.symbol(entry.symbol).is_some_and(looks));
@@ -235,7 +235,7 @@ fn outcome(object: &LoadedObject, from: usize, entry: &Symbolic, found: Resoluti
         Resolution::Missing => Outcome::Residual,
     };
     match outcome {
-        Outcome::Residual if entry.jump && !object.binds_now() => Outcome::Late,
+        Outcome::Residual if entry.jump && object.binds_late(entry.symbol) => Outcome::Late,
         other => other,
     }
 }
@@ -343,7 +343,9 @@ fn finish(
             .zip(&outcomes)
             .any(|(entry, outcome)| match outcome {
                 Outcome::Late => true,
-                Outcome::Indirect(resolver) => entry.jump && is_late(resolver),
+                Outcome::Indirect(resolver) => {
+                    entry.jump && object.binds_late(entry.symbol) && is_late(resolver)
+                }
                 _ => false,
             });
     let mut result = ObjectBindings {

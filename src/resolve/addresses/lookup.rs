@@ -10,11 +10,10 @@ use std::sync::Arc;
 
 use object::elf;
 
-use super::arch::x86_64;
-use super::class::Class;
 use super::entries::{RawSymbol, Version};
 use super::hash::{self, NameHash};
 use super::object::LoadedObject;
+use crate::arch::{Class, Kind};
 
 /// Where a symbol was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,15 +165,17 @@ impl Scope {
         };
         let count = u32::try_from(object.symbol_count()).unwrap_or(u32::MAX);
         let mut uses: Vec<Option<(Class, bool)>> = vec![None; count as usize];
+        let types = object.relocation_types();
         let eager = object.relocations().map(|r| (r, false));
-        let calls = object.jump_relocations().map(|r| (r, !object.binds_now()));
+        let calls = object.jump_relocations();
+        let calls = calls.map(|r| (r, object.binds_late(r.symbol)));
         for (relocation, lazy) in eager.chain(calls) {
-            if !x86_64::uses_symbol(relocation.kind) {
+            if !(types.uses_symbol)(relocation.kind) {
                 continue;
             }
-            let lazy = lazy && x86_64::kind(relocation.kind) == x86_64::Kind::Function;
+            let lazy = lazy && (types.kind)(relocation.kind) == Kind::Function;
             if let Some(seen) = uses.get_mut(relocation.symbol as usize) {
-                let class = x86_64::class(relocation.kind);
+                let class = (types.class)(relocation.kind);
                 *seen = Some(match *seen {
                     // Whoever satisfies a call satisfies an address too.
                     Some((Class::Plt, was)) => (Class::Plt, was && lazy),

@@ -2,12 +2,10 @@
 //!
 //! `object` holds what ld.so keeps of a file, `lookup` finds symbols
 //! (elf/dl-lookup.c, elf/dl-reloc.c), `relocations` sorts what asks for them,
-//! `digest` sums what all that depends on, and `bindings` decides for a whole closure. Only `arch` names a machine. How files
-//! are found is not known here.
+//! `digest` sums what all that depends on, and `bindings` decides for a whole closure. Relocation types are `crate::arch`'s. How files are
+//! found is not known here.
 
-pub mod arch;
 pub mod bindings;
-pub mod class;
 pub mod content;
 pub mod digest;
 pub mod entries;

@@ -19,6 +19,7 @@ use super::plan::RelocationPlan;
 use super::tables::{
     VersionEntry, end_of_versions, range_of, sized_table, table_at, versions_by_index,
 };
+use crate::arch::{Arch, Relocations};
 use crate::elf::{ElfError, MappedElf, Segment};
 
 const SYMBOL_LEN: usize = 24;
@@ -34,6 +35,9 @@ pub struct LoadedObject {
     symbolic: bool,
     text_relocations: bool,
     bind_now: bool,
+    arch: &'static Arch,
+    /// Bits of `st_other` of functions that are never bound late.
+    eager: u8,
     strings: Range<usize>,
     symbols: Range<usize>,
     symbol_count: usize,
@@ -68,9 +72,11 @@ impl LoadedObject {
     /// without symbols and relocations.
     ///
     /// # Errors
-    /// When a table that ld.so would read lies outside of the file.
+    /// When a table that ld.so would read lies outside of the file, or the machine is
+    /// not served.
     pub fn new(file: MappedElf) -> Result<Self, ElfError> {
         let elf = file.elf()?;
+        let arch = Arch::of(elf.machine()).ok_or(ElfError::Machine)?;
         let dynamic = elf.dynamic()?.unwrap_or_default();
         let versions = elf.versions(&dynamic)?;
         let bytes = file.bytes();
@@ -92,6 +98,11 @@ impl LoadedObject {
             symbolic: has(elf::DT_SYMBOLIC, elf::DF_SYMBOLIC.0),
             text_relocations: has(elf::DT_TEXTREL, elf::DF_TEXTREL.0),
             bind_now: has(elf::DT_BIND_NOW, elf::DF_BIND_NOW.0) || flags_1 & elf::DF_1_NOW.0 != 0,
+            arch,
+            eager: match arch.eager {
+                Some((tag, bits)) if dynamic.value(tag).is_some() => bits,
+                _ => 0,
+            },
             strings: range_of(bytes, dynamic.strings),
             symbols: table(elf::DT_SYMTAB)?.unwrap_or(0..0),
             symbol_count: elf.symbols(&dynamic)?.len(),
@@ -167,6 +178,23 @@ impl LoadedObject {
     /// DT_BIND_NOW, DF_BIND_NOW or DF_1_NOW: nothing is bound late.
     pub fn binds_now(&self) -> bool {
         self.bind_now
+    }
+
+    /// Its machine.
+    pub fn arch(&self) -> &'static Arch {
+        self.arch
+    }
+
+    /// The relocation types of its machine.
+    pub fn relocation_types(&self) -> &'static Relocations {
+        &self.arch.relocations
+    }
+
+    /// Whether a function call by symbol `symbol` is looked up at the first call only,
+    /// unless the user asks for all at start.
+    pub fn binds_late(&self, symbol: u32) -> bool {
+        let other = || self.symbol(symbol).map_or(0, |symbol| symbol.other);
+        !self.bind_now && (self.eager == 0 || other() & self.eager == 0)
     }
 
     /// Number of dynamic symbols, the null symbol included.
@@ -284,7 +312,7 @@ impl LoadedObject {
         self.has_rela
     }
 
-    /// Whether the object has DT_REL, which ld.so ignores on x86-64.
+    /// Whether the object has DT_REL, which ld.so ignores where it knows DT_RELA.
     pub fn has_rel(&self) -> bool {
         self.has_rel
     }

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use super::arch::x86_64;
-use super::class::Class;
 use super::lookup::{Resolution, Scope};
 use super::object::LoadedObject;
+use crate::arch::Class;
 
 /// A reference of a library: index of the library in the closure, index of the
 /// symbol in it, how it is looked up, and whether only late calls use it.
@@ -60,9 +59,10 @@ pub(in crate::resolve) fn open_references(
 
 /// The symbols that `object` has copies of.
 pub fn copied(object: &LoadedObject) -> Vec<u32> {
+    let class = object.relocation_types().class;
     let copies = object
         .relocations()
-        .filter(|r| x86_64::class(r.kind) == Class::Copy);
+        .filter(|r| class(r.kind) == Class::Copy);
     let mut symbols: Vec<u32> = copies.map(|r| r.symbol).collect();
     symbols.sort_unstable();
     symbols.dedup();

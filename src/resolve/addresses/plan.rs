@@ -1,7 +1,7 @@
 //! What the relocations of one object come to; `relocations` works it out.
 
-use super::arch::x86_64::Kind;
 use super::entries::Rela;
+use crate::arch::Kind;
 
 /// Why all relocations of an object stay with ld.so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

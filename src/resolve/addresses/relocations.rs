@@ -8,10 +8,10 @@
 
 use object::elf;
 
-use super::arch::x86_64::{self, Kind};
 use super::entries::Rela;
 use super::object::LoadedObject;
 use super::plan::{Refusal, Relative, RelocationPlan, Residual, Symbolic};
+use crate::arch::{Kind, Relocations};
 use crate::elf::Segment;
 
 impl LoadedObject {
@@ -37,23 +37,24 @@ impl RelocationPlan {
         if object.has_text_relocations() {
             first_refusal = Err(Refusal::TextRelocations);
         }
+        let types = object.relocation_types();
         let entries = object.relocations();
         let counted = usize::try_from(self.counted)
             .ok()
             .filter(|n| *n <= entries.len())
             .ok_or(Refusal::Inconsistent)?;
         for entry in entries.skip(counted) {
-            self.add(entry, false)?;
+            self.add(types, entry, false)?;
         }
         for entry in object.jump_relocations() {
-            self.add(entry, true)?;
+            self.add(types, entry, true)?;
         }
         first_refusal?;
         self.check_slots(object, counted)
     }
 
-    fn add(&mut self, entry: Rela, jump: bool) -> Result<(), Refusal> {
-        let kind = x86_64::kind(entry.kind);
+    fn add(&mut self, types: &Relocations, entry: Rela, jump: bool) -> Result<(), Refusal> {
+        let kind = (types.kind)(entry.kind);
         let slot = u32::try_from(entry.offset);
         match kind {
             Kind::None => {}
@@ -65,7 +66,7 @@ impl RelocationPlan {
             Kind::Symbol | Kind::Data | Kind::Function => self.symbolic.push(Symbolic {
                 slot: slot.map_err(|_| Refusal::TooLarge)?,
                 symbol: entry.symbol,
-                addend: if kind == Kind::Symbol {
+                addend: if kind == Kind::Symbol || types.adds {
                     entry.addend
                 } else {
                     0
@@ -81,6 +82,7 @@ impl RelocationPlan {
 
     /// Every slot must be writable data and nobody else's.
     fn check_slots(&self, object: &LoadedObject, counted: usize) -> Result<(), Refusal> {
+        let types = object.relocation_types();
         let mut words = Words::new(object)?;
         // ld.so goes by the flags of PT_DYNAMIC (l_ld_readonly); addresses in a
         // read-only one are not relocated, and cannot be edited.
@@ -97,13 +99,13 @@ impl RelocationPlan {
         for residual in &self.residual {
             let entry = &residual.entry;
             let copied = object.symbol(entry.symbol).map_or(0, |s| s.size);
-            let len = x86_64::slot_len(entry.kind).unwrap_or(copied);
+            let len = (types.slot_len)(entry.kind).unwrap_or(copied);
             if words.any_taken(entry.offset, len) {
                 return Err(Refusal::Overlap);
             }
         }
         for entry in object.relocations().take(counted) {
-            if x86_64::kind(entry.kind) != Kind::Relative {
+            if (types.kind)(entry.kind) != Kind::Relative {
                 return Err(Refusal::Inconsistent);
             }
             words.check(entry.offset)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use indir_shim::format::layout::MAX_OBJECTS;
 
 use super::error::ResolveError;
-use super::library::{LDSO_SONAME, Library, NeedKind};
+use super::library::{Library, NeedKind};
 use super::search::{Folder, Folders, Via};
 use super::store::{SearchList, Store};
 use super::tokens;
@@ -68,7 +68,7 @@ impl Closure {
 #[derive(Debug)]
 pub struct Resolver<'a> {
     pub(super) store: &'a Store,
-    pub(super) lib_dirs: Arc<SearchList>,
+    lib_dirs: Vec<PathBuf>,
     origin_dirs: Vec<PathBuf>,
 }
 
@@ -80,7 +80,7 @@ impl<'a> Resolver<'a> {
     pub fn new(store: &'a Store, lib_dirs: &[PathBuf]) -> Self {
         Self {
             store,
-            lib_dirs: store.list(lib_dirs),
+            lib_dirs: lib_dirs.to_vec(),
             origin_dirs: Vec::new(),
         }
     }
@@ -126,6 +126,8 @@ pub(super) struct Loaded {
 pub(super) struct Walk<'a> {
     pub(super) resolver: &'a Resolver<'a>,
     pub(super) exe: &'a Library,
+    /// The folders of `--lib-dir`.
+    pub(super) lib_dirs: Arc<SearchList>,
     pub(super) loaded: Vec<Loaded>,
     pub(super) names: HashMap<Box<[u8]>, Id>,
     files: HashMap<(u64, u64), Id>,
@@ -136,7 +138,7 @@ impl<'a> Walk<'a> {
     pub(super) fn new(resolver: &'a Resolver<'a>, exe_path: &Path, exe: &'a Library) -> Self {
         let origin = Some(Path::new("$ORIGIN"));
         let mut folders = Folders::of(resolver.store, exe, exe_path, origin);
-        folders.put_first(resolver.store, &resolver.origin_dirs);
+        folders.put_first(resolver.store, exe.arch, &resolver.origin_dirs);
         let mut names = HashMap::new();
         if let Some(soname) = &exe.soname {
             names.insert(soname.clone(), 0);
@@ -144,6 +146,7 @@ impl<'a> Walk<'a> {
         Self {
             resolver,
             exe,
+            lib_dirs: resolver.store.list(exe.arch, &resolver.lib_dirs),
             loaded: vec![Loaded {
                 library: None,
                 path: exe_path.to_owned(),
@@ -214,6 +217,11 @@ impl<'a> Walk<'a> {
         self.finish(order)
     }
 
+    /// soname of its ld.so.
+    pub(super) fn ldso_name(&self) -> &'static [u8] {
+        self.exe.arch.ldso.as_bytes()
+    }
+
     pub(super) fn path(&self, id: Id) -> &Path {
         self.loaded
             .get(id)
@@ -225,7 +233,7 @@ impl<'a> Walk<'a> {
         let expanded;
         let name = if name.contains(&b'$') {
             let origin = self.path(loader).parent().unwrap_or(Path::new("/"));
-            expanded = tokens::expand(name, origin.as_os_str().as_bytes());
+            expanded = tokens::expand(self.exe.arch, name, origin.as_os_str().as_bytes());
             &expanded
         } else {
             name
@@ -233,7 +241,7 @@ impl<'a> Walk<'a> {
         if let Some(&id) = self.names.get(name) {
             return Ok(id);
         }
-        if name == LDSO_SONAME {
+        if name == self.ldso_name() {
             return self.add_ldso(name, loader);
         }
         let found = self.find(name, loader)?;
@@ -298,7 +306,7 @@ impl<'a> Walk<'a> {
                     relative: None,
                     via: Via::System,
                     fixed: true,
-                    name: LDSO_SONAME.to_vec(),
+                    name: self.ldso_name().to_vec(),
                     loader,
                     folders: Folders {
                         own: Vec::new(),
@@ -312,7 +320,7 @@ impl<'a> Walk<'a> {
                 id
             }
         };
-        self.names.insert(LDSO_SONAME.into(), id);
+        self.names.insert(self.ldso_name().into(), id);
         self.names.insert(name.into(), id);
         Ok(id)
     }

@@ -26,7 +26,7 @@ impl Resolver<'_> {
     pub fn of_system(&self, exe_path: &Path, exe: &Library, name: &[u8]) -> Option<Hit> {
         let bare = Walk::new(self, exe_path, exe);
         let (mut searcher, _) = bare.searcher(0);
-        let nothing = self.store.list(&[]);
+        let nothing = self.store.list(exe.arch, &[]);
         searcher.lib_dirs = &nothing;
         searcher.rpaths.clear();
         searcher.runpath = None;
@@ -49,7 +49,7 @@ impl Walk<'_> {
                     needed_by: needed_by(),
                 });
             }
-            match self.resolver.store.probe(&path) {
+            match self.resolver.store.probe(self.exe.arch, &path) {
                 Probe::Found(library) => {
                     let variants = Vec::new();
                     let hit = Hit {
@@ -133,7 +133,8 @@ impl Walk<'_> {
         }
         let searcher = Searcher {
             store: self.resolver.store,
-            lib_dirs: &self.resolver.lib_dirs,
+            arch: self.exe.arch,
+            lib_dirs: &self.lib_dirs,
             rpaths,
             runpath,
             no_defaults: folders.is_some_and(|folders| folders.no_defaults),

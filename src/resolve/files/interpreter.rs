@@ -11,14 +11,12 @@ use std::sync::Arc;
 
 use super::closure::{Loaded, Walk};
 use super::error::ResolveError;
-use super::library::{LDSO_SONAME, Library};
+use super::library::Library;
 use super::search::Via;
 use super::store::{Lookup, Probe};
 
 /// soname beside which ld.so is looked for.
 const LIBC_SONAME: &[u8] = b"libc.so.6";
-/// The interpreter of programs that record none (x86-64 psABI).
-const USUAL: &str = "/lib64/ld-linux-x86-64.so.2";
 
 /// The chosen ld.so.
 pub(super) struct Chosen {
@@ -32,6 +30,7 @@ pub(super) struct Chosen {
 impl Walk<'_> {
     pub(super) fn choose_ldso(&self) -> Result<Chosen, ResolveError> {
         let store = self.resolver.store;
+        let (arch, ldso_name) = (self.exe.arch, self.ldso_name());
         let libc = self
             .names
             .get(LIBC_SONAME)
@@ -39,7 +38,8 @@ impl Walk<'_> {
         let libc = libc.filter(|libc| libc.library.is_some());
         let own = self.exe.interpreter.as_deref();
         let own = own.map(|path| Path::new(OsStr::from_bytes(path)));
-        let ordinary = match store.probe(own.unwrap_or(Path::new(USUAL))) {
+        // Where none is recorded, that of the psABI.
+        let ordinary = match store.probe(arch, own.unwrap_or(Path::new(arch.interpreter))) {
             Probe::Found(library) => Some(library),
             _ => None,
         };
@@ -61,7 +61,7 @@ impl Walk<'_> {
             .ldso
             .and_then(|id| self.loaded.get(id))
             .map_or(0, |ldso| ldso.loader);
-        match &*store.search(&self.resolver.lib_dirs, LDSO_SONAME) {
+        match &*store.search(&self.lib_dirs, ldso_name) {
             Lookup::Found(hit) => {
                 return fitting(chosen(hit.library.clone(), hit.path.clone(), None), libc);
             }
@@ -98,7 +98,7 @@ impl Walk<'_> {
         if let Some((library, path, relative)) = libc.and_then(|libc| self.beside(libc)) {
             return Ok(chosen(library, path, relative));
         }
-        let found = self.find(LDSO_SONAME, loader)?;
+        let found = self.find(ldso_name, loader)?;
         fitting(
             chosen(found.hit.library, found.hit.path, found.relative),
             libc,
@@ -108,13 +108,13 @@ impl Walk<'_> {
     /// The ld.so in the folder of `libc`, or in that of the file behind its
     /// symlink.
     fn beside(&self, libc: &Loaded) -> Option<(Arc<Library>, PathBuf, Option<PathBuf>)> {
-        let name = OsStr::from_bytes(LDSO_SONAME);
+        let name = OsStr::from_bytes(self.ldso_name());
         let relative = libc.relative.as_ref().map(|path| path.with_file_name(name));
-        let real = std::fs::canonicalize(&libc.path).ok();
+        let real = self.resolver.store.root().canonical(&libc.path).ok();
         let places = [(Some(&libc.path), relative), (real.as_ref(), None)];
         places.into_iter().find_map(|(path, relative)| {
             let path = path?.with_file_name(name);
-            match self.resolver.store.probe(&path) {
+            match self.resolver.store.probe(self.exe.arch, &path) {
                 Probe::Found(library) => Some((library, path, relative)),
                 _ => None,
             }

@@ -20,10 +20,6 @@ const HEADER_LEN: usize = 48;
 const ENTRY_LEN: usize = 24;
 /// Largest cache that is read, in bytes.
 const MAX_LEN: u64 = 64 << 20;
-/// `_DL_CACHE_DEFAULT_ID` on x86-64: FLAG_X8664_LIB64 | FLAG_ELF_LIBC6.
-const X86_64: u32 = 0x0303;
-/// FLAG_ELF, which `_dl_cache_check_flags` accepts too.
-const ANY_ELF: u32 = 1;
 
 /// What the cache says about a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +38,10 @@ pub struct LdCache {
 }
 
 impl LdCache {
-    /// Reads the cache at `path`. ld.so does without a cache that it cannot
+    /// Reads from the cache at `path` what is for a machine with these flags, the best
+    /// first. ld.so does without a cache that it cannot
     /// read or understand, and so does this.
-    pub fn load(path: &Path) -> Self {
+    pub fn load(path: &Path, flags: &[u32]) -> Self {
         use std::io::Read as _;
         let mut bytes = Vec::new();
         let read =
@@ -52,11 +49,12 @@ impl LdCache {
         if read.is_err() {
             return Self::default();
         }
-        Self::parse(&bytes).unwrap_or_default()
+        Self::parse(&bytes, flags).unwrap_or_default()
     }
 
-    /// Parses a cache; `None` if it contradicts itself.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    /// Parses a cache, of which entries with `wanted` flags count; `None` if it
+    /// contradicts itself.
+    pub fn parse(bytes: &[u8], wanted: &[u32]) -> Option<Self> {
         let bytes = bytes.get(start_of_new_format(bytes)?..)?;
         let count = word(bytes, MAGIC.len())? as usize;
         let entries = bytes
@@ -65,13 +63,13 @@ impl LdCache {
         let mut cache = Self::default();
         for entry in entries.chunks_exact(ENTRY_LEN) {
             let flags = word(entry, 0)?;
-            if flags != X86_64 && flags != ANY_ELF {
+            if !wanted.contains(&flags) {
                 continue;
             }
             let name = string(bytes, word(entry, 4)?)?;
             let path = Path::new(OsStr::from_bytes(string(bytes, word(entry, 8)?)?));
             let for_all = word(entry, 16)? == 0 && word(entry, 20)? == 0;
-            cache.add(name, path, flags == X86_64, for_all);
+            cache.add(name, path, wanted.first() == Some(&flags), for_all);
         }
         Some(cache)
     }

@@ -11,11 +11,10 @@ use object::elf;
 use sha2::{Digest as _, Sha256};
 
 use super::demands::Demands;
+use crate::arch::Arch;
 use crate::elf::{ElfError, ElfFile, Identity, MappedElf, Search};
 use crate::resolve::addresses::object::LoadedObject;
 
-/// soname of the only loader that is supported yet.
-pub const LDSO_SONAME: &[u8] = b"ld-linux-x86-64.so.2";
 /// Most DT_NEEDED entries of one object that are followed.
 const MAX_NEEDS: usize = 4096;
 /// Type of the `indir` note that marks an ABI stub.
@@ -47,6 +46,8 @@ pub struct NeededVersion {
 #[derive(Debug)]
 pub struct Library {
     map: MappedElf,
+    /// Its machine.
+    pub arch: &'static Arch,
     /// Device and inode.
     pub file_id: (u64, u64),
     /// DT_SONAME.
@@ -90,7 +91,7 @@ impl Library {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// When it is not a well-formed ELF object for this machine.
+    /// When it is not a well-formed ELF object for a machine that is served.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, LibraryError> {
         let map = MappedElf::open(path)?;
         Self::from_map(map)
@@ -99,12 +100,10 @@ impl Library {
     /// Reads a mapped file.
     ///
     /// # Errors
-    /// When it is not a well-formed ELF object for this machine.
+    /// When it is not a well-formed ELF object for a machine that is served.
     pub fn from_map(map: MappedElf) -> Result<Self, LibraryError> {
         let elf = map.elf()?;
-        if elf.machine() != elf::EM_X86_64 {
-            return Err(LibraryError::Machine);
-        }
+        let arch = Arch::of(elf.machine()).ok_or(ElfError::Machine)?;
         if is_stub(&elf) {
             return Err(LibraryError::Stub);
         }
@@ -126,6 +125,7 @@ impl Library {
         drop(elf);
         Ok(Self {
             map,
+            arch,
             file_id,
             soname: facts.soname,
             needs: facts.needs,
@@ -201,7 +201,7 @@ impl Library {
 
     /// Whether this is ld.so.
     pub fn is_ldso(&self) -> bool {
-        self.soname.as_deref() == Some(LDSO_SONAME)
+        self.soname.as_deref() == Some(self.arch.ldso.as_bytes())
     }
 }
 
@@ -211,9 +211,6 @@ pub enum LibraryError {
     /// See [`ElfError`].
     #[error(transparent)]
     Elf(#[from] ElfError),
-    /// For another processor.
-    #[error("for another processor architecture")]
-    Machine,
     /// A link-time stub, which cannot be loaded.
     #[error("an ABI stub, which cannot be loaded")]
     Stub,

@@ -17,15 +17,17 @@ use indir_shim::format::layout::MAX_OBJECTS;
 
 use super::closure::{Closure, Node};
 use super::error::ResolveError;
-use super::library::{LDSO_SONAME, Library, NeedKind};
+use super::library::{Library, NeedKind};
 use super::search::{Folders, Outcome, Searcher};
 use super::store::{Hit, Probe, SearchList, Store};
 use super::tokens;
+use crate::arch::Arch;
 
 /// What one closure's plugins are resolved with.
 #[derive(Debug)]
 pub struct Opener<'a> {
     store: &'a Store,
+    arch: &'static Arch,
     closure: &'a Closure,
     files: HashMap<(u64, u64), usize>,
     /// Asked before anything else.
@@ -79,20 +81,22 @@ impl<'a> Opener<'a> {
     ) -> Self {
         let nodes = closure.nodes.iter().enumerate();
         let files = nodes.map(|(index, node)| (node.library.file_id, index));
+        let arch = closure.ldso.1.arch;
         Self {
             store,
+            arch,
             closure,
             files: files.collect(),
-            first: store.list(&[]),
-            table: table.map(|folders| store.list(folders)),
+            first: store.list(arch, &[]),
+            table: table.map(|folders| store.list(arch, folders)),
             is_ordinary,
-            siblings: store.list(siblings),
+            siblings: store.list(arch, siblings),
         }
     }
 
     /// The same where `folders` are searched before all others, whoever asks.
     pub fn preferring(mut self, folders: &[PathBuf]) -> Self {
-        self.first = self.store.list(folders);
+        self.first = self.store.list(self.arch, folders);
         self
     }
 
@@ -185,13 +189,14 @@ impl Walk<'_, '_> {
         let name = if name.contains(&b'$') {
             let path = self.path(loader);
             let origin = path.parent().unwrap_or(Path::new("/"));
-            expanded = tokens::expand(name, origin.as_os_str().as_bytes());
+            expanded = tokens::expand(self.opener.arch, name, origin.as_os_str().as_bytes());
             &expanded
         } else {
             name
         };
         // ld.so is always there, under its soname.
-        if name == LDSO_SONAME || self.opened.closure.names.contains_key(name) {
+        if name == self.opener.arch.ldso.as_bytes() || self.opened.closure.names.contains_key(name)
+        {
             return Ok(());
         }
         let (hit, folder) = self.find(name, loader)?;
@@ -242,7 +247,7 @@ impl Walk<'_, '_> {
                     needed_by: needed_by(),
                 });
             }
-            return match opener.store.probe(&path) {
+            return match opener.store.probe(opener.arch, &path) {
                 Probe::Found(library) => {
                     let variants = Vec::new();
                     Ok((
@@ -286,6 +291,7 @@ impl Walk<'_, '_> {
             .collect();
         let searcher = Searcher {
             store: opener.store,
+            arch: opener.arch,
             lib_dirs: &opener.first,
             rpaths,
             runpath,

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use super::library::Library;
 use super::store::{Hit, Lookup, Probe, SearchList, Store};
 use super::tokens;
-use crate::elf::Search;
+use crate::arch::Arch;
+use crate::elf::{Root, Search};
 
 /// Most folders of one RPATH or RUNPATH that are searched.
 const MAX_FOLDERS: usize = 4096;
@@ -57,15 +58,15 @@ impl Folders {
             no_defaults: library.no_default_folders,
         };
         if let Some((kind, text)) = &library.search {
-            folders.own = split(text, path, relative);
-            folders.set(store, *kind);
+            folders.own = split(library.arch, text, path, relative);
+            folders.set(store, library.arch, *kind);
         }
         folders
     }
 
-    fn set(&mut self, store: &Store, kind: Search) {
+    fn set(&mut self, store: &Store, arch: &'static Arch, kind: Search) {
         let paths: Vec<PathBuf> = self.own.iter().map(|folder| folder.path.clone()).collect();
-        let list = Some(store.list(&paths));
+        let list = Some(store.list(arch, &paths));
         match kind {
             Search::Rpath => self.rpath = list,
             Search::Runpath => self.runpath = list,
@@ -87,7 +88,7 @@ impl Folders {
 
     /// Puts `moved`, which `$ORIGIN` named where the object came from, before
     /// its own folders, under the same tag.
-    pub(super) fn put_first(&mut self, store: &Store, moved: &[PathBuf]) {
+    pub(super) fn put_first(&mut self, store: &Store, arch: &'static Arch, moved: &[PathBuf]) {
         if moved.is_empty() {
             return;
         }
@@ -96,13 +97,13 @@ impl Folders {
             relative: None,
         });
         self.own.splice(..0, moved);
-        self.set(store, self.kind().unwrap_or(Search::Runpath));
+        self.set(store, arch, self.kind().unwrap_or(Search::Runpath));
     }
 }
 
 /// The folders of an RPATH or RUNPATH. Empty and relative ones mean the
 /// current folder of a later start, so that a table cannot follow them.
-fn split(text: &[u8], object: &Path, relative: Option<&Path>) -> Vec<Folder> {
+fn split(arch: &Arch, text: &[u8], object: &Path, relative: Option<&Path>) -> Vec<Folder> {
     let origin = object
         .parent()
         .unwrap_or(Path::new("/"))
@@ -112,10 +113,10 @@ fn split(text: &[u8], object: &Path, relative: Option<&Path>) -> Vec<Folder> {
     text.split(|&b| b == b':')
         .take(MAX_FOLDERS)
         .map(|text| Folder {
-            path: trimmed(tokens::expand(text, origin)),
+            path: trimmed(tokens::expand(arch, text, origin)),
             relative: relative.and_then(|relative| {
                 let mut name = relative.as_os_str().as_bytes().to_vec();
-                name.extend(tokens::below_origin(text)?);
+                name.extend(tokens::below_origin(arch, text)?);
                 Some(trimmed(name))
             }),
         })
@@ -131,47 +132,51 @@ fn trimmed(mut folder: Vec<u8>) -> PathBuf {
     PathBuf::from(OsString::from_vec(folder))
 }
 
-/// Folders of the search path of `library` that the executable at `from` finds by
+/// Folders in `root` of the search path of `library` that the executable at `from` finds by
 /// `$ORIGIN`, and a copy of it at `to` would not find: they are not there, or hold
 /// no library, or lack one that the executable needs.
-pub fn left_behind(library: &Library, from: &Path, to: &Path) -> Vec<PathBuf> {
+pub fn left_behind(root: &Root, library: &Library, from: &Path, to: &Path) -> Vec<PathBuf> {
     let Some((_, text)) = &library.search else {
         return Vec::new();
     };
     let expand = |folder: &[u8], object: &Path| {
         let origin = object.parent().unwrap_or(Path::new("/"));
-        let folder = tokens::expand(folder, origin.as_os_str().as_bytes());
+        let folder = tokens::expand(library.arch, folder, origin.as_os_str().as_bytes());
         PathBuf::from(OsStr::from_bytes(&folder))
     };
     text.split(|&b| b == b':')
         .take(MAX_FOLDERS)
         .map(|folder| (expand(folder, from), expand(folder, to)))
-        .filter(|(here, there)| here != there && here.is_absolute() && here.is_dir())
+        .filter(|(here, there)| here != there && here.is_absolute() && root.is_dir(here))
         .filter(|(here, there)| {
-            !there.is_dir() || lacks(there, here, library) || (has_none(there) && !has_none(here))
+            !root.is_dir(there)
+                || lacks(root, there, here, library)
+                || (has_none(root, there) && !has_none(root, here))
         })
-        .filter_map(|(here, _)| std::fs::canonicalize(here).ok())
+        .filter_map(|(here, _)| root.canonical(&here).ok())
         .collect()
 }
 
 /// Whether `here` has something that `library` needs, and `there` has not.
-fn lacks(there: &Path, here: &Path, library: &Library) -> bool {
+fn lacks(root: &Root, there: &Path, here: &Path, library: &Library) -> bool {
     let mut names = library
         .needs
         .iter()
         .map(|(_, name)| OsStr::from_bytes(name));
-    names.any(|name| here.join(name).exists() && !there.join(name).exists())
+    names.any(|name| root.exists(&here.join(name)) && !root.exists(&there.join(name)))
 }
 
 /// Whether `folder` holds nothing that is called like a shared library.
-fn has_none(folder: &Path) -> bool {
+fn has_none(root: &Root, folder: &Path) -> bool {
     /// Most names that are looked at.
     const MOST: usize = 100_000;
     let is_library = |name: &OsStr| {
         let name = name.as_bytes();
         name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.")
     };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let real = root.real(folder);
+    let entries = real.and_then(std::fs::read_dir);
+    let entries = entries.into_iter().flatten().flatten();
     !entries
         .take(MOST)
         .any(|entry| is_library(&entry.file_name()))
@@ -207,6 +212,8 @@ pub(super) enum Outcome {
 /// One search: the lists that apply, in order.
 pub(super) struct Searcher<'a> {
     pub store: &'a Store,
+    /// The machine of the program.
+    pub arch: &'static Arch,
     /// The caller's folders.
     pub lib_dirs: &'a SearchList,
     /// DT_RPATH lists of the object that asks, its loader, and so on.
@@ -238,7 +245,7 @@ impl Searcher<'_> {
         if !self.no_defaults
             && let Some(outcome) = self.look(
                 Via::System,
-                self.store.defaults(),
+                self.store.defaults(self.arch),
                 name,
                 &mut looked,
                 &mut skipped,
@@ -276,16 +283,16 @@ impl Searcher<'_> {
         name: &[u8],
         skipped: &mut Vec<(PathBuf, Arc<str>)>,
     ) -> Option<Outcome> {
-        let cached = self.store.cache().get(name)?;
+        let cached = self.store.cache(self.arch).get(name)?;
         let path = cached.path.as_ref()?;
         let in_default = || {
-            let defaults = &self.store.defaults().folders;
+            let defaults = &self.store.defaults(self.arch).folders;
             defaults.iter().any(|folder| path.starts_with(folder))
         };
         if self.no_defaults && in_default() {
             return None;
         }
-        match self.store.probe(path) {
+        match self.store.probe(self.arch, path) {
             Probe::Found(library) => {
                 // DIR/glibc-hwcaps/LEVEL/name is a variant of DIR/name.
                 let variants = cached.variants.iter().filter_map(|v| v.parent()?.parent());

@@ -14,21 +14,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::ldcache::{self, LdCache};
 use super::library::{Library, LibraryError};
-use crate::elf::{ElfError, open_regular};
+use crate::arch::{self, Arch};
+use crate::elf::{ElfError, Root, open_regular};
 use crate::resolve::addresses::open::Open;
-
-/// Folders that ld.so searches last (Debian's multiarch glibc; `/lib64` and
-/// `/usr/lib64` as upstream glibc does on x86-64).
-const DEFAULT_FOLDERS: [&str; 6] = [
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-];
-/// Folders under `glibc-hwcaps` (glibc sysdeps/x86_64/dl-hwcaps_subdirs.c).
-const VARIANTS: [&str; 3] = ["x86-64-v4", "x86-64-v3", "x86-64-v2"];
 
 /// Most entries of one folder of plugins that are looked at.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -103,6 +91,8 @@ pub struct Hit {
 /// An ordered list of folders with a memory of what was looked up in it.
 #[derive(Debug)]
 pub struct SearchList {
+    /// The machine whose objects are looked for.
+    arch: &'static Arch,
     /// The folders, absolute, in order.
     pub folders: Vec<PathBuf>,
     found: Once<Vec<u8>, Arc<Lookup>>,
@@ -111,42 +101,60 @@ pub struct SearchList {
 /// Everything that a run has read.
 #[derive(Debug)]
 pub struct Store {
+    root: Root,
+    /// Folders of links, which stand for what they lead to.
+    links: Vec<PathBuf>,
     files: Once<(u64, u64), Probe>,
     paths: Once<PathBuf, Probe>,
+    /// For a list of libraries: what they lack among themselves.
+    open: Once<Vec<(u64, u64)>, Arc<Open>>,
+    /// In the order of [`arch::ALL`].
+    machines: [OfMachine; arch::ALL.len()],
+}
+
+/// What is found differs by machine.
+#[derive(Debug)]
+struct OfMachine {
     lists: Once<Vec<PathBuf>, Arc<SearchList>>,
     /// For a folder: its existing glibc-hwcaps folders.
     variants: Once<PathBuf, Arc<[PathBuf]>>,
-    /// For a list of libraries: what they lack among themselves.
-    open: Once<Vec<(u64, u64)>, Arc<Open>>,
     /// For a folder: the shared objects in it and below.
     objects: Once<PathBuf, Result<Arc<[PathBuf]>, Arc<str>>>,
-    cache: LdCache,
-    defaults: Arc<SearchList>,
-    /// Folders of links, which stand for what they lead to.
-    links: Vec<PathBuf>,
+    cache: OnceLock<LdCache>,
+    defaults: SearchList,
+}
+
+impl OfMachine {
+    fn new(arch: &'static Arch) -> Self {
+        Self {
+            lists: Once::new(),
+            variants: Once::new(),
+            objects: Once::new(),
+            cache: OnceLock::new(),
+            defaults: SearchList {
+                arch,
+                folders: arch.folders.iter().map(PathBuf::from).collect(),
+                found: Once::new(),
+            },
+        }
+    }
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self::with_cache(LdCache::load(Path::new(ldcache::PATH)))
+        Self::in_root(Root::default())
     }
 }
 
 impl Store {
-    /// A store that uses `cache` instead of /etc/ld.so.cache.
-    pub fn with_cache(cache: LdCache) -> Self {
+    /// A store of files whose absolute paths are below `root`.
+    pub fn in_root(root: Root) -> Self {
         Self {
+            root,
             files: Once::new(),
             paths: Once::new(),
-            lists: Once::new(),
-            variants: Once::new(),
             open: Once::new(),
-            objects: Once::new(),
-            cache,
-            defaults: Arc::new(SearchList {
-                folders: DEFAULT_FOLDERS.map(PathBuf::from).to_vec(),
-                found: Once::new(),
-            }),
+            machines: arch::ALL.map(OfMachine::new),
             links: Vec::new(),
         }
     }
@@ -160,20 +168,36 @@ impl Store {
         }
     }
 
-    /// The folders that ld.so searches last.
-    pub fn defaults(&self) -> &Arc<SearchList> {
-        &self.defaults
+    /// The root of all paths.
+    pub fn root(&self) -> &Root {
+        &self.root
     }
 
-    /// ld.so's cache.
-    pub fn cache(&self) -> &LdCache {
-        &self.cache
+    fn of(&self, arch: &Arch) -> &OfMachine {
+        let [first, ..] = &self.machines;
+        self.machines.get(arch.index()).unwrap_or(first)
     }
 
-    /// The list of these folders.
-    pub fn list(&self, folders: &[PathBuf]) -> Arc<SearchList> {
-        self.lists.get(folders, || {
+    /// The folders that ld.so of that machine searches last.
+    pub fn defaults(&self, arch: &Arch) -> &SearchList {
+        &self.of(arch).defaults
+    }
+
+    /// What ld.so's cache has for that machine.
+    pub fn cache(&self, arch: &Arch) -> &LdCache {
+        let path = || self.root.real(Path::new(ldcache::PATH));
+        let load = || match path() {
+            Ok(path) => LdCache::load(&path, arch.cache_flags),
+            Err(_) => LdCache::default(),
+        };
+        self.of(arch).cache.get_or_init(load)
+    }
+
+    /// The list of these folders, for objects of that machine.
+    pub fn list(&self, arch: &'static Arch, folders: &[PathBuf]) -> Arc<SearchList> {
+        self.of(arch).lists.get(folders, || {
             Arc::new(SearchList {
+                arch,
                 folders: folders.to_vec(),
                 found: Once::new(),
             })
@@ -190,19 +214,28 @@ impl Store {
         self.open.get(libraries, || Arc::new(find()))
     }
 
-    /// The dynamic shared objects in `folder` and below that a program could
-    /// open, sorted by path; links are followed, each file is there once.
+    /// The dynamic shared objects in `folder` and below that a program of that machine
+    /// could open, sorted by path; links are followed, each file is there once.
     ///
     /// # Errors
     /// When the folder cannot be read, or has too many.
-    pub fn objects_in(&self, folder: &Path) -> Result<Arc<[PathBuf]>, Arc<str>> {
-        self.objects.get(folder, || self.find_objects(folder))
+    pub fn objects_in(&self, arch: &Arch, folder: &Path) -> Result<Arc<[PathBuf]>, Arc<str>> {
+        let objects = &self.of(arch).objects;
+        objects.get(folder, || self.find_objects(arch, folder))
     }
 
-    fn find_objects(&self, folder: &Path) -> Result<Arc<[PathBuf]>, Arc<str>> {
+    fn find_objects(&self, arch: &Arch, folder: &Path) -> Result<Arc<[PathBuf]>, Arc<str>> {
+        let name = folder;
+        let real = self.root.real(name);
+        let folder = &*real.map_err(|error| Arc::from(error.to_string()))?;
         if let Err(error) = std::fs::read_dir(folder) {
             return Err(error.to_string().into());
         }
+        // Paths of entries begin with the folder's.
+        let named = |path: &Path| match path.strip_prefix(folder) {
+            Ok(below) => name.join(below),
+            Err(_) => path.to_owned(),
+        };
         let mut found = Vec::new();
         let mut seen = HashSet::new();
         let walk = walkdir::WalkDir::new(folder).follow_links(true);
@@ -219,7 +252,7 @@ impl Store {
             if !entry.file_type().is_file() || !is_elf() {
                 continue;
             }
-            if let Probe::Found(library) = self.probe(entry.path())
+            if let Probe::Found(library) = self.probe(arch, &named(entry.path()))
                 && library.dynamic
                 && !library.is_executable
                 && library
@@ -228,7 +261,7 @@ impl Store {
                     .is_ok_and(|elf| elf.interpreter().is_none())
                 && seen.insert(library.file_id)
             {
-                found.push(entry.into_path());
+                found.push(named(entry.path()));
             }
             if found.len() > MAX_PLUGINS {
                 return Err(format!("more than {MAX_PLUGINS} shared objects").into());
@@ -237,12 +270,24 @@ impl Store {
         Ok(found.into())
     }
 
-    /// What is at `path`.
-    pub fn probe(&self, path: &Path) -> Probe {
-        self.paths.get(path, || match std::fs::metadata(path) {
-            Ok(stat) => self.files.get(&(stat.dev(), stat.ino()), || read(path)),
-            Err(error) => unreadable(&error),
-        })
+    /// What is at `path` for ld.so of that machine.
+    pub fn probe(&self, arch: &Arch, path: &Path) -> Probe {
+        let look = || {
+            let path = match self.root.real(path) {
+                Ok(path) => path,
+                Err(error) => return unreadable(&error),
+            };
+            match std::fs::metadata(&path) {
+                Ok(stat) => self.files.get(&(stat.dev(), stat.ino()), || read(&path)),
+                Err(error) => unreadable(&error),
+            }
+        };
+        match self.paths.get(path, look) {
+            Probe::Found(library) if library.arch != arch => {
+                Probe::Skip(ElfError::Machine.to_string().into())
+            }
+            probe => probe,
+        }
     }
 
     /// Looks for `name` in the folders of `list`, as ld.so's `open_path`.
@@ -256,11 +301,11 @@ impl Store {
         let mut skipped = Vec::new();
         let mut variants = Vec::new();
         for folder in &list.folders {
-            if self.has_variant(folder, name) {
+            if self.has_variant(list.arch, folder, name) {
                 variants.push(folder.clone());
             }
             let path = folder.join(name);
-            match self.probe(&path) {
+            match self.probe(list.arch, &path) {
                 Probe::Missing => {}
                 Probe::Skip(why) => skipped.push((path, why)),
                 Probe::Bad(why) => return Lookup::Bad(path, why),
@@ -279,21 +324,21 @@ impl Store {
     }
 
     /// Whether `folder/glibc-hwcaps/*/name` is there.
-    pub fn has_variant(&self, folder: &Path, name: &OsStr) -> bool {
-        let folders = self.variants.get(folder, || {
+    pub fn has_variant(&self, arch: &Arch, folder: &Path, name: &OsStr) -> bool {
+        let folders = self.of(arch).variants.get(folder, || {
             let base = folder.join("glibc-hwcaps");
-            if !base.is_dir() {
+            if !self.root.is_dir(&base) {
                 return Arc::default();
             }
-            VARIANTS
+            arch.hwcaps
                 .iter()
                 .map(|v| base.join(v))
-                .filter(|v| v.is_dir())
+                .filter(|v| self.root.is_dir(v))
                 .collect()
         });
         folders
             .iter()
-            .any(|variant| matches!(self.probe(&variant.join(name)), Probe::Found(_)))
+            .any(|variant| matches!(self.probe(arch, &variant.join(name)), Probe::Found(_)))
     }
 }
 
@@ -311,9 +356,7 @@ fn read(path: &Path) -> Probe {
         Ok(library) => Probe::Found(Arc::new(library)),
         Err(LibraryError::Elf(ElfError::Io(error))) => unreadable(&error),
         Err(
-            error @ (LibraryError::Machine
-            | LibraryError::Stub
-            | LibraryError::Elf(ElfError::Class)),
+            error @ (LibraryError::Stub | LibraryError::Elf(ElfError::Class | ElfError::Machine)),
         ) => Probe::Skip(error.to_string().into()),
         Err(error) => Probe::Bad(error.to_string().into()),
     }

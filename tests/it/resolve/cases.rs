@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use indir::arch::Class;
 use indir::resolve::addresses::bindings::bind;
-use indir::resolve::addresses::class::Class;
 use indir::resolve::addresses::lookup::{Resolution, Scope};
 use indir::resolve::addresses::object::LoadedObject;
 use indir::resolve::addresses::plan::Refusal;

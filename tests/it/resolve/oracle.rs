@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use indir::adopt::copy_with_interpreter;
+use indir::arch::Class;
+use indir::elf::Root;
 use indir::resolve::Library;
 use indir::resolve::addresses::bindings::{ObjectBindings, Target, bind};
-use indir::resolve::addresses::class::Class;
 use indir::resolve::addresses::lookup::Scope;
 use indir::resolve::addresses::object::LoadedObject;
 use indir::resolve::files::search::left_behind;
@@ -289,7 +290,12 @@ fn every_slot_is_what_the_loader_of_another_glibc_writes() {
                 .join(program.file_name().unwrap());
             copy_with_interpreter(program, &copy, &loader(&glibc)).unwrap();
             // What the original finds by $ORIGIN, the copy does not.
-            let beside = left_behind(&Library::open(program).unwrap(), program, &copy);
+            let beside = left_behind(
+                &Root::default(),
+                &Library::open(program).unwrap(),
+                program,
+                &copy,
+            );
             let folders = std::env::join_paths(std::iter::once(&glibc).chain(&beside)).unwrap();
             let variable = [("LD_LIBRARY_PATH", folders.to_str().unwrap())];
             let result = compare_with(&copy, &variable, libraries);

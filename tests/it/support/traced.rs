@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use indir::resolve::addresses::class::Class;
+use indir::arch::Class;
 use indir::resolve::addresses::lookup::Scope;
 use indir::resolve::addresses::object::LoadedObject;
 

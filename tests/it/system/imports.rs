@@ -21,6 +21,7 @@ const HOST: &[&[&str]] = &[
     &["place"],
     &["elf"],
     &["exit", "artefacts", "interrupt", "say", "shell"],
+    &["arch"],
 ];
 
 /// The rooms of `shim/src/`; the empty name stands for what is in no other.

@@ -5,6 +5,7 @@ mod corpus;
 mod demo;
 mod image;
 mod imports;
+mod machines;
 mod ordinary;
 mod programs;
 mod scripts;

@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
+use indir::arch::Arch;
 use indir::elf::Identity;
 use indir::place::hex;
-use indir::table::{BuildError, Inputs, ObjectSpec, Replacement, TableSpec, exercise};
+use indir::table::{BuildError, Inputs, ObjectSpec, Replacement, TableSpec, arch_of, exercise};
 use indir_shim::format::layout::{MAX_TABLE, OBJECT_LDSO, SEARCH_OWN};
 use indir_shim::format::table::{Table, TableError};
 use proptest::prelude::*;
@@ -19,6 +20,7 @@ fn sample() -> TableSpec {
         flags,
     };
     TableSpec {
+        arch: Arch::own(),
         exe_id: (1..=20).collect(),
         ldso: "/g/lib/ld-linux-x86-64.so.2".into(),
         ldso_identity: Identity::BuildId(vec![7; 20]),
@@ -347,6 +349,7 @@ prop_compose! {
     ) -> TableSpec {
         let search: Vec<String> = folders.iter().map(|f| f.to_str().unwrap().to_owned()).collect();
         TableSpec {
+            arch: Arch::own(),
             exe_id,
             ldso,
             ldso_identity,
@@ -369,6 +372,7 @@ fn described(table: &Table<'_>) -> TableSpec {
     let path = |text: &std::ffi::CStr| PathBuf::from(std::ffi::OsStr::from_bytes(text.to_bytes()));
     let header = table.header();
     TableSpec {
+        arch: arch_of(table),
         exe_id: table.exe_id().to_vec(),
         ldso: path(table.ldso()),
         ldso_identity: Identity::from_raw(&header.ldso_identity),

@@ -1,29 +1,52 @@
-//! What is particular to x86-64: relocation types and how they look symbols up.
+//! x86-64.
 //!
-//! Its types are named nowhere else in `addresses`. Follows glibc
-//! sysdeps/x86_64/dl-machine.h (elf_machine_type_class, elf_machine_rela).
+//! Sources: glibc sysdeps/x86_64/dl-machine.h (elf_machine_type_class,
+//! elf_machine_rela), dl-hwcaps_subdirs.c, sysdeps/unix/sysv/linux/x86_64/64/shlib-versions
+//! and dl-cache.h; x86-64 psABI.
 
 use object::elf::{self, RelocationType};
 
-use crate::resolve::addresses::class::Class;
+use super::facts::Arch;
+use super::relocation::{Class, Kind, Relocations};
 
-/// What ld.so does for a relocation type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Nothing.
-    None,
-    /// slot = own base + addend.
-    Relative,
-    /// slot = symbol + addend (R_X86_64_64).
-    Symbol,
-    /// slot = symbol, the addend is not used (GLOB_DAT).
-    Data,
-    /// slot = symbol, the addend is not used, may be bound late (JUMP_SLOT).
-    Function,
-    /// Everything that stays with ld.so: TLS, COPY, IRELATIVE, SIZE and the
-    /// 32-bit types.
-    Other,
-}
+/// The facts.
+pub static ARCH: Arch = Arch {
+    machine: elf::EM_X86_64,
+    name: "x86-64",
+    ldso: "ld-linux-x86-64.so.2",
+    interpreter: "/lib64/ld-linux-x86-64.so.2",
+    shim: "ld-indir-x86-64.so.1",
+    binder: "libindir-bind.so",
+    note_object: "note-x86-64.o",
+    emulations: &["elf_x86_64", "elf_amd64"],
+    lib: "lib/x86_64-linux-gnu",
+    // glibc up to 2.36 says `haswell` or `xeon_phi` on some processors; a table must be
+    // right on all, so only the common value is used.
+    platform: "x86_64",
+    folders: &[
+        "/lib/x86_64-linux-gnu",
+        "/usr/lib/x86_64-linux-gnu",
+        "/lib64",
+        "/usr/lib64",
+        "/lib",
+        "/usr/lib",
+    ],
+    hwcaps: &["x86-64-v4", "x86-64-v3", "x86-64-v2"],
+    // FLAG_X8664_LIB64 | FLAG_ELF_LIBC6, and FLAG_ELF, which
+    // `_dl_cache_check_flags` accepts too.
+    cache_flags: &[0x0303, 1],
+    page: 4096,
+    first_version: "GLIBC_2.2.5",
+    trap: &[0xcc],
+    relocations: Relocations {
+        kind,
+        class,
+        uses_symbol,
+        slot_len,
+        adds: false,
+    },
+    eager: None,
+};
 
 /// Classifies a relocation type.
 pub fn kind(kind: RelocationType) -> Kind {

@@ -1,3 +1,0 @@
-//! What is particular to a machine.
-
-pub mod x86_64;
