@@ -72,10 +72,8 @@ fn main() {
         recipe.binder();
         let bytes = |name| format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\"))");
         built.push_str(&format!(
-            "    Built {{ machine: {}, shim_name: {:?}, binder_name: {:?}, shim: {}, binder: {} }},\n",
+            "    Built {{ machine: {}, shim: {}, binder: {} }},\n",
             machine.elf,
-            machine.shim,
-            machine.binder,
             bytes(machine.shim),
             bytes(machine.binder)
         ));

@@ -39,10 +39,6 @@ pub const LINKER_PLUGIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libin
 pub struct Built {
     /// `e_machine`.
     pub machine: u16,
-    /// File name of the shim.
-    pub shim_name: &'static str,
-    /// File name of the binder, which lies beside it.
-    pub binder_name: &'static str,
     /// The shim: the interpreter of indirect executables.
     pub shim: &'static [u8],
     /// The binder: the library that applies bindings.
@@ -67,6 +63,15 @@ const fn own() -> &'static Built {
         rest = more;
     }
     panic!("build.rs builds them always")
+}
+
+/// What to tell where there is no shim for a machine that build.rs calls `target`, and
+/// none was built.
+pub fn not_built(target: &str) -> String {
+    format!(
+        "this indir was built without the shim for {target}: build it with \
+         INDIR_TARGETS={target} in the environment, or pass --indir-shim PATH"
+    )
 }
 
 /// Those for the machine `e_machine`, if they were built.

@@ -37,6 +37,7 @@ pub(crate) use save::{Replacement, refusal};
 use indir_shim::format::note::{self, Notes};
 
 use crate::arch::Arch;
+use crate::artefacts;
 use crate::elf::{MappedElf, Root};
 use crate::place::{self, Place, PlaceError, Subject};
 use crate::resolve::{Library, Store};
@@ -168,6 +169,9 @@ impl Shims {
             Self::In(folder) => folder,
         };
         let shim = folder.join(arch.shim);
+        if !root.is_file(&shim) && artefacts::built(arch.machine.0).is_none() {
+            bail!(artefacts::not_built(arch.platform));
+        }
         if let Some(system) = root.folder() {
             if !root.is_file(&shim) {
                 let prefix = folder.ancestors().nth(2).unwrap_or(Path::new("/"));

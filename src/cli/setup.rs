@@ -36,15 +36,16 @@ const LINKERS: &[&str] = &["ld", "ld.bfd", "ld.gold", "ld.lld", "ld.mold"];
 fn files() -> Vec<(String, Vec<u8>, u32)> {
     let mut files = Vec::new();
     for built in artefacts::BUILT {
-        for (name, bytes) in [
-            (built.shim_name, built.shim),
-            (built.binder_name, built.binder),
+        let Some(arch) = Arch::of(Machine(built.machine)) else {
+            continue;
+        };
+        let note = artefacts::default_note_object(built.machine);
+        for (name, bytes, mode) in [
+            (arch.shim, built.shim, 0o755),
+            (arch.binder, built.binder, 0o755),
+            (arch.note_object, &note, 0o644),
         ] {
-            files.push((format!("lib/indir/{name}"), bytes.to_vec(), 0o755));
-        }
-        if let Some(arch) = Arch::of(Machine(built.machine)) {
-            let note = artefacts::default_note_object(built.machine);
-            files.push((format!("lib/indir/{}", arch.note_object), note, 0o644));
+            files.push((format!("lib/indir/{name}"), bytes.to_vec(), mode));
         }
     }
     let others = [

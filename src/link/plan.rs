@@ -281,6 +281,9 @@ fn shim(items: &[Item], arch: &Arch) -> anyhow::Result<PathBuf> {
     }
     let path = beside_us(FILES)?.join(arch.shim);
     if !path.is_file() {
+        if artefacts::built(arch.machine.0).is_none() {
+            bail!(artefacts::not_built(arch.platform));
+        }
         bail!(
             "the shim `{}` is missing; run `indir setup --prefix DIR`, or pass --indir-shim=PATH",
             path.display()

@@ -26,7 +26,7 @@ install() {
     # shellcheck disable=SC2128,SC2086
     [[ -z ${install_optional_items-} ]] || inst_multiple -o $install_optional_items
     # shellcheck disable=SC2154 # dracut sets it
-    find "$initdir" -type f -perm /111 -exec grep -lF ld-indir-x86-64.so.1 {} + |
+    find "$initdir" -type f -perm /111 -exec grep -lF -e ld-indir-x86-64.so.1 -e ld-indir-aarch64.so.1 {} + |
         while IFS= read -r copy; do
             program=${copy#"$initdir"}
             [[ -f $program ]] && "$indir" files "$program"

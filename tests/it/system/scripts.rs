@@ -33,7 +33,7 @@ fn deps_refuses_unknown_purposes() {
         run(Command::new(&deps).args(args))
             .exits(1)
             .err_is_one_line()
-            .err_has("one of build, lint, test, demo, glibc, nix, walk");
+            .err_has("one of build, cross, lint, test, demo, glibc, nix, walk");
     }
 }
 

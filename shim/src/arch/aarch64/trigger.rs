@@ -21,7 +21,7 @@ global_asm!(
     ".balign 8",
     ".long 4, 16, 5",
     ".asciz \"GNU\"",
-    ".long 0xc0000000, 4, 1, 0",
+    ".long 0xc0000000, 4, 5, 0",
     ".previous",
     resolver = sym super::indir_bind,
 );
