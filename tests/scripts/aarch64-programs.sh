@@ -35,7 +35,7 @@ start() {
 mkdir "$work/empty"
 programs=0 differ=0 skipped=0 bound=0
 for program in "$root"/usr/bin/* "$root"/usr/sbin/*; do
-    [ -f "$program" ] && [ ! -h "$program" ] || continue
+    if [ ! -f "$program" ] || [ -h "$program" ]; then continue; fi
     rm -rf "$work/new"
     mkdir "$work/new"
     name=${program##*/}

@@ -99,11 +99,10 @@ done
 case $missing in
 *root* | *large*) own_apt bookworm:arm64 || die "cannot read Debian's package indices" ;;
 esac
+# shellcheck disable=SC2086 # word lists
 for name in $missing; do
     case $name in
-    # shellcheck disable=SC2086 # word lists
     root) unpack_root root $root_packages ;;
-    # shellcheck disable=SC2086
     large) unpack_root large $large_packages ;;
     esac
 done
