@@ -5,7 +5,7 @@ mod basics;
 mod bindings;
 mod copies;
 mod economy;
-mod facts;
+pub(crate) mod facts;
 mod floor;
 mod headers;
 mod link;
