@@ -168,6 +168,17 @@ impl Macros {
         found
     }
 
+    /// The macros in whose expansion `##` stands, or of which not all definitions are kept.
+    pub(super) fn that_paste(&self) -> NameSet {
+        let pastes = |d: &Definition| d.body.iter().any(|t| t.is(names::PASTE));
+        let own = self.table.iter().filter(|(_, all)| all.iter().any(pastes));
+        let from: Vec<Name> = own
+            .map(|(name, _)| *name)
+            .chain(self.many.keys().copied())
+            .collect();
+        self.that_reach(&from)
+    }
+
     /// What `name` does where a declaration may begin; `None` if it is no macro.
     pub(super) fn class(&self, name: Name) -> Option<Class> {
         self.class_within(name, 0)

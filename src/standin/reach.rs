@@ -42,8 +42,11 @@ pub(super) struct Reach<'w> {
     words: &'w Words,
     found: ByName<(Level, Why)>,
     composer: Composer,
-    /// Those that headers name: others are put together of these wherever they stand.
+    /// Those that headers name where they may be pasted: others are put together of these
+    /// wherever they stand.
     through: NameSet,
+    /// Macros in whose expansion `##` stands.
+    pasting: NameSet,
 }
 
 /// After how many rounds of names that are put together of others every name counts as one.
@@ -75,6 +78,7 @@ impl<'w> Reach<'w> {
             found,
             composer,
             through: NameSet::default(),
+            pasting: NameSet::default(),
         }
     }
 
@@ -100,16 +104,22 @@ impl<'w> Reach<'w> {
             || self.composer.composes_file(word.as_bytes())
     }
 
-    /// Adds a name; false if it was reached so before.
-    fn add(
-        &mut self,
-        (name, names): (Name, &Names),
-        level: Level,
-        why: impl FnOnce() -> Why,
-    ) -> bool {
-        if level > Level::Text && self.through.insert(name) {
-            self.composer.add(names.text(name), &Files::All);
+    /// That others may be put together with what a chunk names: it is a macro, or one that
+    /// pastes stands in it.
+    fn join(&mut self, chunk: &Chunk, level: Level, names: &Names) {
+        let pastes = || chunk.uses.iter().any(|name| self.pasting.contains(name));
+        if level == Level::Text || !(matches!(chunk.what, What::Macro(_)) || pastes()) {
+            return;
         }
+        for &name in &chunk.uses {
+            if self.through.insert(name) {
+                self.composer.add(names.text(name), &Files::All);
+            }
+        }
+    }
+
+    /// Adds a name; false if it was reached so before.
+    fn add(&mut self, name: Name, level: Level, why: impl FnOnce() -> Why) -> bool {
         match self.found.get_mut(&name) {
             Some((known, _)) if *known >= level => false,
             Some((known, _)) => {
@@ -126,6 +136,7 @@ impl<'w> Reach<'w> {
     /// Follows names through all headers until nothing is added.
     pub(super) fn close(&mut self, sources: &Sources, names: &Names) {
         let index = index(sources);
+        self.pasting = sources.macros.that_paste();
         let mut todo: Vec<Name> = index
             .keys()
             .filter(|n| self.found.contains_key(n))
@@ -168,7 +179,7 @@ impl<'w> Reach<'w> {
             let composed: Vec<Name> = declared.iter().copied().filter(is_composed).collect();
             self.composer.settle();
             for name in composed {
-                self.add((name, names), Level::Code, || Why::Composed);
+                self.add(name, Level::Code, || Why::Composed);
                 todo.push(name);
             }
             if todo.is_empty() {
@@ -184,6 +195,7 @@ impl<'w> Reach<'w> {
         files.sort_by(|a, b| a.0.cmp(b.0));
         for (file, header) in files {
             for chunk in header.chunks.iter().filter(|chunk| chunk.names.is_empty()) {
+                self.join(chunk, Level::Code, names);
                 let conditions = header
                     .conditions(chunk)
                     .iter()
@@ -192,9 +204,7 @@ impl<'w> Reach<'w> {
                 let conditions = conditions.map(|t| (t.name, Level::Condition));
                 let uses = chunk.uses.iter().map(|&name| (name, Level::Code));
                 for (name, level) in uses.chain(conditions) {
-                    if self.add((name, names), level, || {
-                        Why::Around(file.clone(), chunk.line)
-                    }) {
+                    if self.add(name, level, || Why::Around(file.clone(), chunk.line)) {
                         todo.push(name);
                     }
                 }
@@ -209,6 +219,7 @@ impl<'w> Reach<'w> {
         (file, header, chunk): (&File, &Header, &Chunk),
         todo: &mut Vec<Name>,
     ) {
+        self.join(chunk, level, names);
         // An enumerator leads to the type of its value, so that the others are reached
         // by their own names only.
         let through = || Why::Through(name, file.clone(), chunk.line);
@@ -226,7 +237,7 @@ impl<'w> Reach<'w> {
             if is_own && matches!(chunk.what, What::Enumeration(_)) {
                 continue;
             }
-            if self.add((used, names), level, through) {
+            if self.add(used, level, through) {
                 todo.push(used);
             }
         }

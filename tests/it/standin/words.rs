@@ -242,6 +242,16 @@ fn words_of_one_name_stand_in_one_file_or_beside_a_hole() {
     ] {
         assert!(!sees(plain, unseen), "{unseen:?}");
     }
+    // An inline function of the library calls what a macro pastes; without one nothing is.
+    let inlined = |call: &str| {
+        let body = format!("static inline int lib_get2(int lib_) {{ return {call}; }}\n");
+        let old = format!("{old}{body}");
+        let new = format!("{old}int lib_add(void);\n");
+        let calls = [("b.c", "int c = lib_get2(1), add;\n")];
+        sees((&old, &new), &calls)
+    };
+    assert!(inlined("J(lib_, add)()"));
+    assert!(!inlined("lib_ + 1"));
     // A macro of the library has the other word.
     let calls = [("a.c", "int lib_;\n"), ("b.c", "int b = CALL(add)();\n")];
     assert!(sees((called.0, called.1.as_str()), &calls));
