@@ -54,7 +54,8 @@ rec {
     chmod -R u+w $out
     $indir/bin/indir seal --libraries $out
   '' // { pname = name; version = pkg.version or ""; };
-  indirect = args: import ./indirect.nix ({ inherit run indir hook stubsOf; } // args);
+  standsFor = import ./stands-for.nix { inherit run indir; };
+  indirect = args: import ./indirect.nix ({ inherit run indir hook stubsOf standsFor; } // args);
   # For the tables of an environment, with indirect.nix's view of a set.
   environments = set: rec {
     tablesOf = import ./tables-of.nix (set // {

@@ -9,6 +9,7 @@ arguments@{
 , indir
 , hook
 , stubsOf
+, standsFor
 , run
   # What every program may need beside its inputs: libc, the compiler's libraries.
 , runtime
@@ -20,6 +21,12 @@ arguments@{
   # today's: that of the frozen build or one of `historyOf`, earliest first.
 , standIns ? false
 , historyOf ? (package: [ ])
+  # Whether a package's check gets, of each library, the earliest build that its programs cannot
+  # tell from today's: the frozen one, then those of `buildsOf`, earliest first. One in
+  # `reachSample` of the checks that need not run does.
+, reach ? false
+, buildsOf ? (package: [ ])
+, reachSample ? 50
   # From a package to the hash of its stub tree, or null: fixed outputs.
 , hashOf ? (package: null)
   # From a package to its frozen build, where that is not spliced; or null.
@@ -32,7 +39,7 @@ arguments@{
 }:
 let
   inherit (builtins)
-    any attrNames concatMap elem elemAt filter genList genericClosure intersectAttrs isAttrs isFunction isList length listToAttrs map
+    any attrNames concatMap elem elemAt filter foldl' genList genericClosure intersectAttrs isAttrs isFunction isList length listToAttrs map
     mapAttrs removeAttrs unsafeDiscardStringContext;
   # As nixpkgs reads lists of inputs: nested, with nulls.
   flatten = x: if isList x then concatMap flatten x else if x == null then [ ] else [ x ];
@@ -91,7 +98,7 @@ let
   hostSet = setOf hosts;
   inputSet = nativeSet // hostSet;
   # What is ours, and what stays as it is.
-  ours = [ "dontIndir" "indirNamed" "indirSeesNew" "indirWords" ];
+  ours = [ "dontIndir" "indirNamed" "indirSeesNew" "indirWords" "indirReach" ];
   ownAttrs = ours ++ [ "doCheck" "passthru" "meta" ];
   # Not looked into for names of libraries.
   unread = { src = null; srcs = null; patches = null; };
@@ -196,6 +203,31 @@ let
         };
       });
 
+      # Each library with those before it as they were chosen and those behind it as they are
+      # now: so that nothing is told from the last choice to today's set.
+      reaches = reach && (args.indirReach or true);
+      standing = foldl'
+        (done: package:
+          let
+            frozen = package.__spliced.buildHost or (frozenOf { inherit (package) pname; inherit package; });
+            history = (if frozen == null then [ ] else [ frozen ]) ++ buildsOf package;
+            others = filter (p: !(elem (key p) (map (d: d.key) done))) (closure inputs);
+            chosen = standsFor {
+              new = libOf package // { inherit (package) pname; };
+              history = map libOf history;
+              program = compile.buildtree;
+              unpack = true;
+              oneIn = reachSample;
+              libDirs = map (d: d.libDir) done ++ map ownLibDir (others ++ runtime);
+            };
+          in
+          done ++ [ ({ key = key package; } // (if isIndirect package && history != [ ]
+          then { libDir = "${chosen}/lib"; sampled = chosen.sampled; }
+          else { libDir = ownLibDir package; })) ])
+        [ ]
+        (closure inputs);
+      checked = map (d: d.libDir) standing;
+
       check = stdenv.mkDerivation (removeAttrs shared [ "name" "outputs" "separateDebugInfo" ] // {
         pname = "${pname}-check";
         version = args.version or "";
@@ -204,15 +236,17 @@ let
         inherit (compile) buildtree;
         # Tests that are compiled now run on the real libraries too.
         indirInterpreter = interpreter;
-        indirLibDirs = toString (map ownLibDir (closure inputs ++ runtime));
+        indirLibDirs = toString ((if reaches then checked else map ownLibDir (closure inputs)) ++ map ownLibDir runtime);
         indirStep = "check";
         doCheck = true;
         phases = "indirRestorePhase checkPhase indirDonePhase";
         indirRestorePhase = "source ${./restore-tree.sh}";
-        indirDonePhase = "touch $out";
+        indirDonePhase = if reaches then "source ${./reached.sh}" else "touch $out";
         preferLocalBuild = true;
         allowSubstitutes = false;
-      });
+      } // (if !reaches then { } else {
+        indirSampled = toString (concatMap (d: if d ? sampled then [ d.sampled ] else [ ]) standing);
+      }));
 
       stubDirs = map (tree: "${tree}/lib") (map stubs (if length libraries == length inputs then reached else withPropagated libraries) ++ runtimeStubs);
       indirection = {

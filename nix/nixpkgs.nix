@@ -24,6 +24,10 @@ arguments@{
   # Whether packages see stand-ins, and further trees that may stand in for a package.
 , standIns ? false
 , historyOf ? (package: [ ])
+  # Whether checks need not run again for what they cannot reach, see docs/nix.md; and
+  # further builds of a package that may stand for today's.
+, reach ? false
+, buildsOf ? (package: [ ])
   # nixpkgs' own: the stages of the frozen set.
 , frozenStages ? null
   # The libc that programs run on, if not the tree's own.
@@ -33,7 +37,7 @@ arguments@{
 , ...
 }:
 let
-  own = [ "nixpkgs" "frozen" "frozenOverlays" "indir" "hashes" "hasFloor" "standIns" "historyOf" "frozenStages" "libc" "namesShell" "system" ];
+  own = [ "nixpkgs" "frozen" "frozenOverlays" "indir" "hashes" "hasFloor" "standIns" "historyOf" "reach" "buildsOf" "frozenStages" "libc" "namesShell" "system" ];
   given = removeAttrs arguments own // { inherit localSystem; };
   at = tree: import (tree + "/pkgs/top-level");
 
@@ -112,7 +116,7 @@ let
         ordinaryStdenv = plain;
         runtime = [ glibc gccLib ];
         runtimeStubs = [ libcStub ];
-        inherit hasFloor standIns historyOf hashOf frozenOf shell packageOf;
+        inherit hasFloor standIns historyOf reach buildsOf hashOf frozenOf shell packageOf;
       };
       environments = kit.environments indirect.indirection;
     in

@@ -17,6 +17,11 @@
 , floors ? true
   # Whether packages see stand-ins, in place of floors.
 , standIns ? false
+  # Whether checks need not run again for what they cannot reach; names of packages =>
+  # functions of earlier builds' attributes, earliest first; and how many run all the same.
+, reach ? false
+, builds ? { }
+, reachSample ? 50
   # Packages whose floor is raised: their stubs are those of today's build.
 , raised ? [ ]
   # Hashes of stub trees, and of the shim: fixed outputs in place of content-addressed ones.
@@ -100,7 +105,11 @@ let
         ordinaryStdenv = baseline.stdenv;
         runtime = [ libc gccLib ];
         runtimeStubs = [ libcStub ];
-        inherit standIns;
+        inherit standIns reach reachSample;
+        # An earlier build is this set's own, of then.
+        buildsOf = package: map
+          (change: (indirect { inherit libc; changes = { ${package.pname} = change; }; }).packages.${package.pname})
+          (builds.${package.pname} or [ ]);
         hasFloor = package: floors && !standIns && !builtins.elem package.pname raised && baseline.packages ? ${package.pname};
         inherit hashOf;
         frozenOf = { pname, package }: baseline.packages.${pname} or null;

@@ -106,6 +106,11 @@ fixupPhase() {
     done
 }
 
+# As nixpkgs' does.
+failureHooks=()
+exitHandler() { [ $? = 0 ] || runHook failure; }
+trap exitHandler EXIT
+
 for phase in ${phases:-unpackPhase patchPhase configurePhase buildPhase ${doCheck:+checkPhase} installPhase fixupPhase}; do
     echo "phase: $phase"
     phaseName=${phase%Phase}

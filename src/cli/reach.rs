@@ -47,6 +47,10 @@ pub struct Args {
     /// another file than their libraries and documentation differs
     #[arg(long)]
     package: bool,
+    /// Search this folder for libraries before all others but OLD and NEW, in place of the
+    /// folders of tables
+    #[arg(long = "lib-dir", value_name = "DIR")]
+    lib_dirs: Vec<PathBuf>,
     /// The programs open what is in this folder and below: judge that too
     #[arg(long = "plugin-dir", value_name = "DIR")]
     plugin_dirs: Vec<PathBuf>,
@@ -82,7 +86,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         pool = pool.num_threads(jobs.get());
     }
     let pool = pool.build().context("failed to start threads")?;
+    let lib_dirs = args.lib_dirs.iter();
+    let lib_dirs = lib_dirs.map(|folder| super::update::absolute(folder));
     let mut options = Options {
+        lib_dirs: lib_dirs.collect::<anyhow::Result<_>>()?,
         plugin_dirs: args.plugin_dirs.clone(),
         cosmetic: args.cosmetic,
         other_change: None,

@@ -244,7 +244,9 @@ impl Builder<'_> {
             };
             let id = match self.chosen.remove(&at) {
                 Some((links, sum)) => {
-                    let id = self.make(Kind::Made, 0, 0);
+                    let of = |span: &&(u64, u64)| span.0 == at;
+                    let end = self.spans.iter().find(of).map_or(at, |span| span.1);
+                    let id = self.make(Kind::Made, at, end);
                     self.seal(id, &[&sum], None, &links);
                     let name = self.symbols.names.get(&at).map_or("", |name| name);
                     self.call(id, &format!("the choice of {name}"));

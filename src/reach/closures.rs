@@ -26,8 +26,18 @@ pub(super) struct Closures {
 }
 
 impl Closures {
-    pub(super) fn of(store: &Store, program: &Path, change: &Change) -> Result<Self, ReachError> {
-        let plain = Options::default();
+    /// Those of the program at `program`, whose libraries are searched for in `lib_dirs`
+    /// if that is not empty, and else where its table says.
+    pub(super) fn of(
+        store: &Store,
+        program: &Path,
+        change: &Change,
+        lib_dirs: &[PathBuf],
+    ) -> Result<Self, ReachError> {
+        let plain = Options {
+            lib_dirs: (!lib_dirs.is_empty()).then(|| lib_dirs.to_vec()),
+            ..Options::default()
+        };
         let old = |subject: Result<Subject, PlanError>| {
             subject.map_err(|error| ReachError::Closure("old", error))
         };
@@ -45,7 +55,7 @@ impl Closures {
             Change::Replacements(replacements) => {
                 let options = Options {
                     replacements: replacements.clone(),
-                    ..Options::default()
+                    ..plain.clone()
                 };
                 let after = Subject::of(store, program, &options);
                 (old(Subject::of(store, program, &plain))?, new(after)?)

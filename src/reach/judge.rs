@@ -9,7 +9,7 @@ use super::error::ReachError;
 use super::pair::{Difference, Doubt, How, Rules, Step};
 use super::shared::Shared;
 use super::sides::Sides;
-use super::verdict::{Explained, Verdict, affected};
+use super::verdict::{Explained, Extents, Verdict, affected};
 use crate::arch::x86_64;
 use crate::elf::MappedElf;
 use crate::resolve::Store;
@@ -22,6 +22,8 @@ use crate::update::Subject;
 pub struct Options {
     /// Folders of what the programs open while they run.
     pub plugin_dirs: Vec<PathBuf>,
+    /// Folders that libraries are searched for in, in place of those of tables.
+    pub lib_dirs: Vec<PathBuf>,
     /// Say too what would be left without numbers of lines and texts.
     pub cosmetic: bool,
     /// A file of the package that changes besides its libraries.
@@ -76,7 +78,8 @@ impl Judge {
     /// # Errors
     /// When its closure cannot be found.
     pub fn judge(&self, program: &Path) -> Result<Judgement, ReachError> {
-        let mut closures = Closures::of(&self.store, program, &self.change)?;
+        let mut closures =
+            Closures::of(&self.store, program, &self.change, &self.options.lib_dirs)?;
         let plugins = self.plugins(&closures)?;
         closures.plugins_declared = plugins.is_some();
         let mut judgement = Judgement {
@@ -285,6 +288,16 @@ impl Judge {
         }
     }
 
+    /// What of all of its libraries a program reaches.
+    ///
+    /// # Errors
+    /// When its closure cannot be found, or nothing can be said of one of its libraries.
+    pub fn extents(&self, program: &Path) -> Result<Result<Vec<Extents>, Verdict>, ReachError> {
+        let closures = Closures::of(&self.store, program, &self.change, &self.options.lib_dirs)?;
+        let sides = Sides::of_all(&closures, &self.shared);
+        Ok(sides.map(|sides| sides.extents()).map_err(|early| *early))
+    }
+
     /// What a program reaches from one symbol: each thing, and how it differs if it
     /// does.
     ///
@@ -295,7 +308,7 @@ impl Judge {
         program: &Path,
         symbol: &str,
     ) -> Result<Result<Explained, Doubt>, ReachError> {
-        let closures = Closures::of(&self.store, program, &self.change)?;
+        let closures = Closures::of(&self.store, program, &self.change, &self.options.lib_dirs)?;
         let sides = match Sides::of_all(&closures, &self.shared) {
             Ok(sides) => sides,
             Err(early) => {

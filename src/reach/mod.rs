@@ -48,7 +48,7 @@ pub use package::other_change;
 pub use pair::{Difference, Doubt, How, Step};
 pub use shared::Shared;
 pub use stored::{Stored, exercise_stored};
-pub use verdict::{Explained, Verdict};
+pub use verdict::{Explained, Extents, Verdict};
 
 /// Reads `data` as a library and makes a graph of it, for fuzzing and for tests: nothing
 /// may panic. The number of its references, if it can be read.

@@ -8,7 +8,7 @@ use super::pair::{Difference, Doubt, How, Parent, Rules, Step, Walk};
 use super::shared::Names;
 use super::sides::Sides;
 use super::slice::slice;
-use super::verdict::{Explained, Verdict, affected};
+use super::verdict::{Explained, Extents, Verdict, affected};
 use super::world::{Choices, Node, Target, World};
 use crate::arch::Class;
 use crate::resolve::addresses::hash;
@@ -214,6 +214,49 @@ impl Sides<'_> {
                 roots.push(pair);
             }
         }
+    }
+
+    /// All that is there in the libraries that are looked into, and whether the program
+    /// reaches it.
+    pub(super) fn extents(&self) -> Vec<Extents> {
+        let rules = Rules {
+            all: true,
+            plugins_declared: true,
+            ..Rules::default()
+        };
+        let mut walk = Walk::new(&self.old, &self.new, rules);
+        let mut roots = self.roots();
+        let [before, after] = self.choices();
+        for (old, new) in before.values().zip(after.values()) {
+            roots.push((made(old.object, old.atom), made(new.object, new.atom)));
+        }
+        for &(old, new) in &roots {
+            walk.start(old, new);
+        }
+        self.executable_lookups(&mut walk, &roots);
+        self.follow_lookups(&mut walk, &mut roots);
+        let reached: HashSet<Node> = walk.reached().into_iter().collect();
+        let objects = self.new.scope.objects().iter().zip(0_u32..);
+        let all = objects.filter_map(|(library, object)| {
+            let graph = self.new.graph(object)?;
+            let atoms = (0_u32..).zip(&graph.atoms);
+            let atoms = atoms.filter(|(_, atom)| atom.start < atom.end);
+            let mut pieces: Vec<_> = atoms
+                .map(|(index, atom)| {
+                    let node = Node {
+                        object,
+                        atom: index,
+                    };
+                    (atom.start, atom.end, reached.contains(&node))
+                })
+                .collect();
+            pieces.sort_unstable();
+            Some(Extents {
+                library: library.path().to_owned(),
+                pieces,
+            })
+        });
+        all.collect()
     }
 
     /// What is reached from `symbol`, whoever in the closure has it.

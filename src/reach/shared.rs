@@ -88,11 +88,12 @@ impl Shared {
             let sources = Sources::of(&object, &self.debug_folders);
             let build = || Graph::build_with(&object, &sources);
             let graph = match &self.stored {
-                Some(stored) => {
+                // Nothing is kept of what cannot be read, and nothing summed up for it.
+                Some(stored) if sources.has_any(&object) => {
                     let key = stored::key(object.file().bytes(), &sources.parts());
                     stored.get(&key, build)
                 }
-                None => build(),
+                _ => build(),
             };
             graph.map(Arc::new)
         })

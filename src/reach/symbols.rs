@@ -67,6 +67,18 @@ impl Sources {
         }
     }
 
+    /// Whether the library or a file beside it could have symbols at all.
+    pub(super) fn has_any(&self, object: &LoadedObject) -> bool {
+        let own = || {
+            let data = object.file().bytes();
+            let header = elf::FileHeader64::<LittleEndian>::parse(data).ok()?;
+            let sections = header.sections(LE, data).ok()?;
+            let mut sections = sections.iter();
+            Some(sections.any(|section| section.sh_type(LE) == elf::SHT_SYMTAB))
+        };
+        self.aside.is_some() || self.debug.is_some() || own().unwrap_or(false)
+    }
+
     /// All bytes of them that a graph could be made from.
     pub(super) fn parts(&self) -> Vec<&[u8]> {
         let read = |file: &'_ MappedElf| {

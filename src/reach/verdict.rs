@@ -1,5 +1,7 @@
 //! What is found of a program.
 
+use std::path::PathBuf;
+
 use super::pair::{Difference, Doubt, Step};
 
 /// What was found.
@@ -28,6 +30,16 @@ pub struct Explained {
     pub differences: Vec<Difference>,
     /// What cannot be told.
     pub doubts: Vec<Doubt>,
+}
+
+/// What there is in a library, and what of it a program reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extents {
+    /// The file.
+    pub library: PathBuf,
+    /// First address, the one behind the last, and whether it is reached: sorted, in the
+    /// file's own numbering.
+    pub pieces: Vec<(u64, u64, bool)>,
 }
 
 pub(super) fn affected(difference: Difference) -> Verdict {

@@ -5,6 +5,7 @@ mod daemon;
 mod environments;
 mod packages;
 mod parts;
+mod reach;
 mod remote;
 mod stand_ins;
 mod upgrade;

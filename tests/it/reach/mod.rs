@@ -8,6 +8,7 @@ mod closures;
 mod libc;
 mod links;
 mod planted;
+mod stepped;
 mod stored;
 mod support;
 mod truth;

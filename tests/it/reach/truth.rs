@@ -1,5 +1,8 @@
 //! What the linker knew: every function and object that a relocation of the link leads to
 //! is one that `reach` sees.
+//!
+//! `INDIR_TRUTH` names further libraries that were linked with their relocations kept, by a
+//! colon between them (tests/scripts/reach-truth.sh).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -177,8 +180,10 @@ impl Truth {
     }
 
     fn names(&self, start: u64) -> &BTreeSet<String> {
-        let found = self.symbols.iter().find(|named| named.start == start);
-        &found.unwrap().names
+        let found = self
+            .symbols
+            .binary_search_by_key(&start, |named| named.start);
+        &self.symbols[found.unwrap()].names
     }
 }
 
@@ -269,4 +274,36 @@ fn nothing_of_expat_is_missed() {
     println!("expat: {pairs} pairs, {more} functions more");
     assert!(pairs > 500, "{pairs}");
     assert!(more * 10 < pairs, "{more} of {pairs}");
+}
+
+#[test]
+fn nothing_of_what_else_is_named_is_missed() {
+    let dir = Scratch::new();
+    let named = std::env::var("INDIR_TRUTH").unwrap_or_default();
+    let named = named.split(':').filter(|path| !path.is_empty());
+    // One at least, so that this cannot pass for want of a library.
+    let one = linked(&dir, "libone.so.1", &[own(&dir)], &[]);
+    for library in named.map(PathBuf::from).chain([one]) {
+        let (pairs, more) = compare(&dir, &library);
+        println!(
+            "{}: {pairs} pairs, {more} functions more",
+            library.display()
+        );
+        assert!(pairs > 100, "{pairs}");
+    }
+}
+
+/// A source of 60 functions, each of which calls some others.
+fn own(dir: &Scratch) -> PathBuf {
+    let functions = (0..60).map(|i| {
+        let calls = [i * 7 % 60, i * 11 % 60];
+        format!(
+            "static const int t{i}[3] = {{ {i}, 1, 2 }};\n\
+             __attribute__((noinline)) int f{i}(int n) \
+             {{ return n ? f{}(n - 1) + f{}(n - 1) : t{i}[n + 1]; }}\n",
+            calls[0], calls[1]
+        )
+    });
+    let declared = (0..60).map(|i| format!("int f{i}(int);\n"));
+    dir.file("own.c", declared.chain(functions).collect::<String>())
 }

@@ -34,7 +34,13 @@ impl Drop for Traced {
 impl Traced {
     /// Starts `program` with these variables and stops it at exec.
     pub(crate) fn start(program: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::start_with(program, &[], variables)
+    }
+
+    /// The same with arguments.
+    pub(crate) fn start_with(program: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
+        command.args(args);
         command
             .env_remove("LD_PRELOAD")
             .env_remove("LD_LIBRARY_PATH")
@@ -99,14 +105,21 @@ impl Traced {
         unsafe { libc::ptrace(request, self.pid(), 0, data) == 0 }
     }
 
-    fn registers(&self) -> libc::user_regs_struct {
+    /// Runs one instruction; false if the process has ended.
+    pub(crate) fn step(&self) -> bool {
+        self.request(libc::PTRACE_SINGLESTEP, std::ptr::null_mut()) && self.wait()
+    }
+
+    /// Its registers.
+    pub(crate) fn registers(&self) -> libc::user_regs_struct {
         // SAFETY: plain integers, for which zero is a value.
         let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
         assert!(self.request(libc::PTRACE_GETREGS, (&raw mut registers).cast()));
         registers
     }
 
-    fn bytes(&self, address: u64, len: usize) -> Vec<u8> {
+    /// Bytes of its memory.
+    pub(crate) fn bytes(&self, address: u64, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.memory.read_exact_at(&mut bytes, address).unwrap();
         bytes
