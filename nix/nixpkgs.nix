@@ -28,6 +28,7 @@ arguments@{
   # further builds of a package that may stand for today's.
 , reach ? false
 , buildsOf ? (package: [ ])
+, reachSample ? 50
   # nixpkgs' own: the stages of the frozen set.
 , frozenStages ? null
   # The libc that programs run on, if not the tree's own.
@@ -37,7 +38,7 @@ arguments@{
 , ...
 }:
 let
-  own = [ "nixpkgs" "frozen" "frozenOverlays" "indir" "hashes" "hasFloor" "standIns" "historyOf" "reach" "buildsOf" "frozenStages" "libc" "namesShell" "system" ];
+  own = [ "nixpkgs" "frozen" "frozenOverlays" "indir" "hashes" "hasFloor" "standIns" "historyOf" "reach" "buildsOf" "reachSample" "frozenStages" "libc" "namesShell" "system" ];
   given = removeAttrs arguments own // { inherit localSystem; };
   at = tree: import (tree + "/pkgs/top-level");
 
@@ -116,7 +117,7 @@ let
         ordinaryStdenv = plain;
         runtime = [ glibc gccLib ];
         runtimeStubs = [ libcStub ];
-        inherit hasFloor standIns historyOf reach buildsOf hashOf frozenOf shell packageOf;
+        inherit hasFloor standIns historyOf reach buildsOf reachSample hashOf frozenOf shell packageOf;
       };
       environments = kit.environments indirect.indirection;
     in

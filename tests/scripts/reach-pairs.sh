@@ -2,13 +2,12 @@
 # Real upgrades of libraries in Debian 12: what each changes, and what `indir reach` says to
 # the programs of this machine. Counts are in docs/benchmarks.md.
 #
-# usage: reach-pairs.sh [INDIR]      (target/release/indir by default)
+# usage: reach-pairs.sh [INDIR [PACKAGE…]]      (target/release/indir, and all, by default)
 #
 # The sources of the build of bookworm and of the one of its security archive are fetched
 # through an apt root of their own, patched as Debian does, and built alike with the
 # compiler at hand: Debian's own builds have their symbols in an archive that mirrors
-# seldom have. So what differs is the fixes, as in a set with one pinned compiler. glibc is
-# Debian's own builds, with their libc6-dbg.
+# seldom have. So what differs is the fixes, as in a set with one pinned compiler.
 #
 #   target/cache/reach-pairs/<library>/<old|new>/lib*.so.*
 #
@@ -81,9 +80,10 @@ mapfile -t programs <"$work/programs"
 say "${#programs[@]} programs"
 
 while read -r kind package sonames; do
+    [ $# -lt 2 ] || case " ${*:2} " in *" $package "*) ;; *) continue ;; esac
     folder=$pairs/$package
     if [ ! -e "$folder/done" ]; then
-        mapfile -t versions < <(own_apt_cache showsrc "$package" | sed -n 's/^Version: //p' | sort -Vu)
+        mapfile -t versions < <(own_apt_cache showsrc --only-source "$package" | sed -n 's/^Version: //p' | sort -Vu)
         if [ "${#versions[@]}" -lt 2 ]; then
             say "$package: one build only (${versions[*]-})"
             continue
