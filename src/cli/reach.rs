@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use crate::elf::Root;
 use crate::exit;
 use crate::reach::{
     Build, Change, Doubt, Explained, Judge, Judgement, Options, ReachError, Shared, Step, Stored,
@@ -87,7 +88,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let pool = pool.build().context("failed to start threads")?;
     let lib_dirs = args.lib_dirs.iter();
-    let lib_dirs = lib_dirs.map(|folder| super::update::absolute(folder));
+    let lib_dirs = lib_dirs.map(|folder| super::update::absolute(&Root::default(), folder));
     let mut options = Options {
         lib_dirs: lib_dirs.collect::<anyhow::Result<_>>()?,
         plugin_dirs: args.plugin_dirs.clone(),

@@ -79,7 +79,7 @@ pub struct Args {
     quiet: bool,
     /// Say of each program whose table changes whether it can run or read what differs
     /// between the libraries of its earlier table and of the new one, as `indir reach`
-    #[arg(long, conflicts_with = "undo")]
+    #[arg(long, conflicts_with_all = ["undo", "sysroot"])]
     reach: bool,
     /// With --reach: look for debug files (xx/yyyy.debug, by build-id) in this folder,
     /// before /usr/lib/debug
