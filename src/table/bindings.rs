@@ -16,6 +16,7 @@ use zerocopy::IntoBytes as _;
 
 use super::bindings_file::seal;
 use super::runs;
+use crate::arch::Arch;
 use crate::elf::Identity;
 use crate::resolve::addresses::bindings::{Binding, Bindings, ObjectBindings as Computed, Target};
 use crate::resolve::addresses::lookup::Scope;
@@ -81,13 +82,13 @@ impl BindingsSpec<'_> {
             bytes: Vec::new(),
         };
         let mut entries = Vec::with_capacity(objects.len());
-        let machine = objects.first().map_or(0, |exe| exe.arch().machine.0);
+        let arch = objects.first().map_or_else(Arch::own, |exe| exe.arch());
         let mut header = Header {
             magic: MAGIC,
             version: Le16::new(VERSION),
             header_len: Le16::new(size_of::<Header>() as u16),
             object_len: Le16::new(size_of::<ObjectBindings>() as u16),
-            machine: Le16::new(machine),
+            machine: Le16::new(arch.machine.0),
             object_count: Le16::new(count),
             digest: self.digest,
             ..Header::default()
