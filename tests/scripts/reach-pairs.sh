@@ -1,6 +1,6 @@
 #!/bin/bash
 # Real upgrades of libraries in Debian 12: what each changes, and what `indir reach` says to
-# the programs of this machine. Counts are in docs/benchmarks.md.
+# the programs of this machine. What was counted is in docs/benchmarks.md.
 #
 # usage: reach-pairs.sh [INDIR [PACKAGE…]]      (target/release/indir, and all, by default)
 #

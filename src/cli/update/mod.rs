@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::reach::Report;
+use super::judged::{self, Report};
 use crate::elf::Root;
 use crate::place;
 use crate::table::Replacement;
@@ -189,7 +189,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         bar.finish_and_clear();
         return Ok(undo::tell(&report, how));
     }
-    let shared = || super::reach::shared(args.debug_dirs.clone(), args.graphs.as_deref());
+    let shared = || judged::shared(args.debug_dirs.clone(), args.graphs.as_deref());
     let shared = args.reach.then(shared).transpose()?;
     let report = pool.install(|| update::run(&args.paths, &options, args.dry_run, &progress));
     bar.finish_and_clear();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rayon::prelude::*;
 
-use crate::cli::reach::{self, Report};
+use crate::cli::judged::{Report, warn};
 use crate::reach::{Change, Judge, Options, ReachError, Shared, Tables};
 use crate::update::{self, Outcome};
 
@@ -37,6 +37,6 @@ pub(super) fn judge(report: &update::Report, shared: Shared) -> Report {
             other => report.add(program, other),
         }
     }
-    reach::warn(judge.shared());
+    warn(judge.shared());
     report
 }
