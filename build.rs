@@ -14,9 +14,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-#[path = "build/check.rs"]
+#[path = "shim/build/check.rs"]
 mod check;
-#[path = "build/tools.rs"]
+#[path = "shim/build/tools.rs"]
 mod tools;
 
 /// A machine that shim and binder can be built for.
@@ -57,7 +57,6 @@ const MACHINES: [Machine; 2] = [
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=shim");
     println!("cargo::rerun-if-changed=linker-plugin");
     println!("cargo::rerun-if-env-changed=INDIR_TARGETS");

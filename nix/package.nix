@@ -7,7 +7,8 @@
 { lib, rustPlatform, runCommandLocal }:
 let
   manifest = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace.package;
-  # Anything else changes often, and a change would build all of it again. Cargo wants the
+  # Anything else changes often, and a change would build all of it again. build.rs names
+  # what it reads, which tests/it/system/scripts.rs compares. Cargo wants the
   # tests to be there, and does not compile them.
   needed = map (name: toString ../. + "/${name}")
     [ "Cargo.lock" "Cargo.toml" "benches" "build.rs" "linker-plugin" "share" "shim" "src" "tests/it/main.rs" ];

@@ -64,3 +64,30 @@ fn deps_removes_nothing_and_names_the_conflict() {
     .err_has("(wanted: shellcheck)");
     need("make", "make");
 }
+
+/// Nix builds from a part of the source, which no other test does.
+#[test]
+fn nix_has_all_that_the_build_reads() {
+    let read = |path: &str| std::fs::read_to_string(Path::new(TOP).join(path)).unwrap();
+    let package = read("nix/package.nix");
+    let list = package.split("needed = map").nth(1).unwrap();
+    let list = list.split(['[', ']']).nth(1).unwrap();
+    let needed: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+    for path in &needed {
+        assert!(Path::new(TOP).join(path).exists(), "{path}");
+    }
+    let build = read("build.rs");
+    let changed = build.split("cargo::rerun-if-changed=").skip(1);
+    let changed = changed.map(|rest| rest.split('"').next().unwrap());
+    let parts = build.split("#[path = \"").skip(1);
+    let parts = parts.map(|rest| rest.split('"').next().unwrap());
+    let mut reads: Vec<&str> = changed.chain(parts).collect();
+    assert!(reads.len() > 4, "{reads:?}");
+    let manifest = read("Cargo.toml");
+    let named = manifest.split("path = \"").skip(1);
+    reads.extend(named.map(|rest| rest.split('"').next().unwrap()));
+    for path in reads {
+        let is_there = needed.iter().any(|kept| Path::new(path).starts_with(kept));
+        assert!(is_there, "nix/package.nix leaves out {path}");
+    }
+}
