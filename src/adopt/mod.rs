@@ -3,7 +3,7 @@
 //! `edit` changes the bytes: interpreter and `indir` note (`block`), with as
 //! little moved as will do; `spare` finds spare room in the file, `append` makes
 //! some; `sections` keeps section headers true for strip, objcopy and patchelf;
-//! `undo` turns the bytes back; `restore` does without them where it must; `save`
+//! `shims` are what they refer to; `undo` turns the bytes back; `restore` does without them where it must; `save`
 //! replaces files and keeps what belongs to them. The program's own code and data are
 //! never touched: its run path stays in the file (with a table, the shim leaves it out of what ld.so
 //! sees) and is an input of every update; its interpreter stays in the note, for
@@ -20,6 +20,7 @@ mod refuse;
 mod restore;
 mod save;
 mod sections;
+mod shims;
 mod spare;
 mod undo;
 
@@ -33,19 +34,15 @@ pub use error::AdoptError;
 pub use image::Image;
 pub use restore::{Restored, restore_file};
 pub(crate) use save::{Replacement, refusal};
+pub use shims::Shims;
 
 use indir_shim::format::note::{self, Notes};
 
 use crate::arch::Arch;
-use crate::artefacts;
 use crate::elf::{MappedElf, Root};
 use crate::place::{self, Place, PlaceError, Subject};
 use crate::resolve::{Library, Store};
-use crate::shell::quoted;
 use crate::update::{Options, Plan, PlanError, Planner, apply};
-
-/// Where shims are, from the folder of the real path of our executable.
-const SHIMS: &str = "../lib/indir";
 
 /// What was done to an executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,63 +131,6 @@ impl Target {
             fs_err::create_dir_all(folder)?;
         }
         Ok(())
-    }
-}
-
-/// Which shim executables refer to.
-#[derive(Clone, Debug)]
-pub enum Shims {
-    /// This one.
-    One(PathBuf),
-    /// The one of their machine in this folder.
-    In(PathBuf),
-}
-
-impl Shims {
-    /// Those beside the running `indir`, as `indir setup` lays both out.
-    ///
-    /// # Errors
-    /// When this executable's own path is not known.
-    pub fn own() -> anyhow::Result<Self> {
-        let exe = std::env::current_exe().context("failed to find this executable's own path")?;
-        let folder = exe.parent().unwrap_or(Path::new("/"));
-        let shims = folder.join(SHIMS);
-        Ok(Self::In(shims.canonicalize().unwrap_or(shims)))
-    }
-
-    /// The shim for that machine, a path below `root`.
-    ///
-    /// # Errors
-    /// When there is none: this `indir` was not set up under a prefix, or not for that
-    /// machine.
-    pub fn of(&self, arch: &Arch, root: &Root) -> anyhow::Result<PathBuf> {
-        let folder = match self {
-            Self::One(shim) => return Ok(shim.clone()),
-            Self::In(folder) => folder,
-        };
-        let shim = folder.join(arch.shim);
-        if !root.is_file(&shim) && artefacts::built(arch.machine.0).is_none() {
-            bail!(artefacts::not_built(arch.platform));
-        }
-        if let Some(system) = root.folder() {
-            if !root.is_file(&shim) {
-                let prefix = folder.ancestors().nth(2).unwrap_or(Path::new("/"));
-                let below = prefix.strip_prefix("/").unwrap_or(prefix);
-                bail!(
-                    "there is no shim `{}` in `{}` (run `indir setup --prefix {}`, or pass --indir-shim PATH)",
-                    shim.display(),
-                    system.display(),
-                    quoted(&system.join(below))
-                );
-            }
-            return Ok(shim);
-        }
-        shim.canonicalize().with_context(|| {
-            format!(
-                "the shim `{}` is missing; run `indir setup --prefix DIR` and use DIR/bin/indir, or pass --indir-shim PATH",
-                shim.display()
-            )
-        })
     }
 }
 

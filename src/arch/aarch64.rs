@@ -5,23 +5,24 @@
 //! elf_machine_rela, elf_machine_lazy_rel), sysdeps/unix/sysv/linux/aarch64/shlib-versions
 //! and dl-cache.h. There are no folders for better processors under `glibc-hwcaps`.
 
+use indir_shim::arch::aarch64 as shim;
 use object::elf::{self, RelocationType};
 
-use super::facts::Arch;
+use super::facts::{Arch, first, text};
 use super::relocation::{Class, Kind, Relocations};
 
 /// The facts.
 pub static ARCH: Arch = Arch {
     machine: elf::EM_AARCH64,
     name: "aarch64",
-    ldso: "ld-linux-aarch64.so.1",
+    ldso: text(shim::LDSO.to_bytes()),
     interpreter: "/lib/ld-linux-aarch64.so.1",
     shim: "ld-indir-aarch64.so.1",
     binder: "libindir-bind-aarch64.so",
     note_object: "note-aarch64.o",
     emulations: &["aarch64linux", "aarch64elf"],
-    lib: "lib/aarch64-linux-gnu",
-    platform: "aarch64",
+    lib: first(shim::LIB),
+    platform: text(shim::PLATFORM),
     folders: &[
         "/lib/aarch64-linux-gnu",
         "/usr/lib/aarch64-linux-gnu",

@@ -4,6 +4,28 @@ use object::elf::{DynamicTag, Machine};
 
 use super::relocation::Relocations;
 
+/// A text that the shim knows as bytes.
+pub(super) const fn text(bytes: &'static [u8]) -> &'static str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!("names of files are ASCII"),
+    }
+}
+
+/// The first of several with a NUL between.
+pub(super) const fn first(bytes: &'static [u8]) -> &'static str {
+    let mut rest = bytes;
+    let mut len = 0;
+    while let [byte, more @ ..] = rest {
+        if *byte == 0 {
+            break;
+        }
+        len += 1;
+        rest = more;
+    }
+    text(bytes.split_at(len).0)
+}
+
 /// The facts of one machine.
 #[derive(Debug)]
 pub struct Arch {

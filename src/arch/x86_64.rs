@@ -4,25 +4,26 @@
 //! elf_machine_rela), dl-hwcaps_subdirs.c, sysdeps/unix/sysv/linux/x86_64/64/shlib-versions
 //! and dl-cache.h; x86-64 psABI.
 
+use indir_shim::arch::x86_64 as shim;
 use object::elf::{self, RelocationType};
 
-use super::facts::Arch;
+use super::facts::{Arch, first, text};
 use super::relocation::{Class, Kind, Relocations};
 
 /// The facts.
 pub static ARCH: Arch = Arch {
     machine: elf::EM_X86_64,
     name: "x86-64",
-    ldso: "ld-linux-x86-64.so.2",
+    ldso: text(shim::LDSO.to_bytes()),
     interpreter: "/lib64/ld-linux-x86-64.so.2",
     shim: "ld-indir-x86-64.so.1",
     binder: "libindir-bind.so",
     note_object: "note-x86-64.o",
     emulations: &["elf_x86_64", "elf_amd64"],
-    lib: "lib/x86_64-linux-gnu",
+    lib: first(shim::LIB),
     // glibc up to 2.36 says `haswell` or `xeon_phi` on some processors; a table must be
     // right on all, so only the common value is used.
-    platform: "x86_64",
+    platform: text(shim::PLATFORM),
     folders: &[
         "/lib/x86_64-linux-gnu",
         "/usr/lib/x86_64-linux-gnu",

@@ -52,6 +52,16 @@ pub(super) enum What {
     Input,
 }
 
+impl What {
+    /// Whether it is an option of the wrapper's, which the linker does not know.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(
+            self,
+            Self::OwnShim(_) | Self::OwnTable(_) | Self::OwnReach | Self::OwnOff
+        )
+    }
+}
+
 /// One option or input, and how it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Item {

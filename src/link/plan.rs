@@ -69,7 +69,7 @@ impl Plan {
         if has(&What::OwnReach) && !has(&What::OwnOff) && !has(&What::Inform) {
             return Ok(Self::Aside(plain(&items), output(&items)));
         }
-        Ok(if items.iter().any(|item| is_own(&item.what)) {
+        Ok(if items.iter().any(|item| item.what.is_own()) {
             Self::Plain(plain(&items))
         } else {
             Self::Untouched
@@ -118,15 +118,8 @@ fn interpreters(items: &[Item]) -> Option<Named> {
     })
 }
 
-fn is_own(what: &What) -> bool {
-    matches!(
-        what,
-        What::OwnShim(_) | What::OwnTable(_) | What::OwnReach | What::OwnOff
-    )
-}
-
 fn plain(items: &[Item]) -> Vec<OsString> {
-    let kept = items.iter().filter(|item| !is_own(&item.what));
+    let kept = items.iter().filter(|item| !item.what.is_own());
     kept.flat_map(|item| item.args.clone()).collect()
 }
 
@@ -218,7 +211,7 @@ impl Job {
         let mut args = Vec::new();
         for (at, item) in self.items.iter().enumerate() {
             match &item.what {
-                what if is_own(what) => {}
+                what if what.is_own() => {}
                 // "Any style": lld's own choice is too short to be unique.
                 What::BuildId(style) if Some(at) == build_id && style.is_empty() => {
                     args.push("--build-id=sha1".into());

@@ -96,7 +96,7 @@ fn inputs(linker: &Path, items: &[Item]) -> anyhow::Result<BTreeSet<PathBuf>> {
     args.extend(["--dependency-file".into(), list.clone().into()]);
     for item in items {
         match &item.what {
-            What::OwnShim(_) | What::OwnTable(_) | What::OwnReach | What::OwnOff => {}
+            what if what.is_own() => {}
             What::Output(_) | What::Writes(_) => {}
             _ => args.extend(item.args.iter().cloned()),
         }
@@ -228,7 +228,7 @@ fn arguments(
     let mut output = false;
     for item in items {
         match &item.what {
-            What::OwnShim(_) | What::OwnTable(_) | What::OwnReach | What::OwnOff => {}
+            what if what.is_own() => {}
             What::Output(path) => {
                 output = true;
                 args.extend(item.with_value(&written(path)));
@@ -302,7 +302,7 @@ fn run_with(linker: &Path, items: &[Item]) -> anyhow::Result<Vec<u8>> {
     out.extend_from_slice(b"\nexec ");
     quote(own.with_file_name("indir-ld").as_os_str(), &mut out);
     for item in items {
-        if let What::OwnShim(_) | What::OwnTable(_) | What::OwnReach | What::OwnOff = item.what {
+        if item.what.is_own() {
             for arg in &item.args {
                 out.push(b' ');
                 quote(arg, &mut out);

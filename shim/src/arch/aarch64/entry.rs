@@ -87,15 +87,6 @@ global_asm!(
     "indir_preinit:",
     "bti c",
     "b {preinit}",
-    // The note of what is linked into one file with this: NT_GNU_PROPERTY_TYPE_0 with
-    // GNU_PROPERTY_AARCH64_FEATURE_1_BTI, which build.rs checks, and _GCS: every return
-    // is to the call that it belongs to.
-    ".section .note.gnu.property, \"a\", @note",
-    ".balign 8",
-    ".long 4, 16, 5",
-    ".asciz \"GNU\"",
-    ".long 0xc0000000, 4, 5, 0",
-    ".previous",
     preinit = sym super::preinit,
 );
 

@@ -1,4 +1,5 @@
-//! What the compiler calls by name: copying, clearing and comparing memory.
+//! What the compiler calls by name: copying, clearing and comparing memory. And what is
+//! said of all code that is linked into one file with it.
 //!
 //! Assembly, so that calls to them are direct and no loop in them can be taken for a
 //! call to itself. Sixteen bytes at a time, then the rest one by one: what they are
@@ -103,4 +104,15 @@ global_asm!(
     "sub x0, x0, #1",
     "ret",
     ".size strlen, . - strlen",
+);
+
+// NT_GNU_PROPERTY_TYPE_0 with GNU_PROPERTY_AARCH64_FEATURE_1_BTI, which build.rs checks,
+// and _GCS: every return is to the call that it belongs to.
+global_asm!(
+    ".section .note.gnu.property, \"a\", @note",
+    ".balign 8",
+    ".long 4, 16, 5",
+    ".asciz \"GNU\"",
+    ".long 0xc0000000, 4, 5, 0",
+    ".previous",
 );

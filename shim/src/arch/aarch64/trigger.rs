@@ -16,12 +16,5 @@ global_asm!(
     "indir_trigger:",
     "b indir_bound",
     ".previous",
-    // As in the shim's entry.rs.
-    ".section .note.gnu.property, \"a\", @note",
-    ".balign 8",
-    ".long 4, 16, 5",
-    ".asciz \"GNU\"",
-    ".long 0xc0000000, 4, 5, 0",
-    ".previous",
     resolver = sym super::indir_bind,
 );
