@@ -92,6 +92,22 @@ pub const DRACUT_MODULE: &[u8] = include_bytes!("../share/dracut/99indir/module-
 mod tests {
     use indir_shim::format::note::{Notes, SECTION};
 
+    use super::arch::{ALL, Machine};
+    use crate::arch;
+
+    /// The plugin, which has no dependencies, has these for itself.
+    #[test]
+    fn what_is_linked_has_the_same_names() {
+        assert_eq!(ALL.len(), arch::ALL.len());
+        for known in arch::ALL {
+            let linked = Machine::of(known.machine.0).unwrap();
+            assert_eq!(linked.ldso, known.ldso.as_bytes());
+            assert_eq!(linked.interpreter, known.interpreter.as_bytes());
+            assert!(known.interpreter.ends_with(&format!("/{}", known.ldso)));
+            assert!(indir_shim::arch::Served::includes(known.machine.0));
+        }
+    }
+
     #[test]
     fn the_object_holds_the_note_as_the_shim_reads_it() {
         for reference in ["$ORIGIN/.indir/$ID", "/a", "/ab", "/abc", "/abcd"] {

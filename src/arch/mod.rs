@@ -61,22 +61,3 @@ impl Default for &'static Arch {
         Arch::own()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::artefacts::arch::Machine as Linked;
-
-    /// The plugin, which has no dependencies, has these for itself.
-    #[test]
-    fn what_is_linked_has_the_same_names() {
-        for arch in ALL {
-            let linked = Linked::of(arch.machine.0).unwrap();
-            assert_eq!(linked.ldso, arch.ldso.as_bytes());
-            assert_eq!(linked.interpreter, arch.interpreter.as_bytes());
-            assert!(arch.interpreter.ends_with(&format!("/{}", arch.ldso)));
-            assert!(indir_shim::arch::Served::includes(arch.machine.0));
-        }
-        assert_eq!(crate::artefacts::arch::ALL.len(), ALL.len());
-    }
-}
