@@ -5,7 +5,7 @@
 #
 # usage: walk.sh [--prebuilt PREFIX] [bookworm|trixie]
 #
-# With --prebuilt nothing is compiled: `make install` is a copy of that installation.
+# With --prebuilt nothing is compiled: `make install` lays out PREFIX's indir.
 #
 # The system is debootstrap's, under target/walk, entered by chroot; it has to be root for
 # that. It has no network but Debian's mirrors: no name server, and their addresses alone in
@@ -68,18 +68,16 @@ debootstrap --variant=minbase --keyring="$keyring" --cache-dir="$(cd "$cache/deb
 
 home=$root/home/me
 mkdir -p "$home/.cargo"
-if [ -e "$top/.git" ]; then
-    # Whoever it belongs to.
-    git -c safe.directory='*' clone -q --no-hardlinks "$top" "$home/indir"
-else
-    mkdir "$home/indir"
-    tar -C "$top" --exclude=./target -cf - . | tar -C "$home/indir" -xf -
-fi
+# Whoever it belongs to. What it pulls from is in the system too.
+git -c safe.directory='*' clone -q --bare --no-hardlinks "$top" "$home/origin"
+git clone -q "$home/origin" "$home/indir"
+git -C "$home/indir" remote set-url origin /home/me/origin
 if [ -n "$prebuilt" ]; then
     cp -a "$prebuilt" "$home/prebuilt"
-    compile='cp -a /home/me/prebuilt /opt/indir'
+    # shellcheck disable=SC2016 # for the shell inside
+    install='/home/me/prebuilt/bin/indir setup --prefix "${2#PREFIX=}"'
 else
-    compile='&'
+    install='command make "$@"'
     (cd "$home/indir" && cargo vendor --locked "$walk/vendor" >"$walk/vendor.toml" 2>"$walk/vendor.log") ||
         die "cargo vendor failed (whole log: $walk/vendor.log)"
     cp -a "$walk/vendor" "$home/vendor"
@@ -104,8 +102,21 @@ enter() {
 # walk PAGE [SECTION]: from the folder that the clone is in.
 walk_through() {
     printf '\n=== %s\n' "$*"
-    PAGE_WALK=1 "$top/tests/scripts/page.sh" "$top/$1" ${2+"$2"} |
-        sed "s|^make install PREFIX=/opt/indir\$|$compile|" >"$home/walk.sh"
+    {
+        cat <<END
+make() {
+    case \$1 in
+    install)
+        page_from=\$(date +%s)
+        $install
+        echo "(installed in \$((\$(date +%s) - page_from)) s)"
+        ;;
+    *) command make "\$@" ;;
+    esac
+}
+END
+        PAGE_WALK=1 "$top/tests/scripts/page.sh" "$top/$1" ${2+"$2"}
+    } >"$home/walk.sh"
     before=$(date +%s)
     # shellcheck disable=SC2016 # for the inner shell
     enter sh -c 'cd "$1" && PATH=$2$PATH && exec sh /home/me/walk.sh' sh "$folder" "$path" 2>&1 ||
@@ -114,8 +125,20 @@ walk_through() {
         "$(du -shx --exclude=home/me/vendor "$root" | cut -f 1)"
 }
 
+# packages: MB of the system that are Debian's.
+packages() {
+    du -smx --exclude=home --exclude=opt --exclude=srv --exclude=var/cache --exclude=var/lib/apt "$root" | cut -f 1
+}
+
+rm -f "$root"/var/cache/apt/archives/*.deb
+bare=$(packages)
 folder=/home/me/indir path=''
 walk_through README.md
+printf '\n=== What the installation took\n'
+printf '%s MB of packages to download, %s MB on disk\n' \
+    "$(find "$root/var/cache/apt/archives" -name '*.deb' -printf '%s\n' |
+        awk '{ sum += $1 } END { printf "%.0f", sum / 1e6 }')" $(($(packages) - bare))
+du -smx "$root/opt/indir" "$home/indir/target" | sed "s|$root||; s|^|MB: |"
 [ "$suite" = bookworm ] || exit 0
 # Where the guide begins: docs/guide.md, "Install".
 folder=/home/me/work path=/opt/indir/bin:
