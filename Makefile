@@ -47,7 +47,7 @@ nix-demo: ## what upgrades of a Nix package set build, download and store (SET=s
 
 install: ## build with optimisation and lay out PREFIX= (default /usr/local)
 	tests/scripts/deps.sh build
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked --bin indir
 	"$${CARGO_TARGET_DIR:-target}/release/indir" setup --prefix "$(DESTDIR)$(PREFIX)"
 
 deps: ## only install what building, linting and testing need

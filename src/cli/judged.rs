@@ -34,6 +34,13 @@ pub(super) fn warn(shared: &Shared) {
     }
 }
 
+/// Says that a signal came, and how many programs were `left`.
+pub(super) fn interrupted(left: usize) {
+    if crate::interrupt::is_pending() {
+        crate::say::err!("indir: interrupted: {left} programs were not judged");
+    }
+}
+
 /// Everything that was found.
 #[derive(Default)]
 pub(super) struct Report {
@@ -43,9 +50,20 @@ pub(super) struct Report {
     affected: usize,
     unknown: usize,
     failed: usize,
+    left: usize,
 }
 
 impl Report {
+    /// A program that was not judged because a signal came.
+    fn leave(&mut self, program: &Path) {
+        self.left += 1;
+        self.documents.push(json!({
+            "path": program.to_string_lossy(),
+            "state": "left",
+            "message": null,
+        }));
+    }
+
     /// A path of which nothing can be said.
     pub(super) fn fail(&mut self, path: &Path, why: &str) {
         self.failed += 1;
@@ -70,11 +88,12 @@ impl Report {
         self.lines.push(format!("unknown   {path}  {message}"));
     }
 
-    /// What was found of a program; what failed is told at once.
-    pub(super) fn add(&mut self, program: &Path, result: Result<Judgement, ReachError>) {
+    /// What was found of a program, if no signal came before; what failed is told at once.
+    pub(super) fn add(&mut self, program: &Path, result: Option<Result<Judgement, ReachError>>) {
         let judgement = match result {
-            Ok(judgement) => judgement,
-            Err(error) => {
+            None => return self.leave(program),
+            Some(Ok(judgement)) => judgement,
+            Some(Err(error)) => {
                 let why = crate::say::reason(&error.into());
                 crate::say::err!("indir: `{}`: {why}", program.display());
                 return self.fail(program, &why);
@@ -134,7 +153,13 @@ impl Report {
             "affected": self.affected,
             "unknown": self.unknown,
             "failed": self.failed,
+            "left": self.left,
         })
+    }
+
+    /// How many were not judged because a signal came.
+    pub(super) fn left(&self) -> usize {
+        self.left
     }
 
     pub(super) fn print(&self) {

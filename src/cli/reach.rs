@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use rayon::prelude::*;
 
-use super::judged::{Report, doubted, path, shared, warn};
+use super::judged::{Report, doubted, interrupted, path, shared, warn};
 use crate::elf::Root;
-use crate::exit;
 use crate::reach::{Build, Change, Doubt, Explained, Judge, Options, ReachError, other_change};
 use crate::table::Replacement;
+use crate::{exit, interrupt};
 
 /// Say which programs can run or read what another build of their libraries changes
 #[derive(Debug, clap::Args)]
@@ -94,6 +94,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(exit::USAGE));
         }
     };
+    if args.graphs.is_some() {
+        // Nothing else is written, and so a signal ends it at once without that.
+        interrupt::watch();
+    }
     let shared = shared(args.debug_dirs.clone(), args.graphs.as_deref())?;
     let judge = Judge::new(change, options, shared);
     let collected = crate::place::collect(programs);
@@ -102,7 +106,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let executables = &collected.executables;
     if let Some(symbol) = &args.explain {
-        let ask = |program: &PathBuf| judge.explain(program, symbol);
+        let ask =
+            |program: &PathBuf| (!interrupt::is_pending()).then(|| judge.explain(program, symbol));
         let results = pool.install(|| executables.par_iter().map(ask).collect::<Vec<_>>());
         let results = executables.iter().zip(results).collect::<Vec<_>>();
         return Ok(ExitCode::from(tell(
@@ -110,7 +115,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             !collected.failures.is_empty(),
         )));
     }
-    let ask = |program: &PathBuf| judge.judge(program);
+    let ask = |program: &PathBuf| (!interrupt::is_pending()).then(|| judge.judge(program));
     let results = pool.install(|| executables.par_iter().map(ask).collect::<Vec<_>>());
     let mut report = Report::default();
     for (path, why) in &collected.failures {
@@ -124,6 +129,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         true => crate::say::json(&report.to_json()),
         false => report.print(),
     }
+    interrupted(report.left());
     Ok(ExitCode::from(report.code()))
 }
 
@@ -155,9 +161,12 @@ fn change<'a>(args: &'a Args, options: &mut Options) -> anyhow::Result<Asked<'a>
 }
 
 /// Prints what each program reaches from a symbol; returns the exit code.
-fn tell(results: &[(&PathBuf, Explanation)], failed: bool) -> u8 {
+fn tell(results: &[(&PathBuf, Option<Explanation>)], failed: bool) -> u8 {
     let (mut failed, mut differs) = (failed, false);
     for (program, result) in results {
+        let Some(result) = result else {
+            continue;
+        };
         if results.len() > 1 {
             crate::say::out!("{}:", program.display());
         }
@@ -176,6 +185,12 @@ fn tell(results: &[(&PathBuf, Explanation)], failed: bool) -> u8 {
             }
         }
     }
+    interrupted(
+        results
+            .iter()
+            .filter(|(_, result)| result.is_none())
+            .count(),
+    );
     match (failed, differs) {
         (true, _) => exit::FAILED,
         (_, true) => exit::REFUSED,

@@ -218,8 +218,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         };
         crate::say::err!("{would} {}", pruned.len());
     }
-    if let Some(reached) = reached.filter(|_| !args.json) {
-        reached.print();
+    if let Some(reached) = &reached {
+        if !args.json {
+            reached.print();
+        }
+        judged::interrupted(reached.left());
     }
     Ok(print::summary(&report, args.dry_run, args.quiet))
 }

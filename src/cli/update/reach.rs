@@ -26,14 +26,15 @@ pub(super) fn judge(report: &update::Report, shared: Shared) -> Report {
     }
     let judge = Judge::new(Change::Tables(tables), Options::default(), shared);
     let ask = |(program, has_earlier): &(&PathBuf, bool)| match has_earlier {
-        true => judge.judge(program),
-        false => Err(ReachError::NoTable),
+        _ if crate::interrupt::is_pending() => None,
+        true => Some(judge.judge(program)),
+        false => Some(Err(ReachError::NoTable)),
     };
     let results: Vec<_> = programs.par_iter().map(ask).collect();
     let mut report = Report::default();
     for ((program, _), result) in programs.into_iter().zip(results) {
         match result {
-            Err(ReachError::NoTable) => report.add_first(program),
+            Some(Err(ReachError::NoTable)) => report.add_first(program),
             other => report.add(program, other),
         }
     }

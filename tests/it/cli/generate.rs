@@ -150,6 +150,17 @@ fn every_page_says_how_it_ends_what_it_obeys_and_where_files_are() {
     }
 }
 
+/// The page of the words and the moments says what each command is for.
+#[test]
+fn every_command_is_named_where_one_looks_for_it() {
+    let page = run(indir().args(["generate", "man", "7"]));
+    let page = page.success().stdout().replace("\\-", "-");
+    for words in subcommands().iter().filter(|words| words.len() == 1) {
+        let name = format!("indir-{}(1)", words[0]);
+        assert!(page.contains(&name), "{name} is not in indir(7)");
+    }
+}
+
 /// Every variable that the sources name is in the pages.
 #[test]
 fn every_variable_is_explained() {

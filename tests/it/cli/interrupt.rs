@@ -5,10 +5,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use clap::CommandFactory as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::program::{indirect, ordinary, table_of};
+use crate::support::program::{indirect, ordinary, shared, table_of};
 use crate::support::{Ran, Scratch, glibc_lib, indir, need, prefix, run, system_lib};
 
 const TRIVIAL: &str = "int main(void) { return 0; }";
@@ -213,6 +214,63 @@ fn stubs_that_are_interrupted_leave_no_part_of_a_tree() {
     assert!(stopped > 0, "{stopped}");
 }
 
+#[test]
+fn a_judgement_that_is_interrupted_leaves_graphs_whole_and_says_how_many_are_left() {
+    let dir = Scratch::new();
+    let build = |name: &str, value: u32| {
+        let source =
+            format!("static int g(void) {{ return {value}; }}\nint f(void) {{ return g(); }}\n");
+        let folder = dir.dir(name);
+        shared(&folder.join("f.c"), &source, &["-Wl,-soname,libf.so.1"]);
+        std::fs::rename(folder.join("f"), folder.join("libf.so.1")).unwrap();
+        folder
+    };
+    let (old, new) = (build("old", 1), build("new", 2));
+    let programs = dir.dir("programs");
+    let library = text(&old.join("libf.so.1")).to_owned();
+    for n in 0..3 {
+        let source = format!("int f(void);\nint main(void) {{ return f() - {n}; }}\n");
+        indirect(&programs.join(format!("{n}.c")), &source, &[&library]);
+        std::fs::remove_file(programs.join(format!("{n}.c"))).unwrap();
+    }
+    let update = ["update", text(&programs), "--lib-dir", text(&old)];
+    run(indir().args(update)).success();
+    let graphs = dir.path().join("graphs");
+    let replacement = format!("{}={}", text(&old), text(&new));
+    let rest = [
+        text(&programs),
+        "--replace",
+        &replacement,
+        "--graphs",
+        text(&graphs),
+    ];
+    let reach = [&["reach", "-j", "1"], &rest[..]].concat();
+    let updated = [&["update", "--dry-run", "--reach", "-j", "1"], &rest[..]].concat();
+    run(indir().args(&reach)).exits(3).out_has("affected 3");
+    for args in [reach, updated] {
+        let (mut stopped, mut all) = (0, false);
+        for n in (0..).step_by(12) {
+            let _ = std::fs::remove_dir_all(&graphs);
+            let (ran, injected) = signalled("INT", "openat", n + 1, &args);
+            for file in files(&graphs) {
+                assert!(
+                    file.extension().is_some_and(|e| e == "graph"),
+                    "{file:?}: {ran}"
+                );
+            }
+            if !injected {
+                all = ran.stdout().contains("affected 3");
+                break;
+            }
+            if ran.stderr().contains("programs were not judged") {
+                stopped += 1;
+                assert!(ended_by(&ran, Signal::SIGINT), "{ran}");
+            }
+        }
+        assert!(all && stopped > 1, "{stopped}");
+    }
+}
+
 /// `nohup` ignores a hang-up, and so does what it starts.
 #[test]
 fn what_is_ignored_stays_ignored() {
@@ -241,6 +299,11 @@ fn no_command_minds_a_pipe_that_is_closed_or_a_disk_that_is_full() {
     let libc = text(&libc);
     let shim = crate::support::shim();
     let shim = text(&shim);
+    dir.file("source/a.c", "#include <lib.h>\n");
+    dir.file("tree/include/lib.h", "int lib(void);\n");
+    let (source, tree, words) = (dir.join("source"), dir.join("tree"), dir.join("words"));
+    let (source, tree, words) = (text(&source), text(&tree), text(&words));
+    run(indir().args(["words", source, "-o", words])).success();
     let commands: &[&[&str]] = &[
         &["--help"],
         &["--version"],
@@ -267,7 +330,14 @@ fn no_command_minds_a_pipe_that_is_closed_or_a_disk_that_is_full() {
         ],
         &["bench", "--runs", "1", plain],
         &["bench", "--runs", "1", "--json", plain],
+        &["update", "--dry-run", "--reach", exe],
         &["seal", "--check", plain],
+        &["reach", libc, libc, exe],
+        &["reach", "--json", libc, libc, exe],
+        &["reach", "--explain", "puts", libc, libc, exe],
+        &["words", source, "-o", "/dev/stdout"],
+        &["stand-in", "--explain", tree, tree, "--words", words],
+        &["stand-in", "--json", tree, tree, "--words", words],
         &["show", exe],
         &["show", "--json", exe],
         &["diff", exe, exe],
@@ -288,6 +358,14 @@ fn no_command_minds_a_pipe_that_is_closed_or_a_disk_that_is_full() {
         &["abi", "diff", "--json", libc, libc],
         &["stub", libc, "-o", "/dev/stdout"],
     ];
+    for command in indir::cli::Cli::command().get_subcommands() {
+        // Of setup nothing is data.
+        let name = command.get_name();
+        assert!(
+            name == "setup" || commands.iter().any(|args| args.first() == Some(&name)),
+            "{name} is not tried"
+        );
+    }
     let prints: Vec<_> = commands
         .iter()
         .filter(|args| {
