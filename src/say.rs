@@ -7,9 +7,10 @@
 
 use std::fmt::{Arguments, Display};
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use clap::builder::styling::Style;
+use clap::builder::styling::{AnsiColor, Style};
 use indir_shim::quote;
 
 /// A line of data for people.
@@ -30,12 +31,75 @@ pub fn line(text: Arguments<'_>) {
     data(shown(&format!("{text}\n")).as_bytes());
 }
 
-/// The same of parts in styles of their own, which a terminal gets unless NO_COLOR is
-/// set (no-color.org).
+/// When standard output is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
+}
+
+/// The `Color` of this run.
+static COLOR: AtomicU8 = AtomicU8::new(Color::Auto as u8);
+
+/// From now on `when` decides.
+pub fn color(when: Color) {
+    COLOR.store(when as u8, Ordering::Relaxed);
+}
+
+/// Whether standard output gets no colours: no-color.org.
+fn is_plain() -> bool {
+    match COLOR.load(Ordering::Relaxed) {
+        when if when == Color::Always as u8 => false,
+        when if when == Color::Never as u8 => true,
+        _ => {
+            std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+                || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+                || !io::stdout().is_terminal()
+        }
+    }
+}
+
+/// What a state means to who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// As it should be.
+    Good,
+    /// To be looked at.
+    Mind,
+    /// To be mended.
+    Bad,
+}
+
+impl Mood {
+    /// The colour of such a state.
+    pub fn style(self) -> Style {
+        Style::new().fg_color(Some(
+            match self {
+                Self::Good => AnsiColor::Green,
+                Self::Mind => AnsiColor::Yellow,
+                Self::Bad => AnsiColor::Red,
+            }
+            .into(),
+        ))
+    }
+}
+
+/// A line of data that begins with a state, which is coloured.
+pub fn state(mood: Mood, state: &str, rest: &str) {
+    styled(&[
+        (mood.style(), state.to_owned()),
+        (Style::new(), rest.to_owned()),
+    ]);
+}
+
+/// A line of parts in styles of their own.
 pub fn styled(parts: &[(Style, String)]) {
-    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
-        || !io::stdout().is_terminal();
+    let is_plain = is_plain();
     let mut out = String::new();
     for (style, text) in parts {
         let text = shown(text);
@@ -83,6 +147,12 @@ pub fn is_complete() -> bool {
         }
         _ => true,
     }
+}
+
+/// A number of things, whose plural ends in an s.
+pub fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 /// An error and its causes, without those that repeat what stands before them.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::exit;
 use crate::reach::{Doubt, Judgement, ReachError, Shared, Step, Stored, Verdict};
+use crate::say::Mood;
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -37,14 +38,18 @@ pub(super) fn warn(shared: &Shared) {
 /// Says that a signal came, and how many programs were `left`.
 pub(super) fn interrupted(left: usize) {
     if crate::interrupt::is_pending() {
-        crate::say::err!("indir: interrupted: {left} programs were not judged");
+        crate::say::err!(
+            "indir: interrupted: not judged: {}",
+            crate::say::counted(left, "program")
+        );
     }
 }
 
 /// Everything that was found.
 #[derive(Default)]
 pub(super) struct Report {
-    lines: Vec<String>,
+    /// A state, and what stands behind it.
+    lines: Vec<(&'static str, String)>,
     documents: Vec<Value>,
     same: usize,
     affected: usize,
@@ -85,7 +90,7 @@ impl Report {
             "remedy": "run its tests",
         }));
         let path = program.display();
-        self.lines.push(format!("unknown   {path}  {message}"));
+        self.lines.push(("unknown", format!("  {path}  {message}")));
     }
 
     /// What was found of a program, if no signal came before; what failed is told at once.
@@ -134,7 +139,7 @@ impl Report {
         document["state"] = json!(state);
         document["message"] = json!(message);
         self.documents.push(document);
-        let mut line = format!("{state:<8}  {}", judgement.program.display());
+        let mut line = format!("  {}", judgement.program.display());
         if let Some(plugin) = &judgement.plugin {
             line.push_str(&format!("  by its plugin {}:", plugin.display()));
         }
@@ -142,7 +147,7 @@ impl Report {
             line.push_str("  ");
             line.push_str(&message);
         }
-        self.lines.push(line);
+        self.lines.push((state, line));
     }
 
     pub(super) fn to_json(&self) -> Value {
@@ -163,8 +168,13 @@ impl Report {
     }
 
     pub(super) fn print(&self) {
-        for line in &self.lines {
-            crate::say::out!("{line}");
+        for (state, rest) in &self.lines {
+            let mood = match *state {
+                "same" => Mood::Good,
+                "affected" => Mood::Bad,
+                _ => Mood::Mind,
+            };
+            crate::say::state(mood, &format!("{state:<8}"), rest);
         }
         let failed = match self.failed {
             0 => String::new(),

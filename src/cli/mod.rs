@@ -46,6 +46,17 @@ use clap::{CommandFactory as _, Parser, Subcommand};
         INDIR_SAVE_LINK (links), NO_COLOR; `indir generate man 7` says what each does."
 )]
 pub struct Cli {
+    /// Colour states: on a terminal unless NO_COLOR is set (auto), always, never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    color: crate::say::Color,
     #[command(subcommand)]
     command: Command,
 }
@@ -95,6 +106,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => return wrong_usage(&error),
     };
+    crate::say::color(cli.color);
     let code = match run(cli.command) {
         Ok(code) => code,
         Err(error) => {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::adopt::{Restored, restore_file};
+use crate::say::Mood;
 use crate::{exit, place};
 
 /// Make programs independent of indir again
@@ -65,7 +66,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         };
         *count += 1;
-        crate::say::out!("{word:11} {}", exe.display());
+        let rest = format!(" {}", exe.display());
+        crate::say::state(Mood::Mind, &format!("{word:11}"), &rest);
     }
     if !args.dry_run {
         for (file, error) in place::forget(&tables) {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::exit;
+use crate::say::Mood;
 use crate::status::{Status, status};
 
 /// `version` of the JSON document.
@@ -63,7 +64,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn print(status: &Status) {
-    crate::say::out!("{:6} indirect programs", status.programs());
+    let plural = if status.programs() == 1 { "" } else { "s" };
+    crate::say::out!("{:6} indirect program{plural}", status.programs());
     for (ldso, on) in &status.glibcs {
         let folder = ldso.parent().unwrap_or(Path::new("/"));
         let build = on.build.as_deref().unwrap_or("build unknown");
@@ -76,20 +78,22 @@ fn print(status: &Status) {
         );
         crate::say::out!("         {build}");
     }
-    for (all, what) in [
+    for (mood, all, what) in [
         (
+            Mood::Mind,
             &status.ordinary,
             "without a table, started as ordinary programs",
         ),
         (
+            Mood::Bad,
             &status.sealed,
             "without a table, and sealed: they do not start",
         ),
-        (&status.wrong, "wrong: run `indir verify`"),
-        (&status.failed, "not indirect, or not to be read"),
+        (Mood::Bad, &status.wrong, "wrong: run `indir verify`"),
+        (Mood::Bad, &status.failed, "not indirect, or not to be read"),
     ] {
         if let Some(first) = all.first() {
-            crate::say::out!("{:6} {what}", all.len());
+            crate::say::state(mood, &format!("{:6} {what}", all.len()), "");
             let more = if all.len() > 1 { ", …" } else { "" };
             crate::say::out!("         {}{more}", first.display());
         }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use crate::exit;
+use crate::say::Mood;
 use crate::verify::{Finding, Kind, Report, Verified, verify, verify_processes, verify_running};
 
 /// `version` of the JSON document.
@@ -126,19 +127,20 @@ fn print(report: &Report) {
         let pid = one
             .pid
             .map_or_else(String::new, |pid| format!(" (process {pid})"));
-        crate::say::out!(
-            "{} `{}`: {}, for `{}`{pid}{more}{mend}",
-            finding.kind.word(),
+        let rest = format!(
+            " `{}`: {}, for `{}`{pid}{more}{mend}",
             finding.file.display(),
             finding.why,
             one.path.display()
         );
+        crate::say::state(Mood::Bad, finding.kind.word(), &rest);
     }
     for orphan in &report.orphans {
-        crate::say::out!(
-            "orphan `{}`: no executable refers to it; run `indir update --prune` on the folder to remove it",
+        let rest = format!(
+            " `{}`: no executable refers to it; run `indir update --prune` on the folder to remove it",
             orphan.display()
         );
+        crate::say::state(Mood::Mind, "orphan", &rest);
     }
 }
 

@@ -108,7 +108,11 @@ pub(super) fn deeper(root: &Root, folder: &Path) -> Option<PathBuf> {
         let entries = real.and_then(std::fs::read_dir);
         let entries = entries.into_iter().flatten().flatten();
         let mut names = entries.map(|entry| entry.file_name());
-        names.any(|name| name.to_string_lossy().contains(".so"))
+        // Of glibc's package, /lib64 has a link to ld.so and nothing else.
+        names.any(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("lib") && name.contains(".so")
+        })
     };
     if has_libraries(folder) {
         return None;
@@ -118,6 +122,6 @@ pub(super) fn deeper(root: &Root, folder: &Path) -> Option<PathBuf> {
         let usr = folder.join("usr").join(arch.lib);
         [folder.join(arch.lib), usr]
     });
-    let mut places = plain.chain(multiarch);
+    let mut places = multiarch.chain(plain);
     places.find(|place| has_libraries(place))
 }

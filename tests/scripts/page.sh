@@ -136,12 +136,10 @@ awk -v section="$section" -v walk="${PAGE_WALK-}" '
     fenced && mode == "file" { print }
     fenced && mode == "sh" { block = block $0 "\n" }
     fenced && mode == "console" {
-        if (open_line) command = command $0 "\n"
-        else if (/^\$ /) { close_command(); command = substr($0, 3) "\n" }
+        if (/^\$ /) { close_command(); command = substr($0, 3) "\n" }
         else if (/^> /) command = command substr($0, 3) "\n"
         else if (command == "") fail("output before the first command")
-        else { expected = expected $0 "\n"; next }
-        open_line = /\\$/
+        else expected = expected $0 "\n"
     }
     !fenced && NF { marker = "" }
     END {

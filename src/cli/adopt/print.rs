@@ -8,6 +8,7 @@ use serde_json::json;
 use super::entry::{Entry, State};
 use crate::adopt::Skipped;
 use crate::exit;
+use crate::say::Mood;
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -73,9 +74,9 @@ pub(super) fn tell(entries: &[Entry], skipped: &BTreeMap<PathBuf, Skipped>, how:
 
 fn list(entries: &[Entry], skipped: &BTreeMap<PathBuf, Skipped>, all: bool) {
     for entry in entries {
-        let word = match entry.state {
-            State::Adopted { .. } => "adopted",
-            State::Already => "already",
+        let (mood, word) = match entry.state {
+            State::Adopted { .. } => (Mood::Mind, "adopted"),
+            State::Already => (Mood::Good, "already"),
             _ => continue,
         };
         let path = entry.path.display();
@@ -84,7 +85,7 @@ fn list(entries: &[Entry], skipped: &BTreeMap<PathBuf, Skipped>, all: bool) {
             None => String::new(),
         };
         let change = entry.change.as_deref().unwrap_or("");
-        crate::say::out!("{word} {path}{to}: {change}");
+        crate::say::state(mood, word, &format!(" {path}{to}: {change}"));
     }
     for (path, what) in skipped.iter().filter(|_| all) {
         crate::say::out!("{} {}", what.word(), path.display());

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use clap::builder::styling::{AnsiColor, Style};
+use clap::builder::styling::Style;
 use serde_json::{Value, json};
 
 use crate::bench::plot::{Panel, Picture, Row};
 use crate::bench::{Comparison, Measured, Ratio, Summary, Until, WARM_UP, WayKind};
+use crate::say::{Mood, counted};
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -62,9 +63,9 @@ impl Report<'_> {
         crate::say::styled(&[(bold, self.sentence())]);
         let command = format!("{} {}", self.exe.display(), self.args.join(" "));
         crate::say::out!(
-            "{}: {} runs of each way, by turns{}",
+            "{}: {} of each way, by turns{}",
             command.trim_end(),
-            self.runs,
+            counted(self.runs, "run"),
             self.cache()
         );
         for until in BOTH {
@@ -144,8 +145,7 @@ impl Report<'_> {
                 comparison.ratio.value
             ),
             "too few runs" => format!(
-                "{name} starts in {times} {how}; {} runs prove nothing: give `--runs {FEWEST}` or more",
-                self.runs
+                "{name} starts in {times} {how}; so few runs prove nothing: give `--runs {FEWEST}` or more",
             ),
             _ => format!("{name} starts as fast {how} as without: {new:.2} ms, {old:.2} ms"),
         }
@@ -173,8 +173,8 @@ impl Report<'_> {
         let name = self.exe.file_name().unwrap_or_default().to_string_lossy();
         let title = format!("{name} {}", self.args.join(" "));
         let subtitle = format!(
-            "{} runs of each way, by turns{}; box: quartiles, line: median",
-            self.runs,
+            "{} of each way, by turns{}; box: quartiles, line: median",
+            counted(self.runs, "run"),
             self.cache()
         );
         Picture::new(title.trim_end(), &subtitle, &BOTH.map(panel))
@@ -257,8 +257,8 @@ fn print_ratio(comparison: &Comparison, runs: usize) {
     let ratio = comparison.ratio;
     let verdict = verdict(&ratio, runs);
     let colour = match verdict {
-        "faster" => Style::new().fg_color(Some(AnsiColor::Green.into())),
-        "slower" => Style::new().fg_color(Some(AnsiColor::Red.into())),
+        "faster" => Mood::Good.style(),
+        "slower" => Mood::Bad.style(),
         _ => Style::new(),
     };
     let ways = format!("{} / {}", comparison.way.name(), comparison.over.name());

@@ -31,7 +31,7 @@ pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "NO_COLOR",
-        "If not empty, nothing is coloured. Neither is it where standard output is no terminal, or TERM is `dumb`.",
+        "If not empty, nothing is coloured. Neither is it where standard output is no terminal, or TERM is `dumb`. `--color` goes before both.",
     ),
     (
         "TMPDIR",

@@ -4,11 +4,11 @@ use Line::{Code, Item, Text};
 use clap_mangen::roff::{Roff, bold, roman};
 
 /// A heading and what stands under it.
-pub(super) type Section = (&'static str, Vec<Line>);
+pub(in crate::cli) type Section = (&'static str, Vec<Line>);
 
 /// A line of a section.
 #[derive(Clone, Debug)]
-pub(super) enum Line {
+pub(in crate::cli) enum Line {
     /// A paragraph.
     Text(&'static str),
     /// A word, and what it means.
@@ -17,9 +17,9 @@ pub(super) enum Line {
     Code(&'static str),
 }
 /// A page that is written here as a whole.
-pub(super) struct Page {
+pub(in crate::cli) struct Page {
     /// Its file name.
-    pub(super) file: &'static str,
+    pub(in crate::cli) file: &'static str,
     pub(super) title: &'static str,
     pub(super) number: &'static str,
     pub(super) name: &'static str,
@@ -28,7 +28,7 @@ pub(super) struct Page {
 
 impl Page {
     /// In roff.
-    pub(super) fn render(&self) -> Vec<u8> {
+    pub(in crate::cli) fn render(&self) -> Vec<u8> {
         let mut page = Roff::new();
         let version = concat!("indir ", env!("CARGO_PKG_VERSION"));
         page.control("TH", [self.title, self.number, "", version, "indir"]);
@@ -39,7 +39,7 @@ impl Page {
 }
 
 /// Adds `sections` to a page.
-pub(super) fn add(page: &mut Roff, sections: &[Section]) {
+pub(in crate::cli) fn add(page: &mut Roff, sections: &[Section]) {
     for (heading, lines) in sections {
         page.control("SH", [*heading]);
         for line in lines {

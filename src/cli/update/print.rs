@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::exit;
 use crate::resolve::unmet::Unmet;
+use crate::say::Mood;
 use crate::update::{self, Entry, Outcome, Report};
 
 /// `version` of the JSON document.
@@ -15,13 +16,14 @@ const JSON_VERSION: u32 = 1;
 /// One line for each program whose table changes, or for each.
 pub(super) fn list(report: &Report, all: bool) {
     for entry in &report.entries {
-        let word = match &entry.outcome {
-            Outcome::Updated => "changes",
-            Outcome::Current if all => "current",
+        let (mood, word) = match &entry.outcome {
+            Outcome::Updated => (Mood::Mind, "changes"),
+            Outcome::Current if all => (Mood::Good, "current"),
             _ => continue,
         };
         let change = entry.change.as_deref().unwrap_or("");
-        crate::say::out!("{word} {}: {change}", entry.path.display());
+        let rest = format!(" {}: {change}", entry.path.display());
+        crate::say::state(mood, word, &rest);
     }
 }
 
@@ -86,7 +88,10 @@ pub(super) fn summary(report: &Report, dry_run: bool, quiet: bool) -> ExitCode {
 /// Says that a signal came, and what of.
 pub(super) fn interrupted(left: usize) {
     if crate::interrupt::is_pending() {
-        crate::say::err!("indir: interrupted: {left} programs keep the tables that they have");
+        crate::say::err!(
+            "indir: interrupted: the tables of {} stay as they are",
+            crate::say::counted(left, "program")
+        );
     }
 }
 

@@ -262,7 +262,7 @@ fn a_judgement_that_is_interrupted_leaves_graphs_whole_and_says_how_many_are_lef
                 all = ran.stdout().contains("affected 3");
                 break;
             }
-            if ran.stderr().contains("programs were not judged") {
+            if ran.stderr().contains("interrupted: not judged: ") {
                 stopped += 1;
                 assert!(ended_by(&ran, Signal::SIGINT), "{ran}");
             }

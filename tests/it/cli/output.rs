@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::program::indirect;
-use crate::support::{Scratch, indir, prefix, run, shim, system_lib};
+use crate::support::program::{indirect, ordinary, table_of};
+use crate::support::{Scratch, glibc_lib, indir, prefix, run, shim, system_lib};
 
 const TRIVIAL: &str = "int main(void) { return 0; }";
 
@@ -161,4 +161,78 @@ fn a_wrong_command_line_is_told_like_other_errors() {
     let ran = run(&mut indir());
     ran.exits(2).err_has("Usage: indir <COMMAND>");
     assert!(!ran.stderr().starts_with("indir: "), "{ran}");
+}
+
+/// `text` without colours, and whether it had any.
+fn plain(text: &str) -> (String, bool) {
+    let mut parts = text.split("\x1b[");
+    let mut out = parts.next().unwrap().to_owned();
+    let mut is_coloured = false;
+    for part in parts {
+        is_coloured = true;
+        out.push_str(part.split_once('m').unwrap().1);
+    }
+    (out, is_coloured)
+}
+
+/// Colours say nothing that words do not.
+#[test]
+fn states_are_coloured_where_it_is_asked_for_or_seen() {
+    let dir = Scratch::new();
+    let exe = program(&dir);
+    let (old, new) = (glibc_lib("old"), glibc_lib("trixie"));
+    let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
+    let shim = shim();
+    let ordinary = ordinary(&dir.join("q.c"), "int main(void) { return 0; }", &[]);
+    let (exe, ordinary) = (exe.to_str().unwrap(), ordinary.to_str().unwrap());
+    run(indir().args(["update", exe, "--lib-dir", old])).success();
+    let bare = indirect(&dir.join("bare.c"), "int main(void) { return 1; }", &[]);
+    let bare = bare.to_str().unwrap();
+    let libc = format!("{old}/libc.so.6");
+    let table = table_of(std::path::Path::new(exe));
+    let last = format!("{}.last", table.display());
+    run(indir().args(["update", exe, "--lib-dir", new])).success();
+    let commands: &[&[&str]] = &[
+        &["update", "-v", exe],
+        &["update", "--dry-run", "--lib-dir", old, exe],
+        &[
+            "adopt",
+            "--in-place",
+            "--dry-run",
+            "--indir-shim",
+            shim.to_str().unwrap(),
+            ordinary,
+        ],
+        &["verify", bare],
+        &["status", bare],
+        &["diff", &last, exe],
+        &["restore", "--dry-run", exe],
+        &["reach", &libc, &libc, ordinary],
+        &["bench", "--runs", "1", ordinary],
+    ];
+    for args in commands {
+        let ran = |when: &str| {
+            let ran = run(indir()
+                .args(["--color", when])
+                .args(*args)
+                .env("NO_COLOR", "1"));
+            assert!(!ran.stdout().is_empty(), "{ran}");
+            plain(&ran.stdout())
+        };
+        let (always, never) = (ran("always"), ran("never"));
+        assert!(always.1 && !never.1, "{args:?}: {always:?} {never:?}");
+        // Times differ.
+        assert!(
+            args[0] == "bench" || always.0 == never.0,
+            "{always:?} {never:?}"
+        );
+        assert!(!ran("auto").1, "{args:?}");
+    }
+    // Behind the program it is the program's own.
+    let mine = run(indir().args(["bench", "--runs", "1", "true", "--color", "x"]));
+    mine.success();
+    run(indir().args(["status", exe, "--color", "x"])).exits(2);
+    // JSON has none.
+    let json = run(indir().args(["--color=always", "status", "--json", exe]));
+    assert!(!plain(&json.success().stdout()).1, "{json}");
 }

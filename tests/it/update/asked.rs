@@ -165,6 +165,17 @@ fn a_folder_that_provides_nothing_is_told() {
         json(&args)["idle_lib_dirs"],
         serde_json::json!([text(&root)])
     );
+    // As `dpkg -x` of glibc's package makes it.
+    let package = all.dir.dir("package");
+    for folder in ["lib64", "lib/x86_64-linux-gnu"] {
+        std::fs::create_dir_all(package.join(folder)).unwrap();
+    }
+    let ldso = package.join("lib64/ld-linux-x86-64.so.2");
+    std::os::unix::fs::symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", ldso).unwrap();
+    let libraries = package.join("lib/x86_64-linux-gnu");
+    std::fs::copy(all.one.join("libv.so.1"), libraries.join("libv.so.1")).unwrap();
+    update(&[text(&all.exe), "--lib-dir", text(&package)])
+        .err_has(&format!("(do you mean `{}`?)", text(&libraries)));
 }
 
 #[test]
