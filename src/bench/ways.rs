@@ -188,7 +188,15 @@ impl Origin {
             let table = table
                 .table()
                 .map_err(|error| anyhow!("{}", error.message()))?;
-            origin.ldso = Some(crate::table::absolute(table.ldso().to_bytes(), exe));
+            let ldso = crate::table::absolute(table.ldso().to_bytes(), exe);
+            if !ldso.exists() {
+                bail!(
+                    "its table names `{}`, which is not there (run `indir verify {}`)",
+                    ldso.display(),
+                    crate::shell::quoted(exe)
+                );
+            }
+            origin.ldso = Some(ldso);
             origin.folders = Inputs::of(&table).lib_dirs;
             origin.relocated = true;
         }

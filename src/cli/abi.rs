@@ -275,6 +275,8 @@ fn floor(args: &FloorArgs) -> anyhow::Result<ExitCode> {
         crate::say::err!("left out: {name} (the builds contradict each other in it)");
     }
     let output = &args.output;
+    // From here on something would be left.
+    crate::interrupt::watch();
     crate::stub::replace(output, common.floor.to_text().as_bytes(), 0o644)
         .with_context(|| format!("cannot write {}", output.display()))?;
     Ok(ExitCode::from(exit::DONE))

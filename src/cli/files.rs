@@ -12,8 +12,10 @@ use indir_shim::format::layout::PLAN_BOUND;
 use serde_json::json;
 
 use crate::elf::{MappedElf, Root};
+use crate::exit;
 use crate::place::{Place, PlaceError};
 use crate::resolve::{Library, Resolver, Store};
+use crate::shell::quoted;
 use crate::table::{TableFile, absolute};
 
 /// `version` of the JSON document.
@@ -27,7 +29,10 @@ Example, for an image that is to start with the program alone:
 
 One path a line: the executable, its table and bindings, the shim, the binder, ld.so
 and the libraries, each once. What it opens while it runs is not among them. Hooks for
-initramfs-tools and dracut that use it are in PREFIX/share/indir.")]
+initramfs-tools and dracut that use it are in PREFIX/share/indir.
+
+Exit codes: 0 done; 1 something failed, or a file that is listed is not there; 2 wrong
+usage.")]
 pub struct Args {
     /// An indirect executable
     #[arg(value_name = "PROGRAM")]
@@ -55,13 +60,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let path = args.path.to_string_lossy();
         let document = json!({ "version": JSON_VERSION, "path": path, "files": all });
         crate::say::json(&document);
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        let lines = files
+            .iter()
+            .flat_map(|(_, path)| [path.as_os_str().as_bytes(), b"\n"]);
+        crate::say::data(&lines.collect::<Vec<_>>().concat());
     }
-    let lines = files
-        .iter()
-        .flat_map(|(_, path)| [path.as_os_str().as_bytes(), b"\n"]);
-    crate::say::data(&lines.collect::<Vec<_>>().concat());
-    Ok(ExitCode::SUCCESS)
+    let mut code = exit::DONE;
+    for (_, path) in files.iter().filter(|(_, path)| !path.exists()) {
+        crate::say::err!(
+            "indir: `{}`: it needs `{}`, which is not there (run `indir verify {}`)",
+            args.path.display(),
+            path.display(),
+            quoted(&args.path)
+        );
+        code = exit::FAILED;
+    }
+    Ok(ExitCode::from(code))
 }
 
 fn files(program: &Path) -> anyhow::Result<Vec<Listed>> {

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use crate::elf::Root;
 use crate::exit;
 use crate::reach::{Doubt, Judgement, ReachError, Shared, Step, Stored, Verdict};
 use crate::say::Mood;
+use crate::table::Replacement;
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -17,8 +19,11 @@ const SHOWN: usize = 6;
 /// What is shared by all questions of a run.
 ///
 /// # Errors
-/// When `graphs` is no folder that can be used.
-pub(super) fn shared(debug_dirs: Vec<PathBuf>, graphs: Option<&Path>) -> anyhow::Result<Shared> {
+/// When a folder is not there, or that of graphs cannot be used.
+pub(super) fn shared(debug_dirs: &[PathBuf], graphs: Option<&Path>) -> anyhow::Result<Shared> {
+    let existing = |folder| super::update::existing(&Root::default(), "--debug-dir", folder);
+    let debug_dirs = debug_dirs.iter().map(|folder| existing(folder));
+    let debug_dirs = debug_dirs.collect::<anyhow::Result<_>>()?;
     let open = |folder: &Path| {
         Stored::open(folder).with_context(|| format!("`--graphs {}`", folder.display()))
     };
@@ -56,6 +61,10 @@ pub(super) struct Report {
     unknown: usize,
     failed: usize,
     left: usize,
+    /// Replacements that no table knew.
+    pub(super) unknown_replacements: Vec<Replacement>,
+    /// No replacement is any other.
+    pub(super) nothing_asked: bool,
 }
 
 impl Report {
@@ -151,6 +160,8 @@ impl Report {
     }
 
     pub(super) fn to_json(&self) -> Value {
+        let unknown = self.unknown_replacements.iter();
+        let unknown = unknown.map(|one| one.old.to_string_lossy());
         json!({
             "version": JSON_VERSION,
             "executables": self.documents,
@@ -159,6 +170,7 @@ impl Report {
             "unknown": self.unknown,
             "failed": self.failed,
             "left": self.left,
+            "unknown_replacements": unknown.collect::<Vec<_>>(),
         })
     }
 
@@ -190,6 +202,7 @@ impl Report {
 
     pub(super) fn code(&self) -> u8 {
         match (self.failed, self.affected + self.unknown) {
+            _ if self.nothing_asked => exit::FAILED,
             (0, 0) => exit::DONE,
             (0, _) => exit::REFUSED,
             _ => exit::FAILED,

@@ -10,6 +10,7 @@ use super::judged::{Report, doubted, interrupted, path, shared, warn};
 use crate::elf::Root;
 use crate::reach::{Build, Change, Doubt, Explained, Judge, Options, ReachError, other_change};
 use crate::table::Replacement;
+use crate::update::{self, Subject};
 use crate::{exit, interrupt};
 
 /// Say which programs can run or read what another build of their libraries changes
@@ -87,6 +88,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         cosmetic: args.cosmetic,
         other_change: None,
     };
+    // Links to the libraries are made for the time of a run, and graphs are written.
+    interrupt::watch();
     let (change, programs) = match change(args, &mut options)? {
         Ok(asked) => asked,
         Err(why) => {
@@ -94,17 +97,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(exit::USAGE));
         }
     };
-    if args.graphs.is_some() {
-        // Nothing else is written, and so a signal ends it at once without that.
-        interrupt::watch();
-    }
-    let shared = shared(args.debug_dirs.clone(), args.graphs.as_deref())?;
+    let shared = shared(&args.debug_dirs, args.graphs.as_deref())?;
     let judge = Judge::new(change, options, shared);
     let collected = crate::place::collect(programs);
     for (path, why) in &collected.failures {
         crate::say::err!("indir: `{}`: {why}", path.display());
     }
     let executables = &collected.executables;
+    let asked = update::Options {
+        lib_dirs: (!args.lib_dirs.is_empty()).then(|| options.lib_dirs.clone()),
+        replacements: args.replace.clone(),
+        ..update::Options::default()
+    };
+    let unknown = Subject::unconcerned(&Root::default(), executables, &asked);
+    let nothing_asked = !unknown.is_empty() && unknown.len() == args.replace.len();
+    super::update::print::unknown(&unknown);
     if let Some(symbol) = &args.explain {
         let ask =
             |program: &PathBuf| (!interrupt::is_pending()).then(|| judge.explain(program, symbol));
@@ -112,12 +119,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let results = executables.iter().zip(results).collect::<Vec<_>>();
         return Ok(ExitCode::from(tell(
             &results,
-            !collected.failures.is_empty(),
+            nothing_asked || !collected.failures.is_empty(),
         )));
     }
     let ask = |program: &PathBuf| (!interrupt::is_pending()).then(|| judge.judge(program));
     let results = pool.install(|| executables.par_iter().map(ask).collect::<Vec<_>>());
-    let mut report = Report::default();
+    let mut report = Report {
+        unknown_replacements: unknown,
+        nothing_asked,
+        ..Report::default()
+    };
     for (path, why) in &collected.failures {
         report.fail(path, why);
     }
@@ -153,6 +164,14 @@ fn change<'a>(args: &'a Args, options: &mut Options) -> anyhow::Result<Asked<'a>
         )));
     }
     let (before, after) = (Build::of(old)?, Build::of(new)?);
+    let is_in_both = |soname| after.libraries.contains_key(soname);
+    if !before.libraries.keys().any(is_in_both) {
+        anyhow::bail!(
+            "`{}` and `{}` are not builds of one library: no soname is in both",
+            old.display(),
+            new.display()
+        );
+    }
     if args.package {
         options.other_change = other_change((old, new), (&before, &after))?;
     }

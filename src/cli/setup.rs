@@ -75,6 +75,8 @@ fn files() -> Vec<(String, Vec<u8>, u32)> {
 /// # Errors
 /// When something under the prefix cannot be written.
 pub fn run(args: Args, root: &clap::Command) -> anyhow::Result<ExitCode> {
+    // Parts of two versions are worse than a moment more.
+    crate::interrupt::watch();
     let prefix = args.prefix;
     let own = fs::read("/proc/self/exe").context("failed to read this executable")?;
     write(&prefix.join("bin/indir"), &own, 0o755)?;

@@ -186,6 +186,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         trees.push(Tree::read(path).context("cannot read a tree of --with")?);
     }
     let choices = Chooser::new(&trees, &words).choose(&libraries);
+    // From here on something would be left.
+    crate::interrupt::watch();
     for (library, choice) in given.iter().zip(&choices) {
         let tree = trees.get(choice.tree).context("no tree was chosen")?;
         if let Some(link) = &library.output {

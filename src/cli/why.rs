@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::exit;
 use crate::table::Replacement;
-use crate::update::{self, Offer, Options, Want, Why};
+use crate::update::{self, Offer, Options, Subject, Want, Why};
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -68,15 +68,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let lib_dirs = args.lib_dirs.iter();
     let lib_dirs = lib_dirs.map(|folder| super::update::absolute(&root, folder));
     let lib_dirs = lib_dirs.collect::<anyhow::Result<Vec<_>>>()?;
+    let asked = Options {
+        root: root.clone(),
+        lib_dirs: (!lib_dirs.is_empty()).then(|| lib_dirs.clone()),
+        replacements: args.replace.clone(),
+        ..Options::default()
+    };
+    let programs = std::slice::from_ref(&args.path);
+    let unknown = Subject::unconcerned(&root, programs, &asked);
+    let nothing_asked = !unknown.is_empty() && unknown.len() == args.replace.len();
     let then = if lib_dirs.is_empty() && args.replace.is_empty() {
         None
     } else {
-        Some(ask(&Options {
-            root,
-            lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),
-            replacements: args.replace.clone(),
-            ..Options::default()
-        })?)
+        Some(ask(&asked)?)
     };
     if args.json {
         let document = json!({
@@ -90,6 +94,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print(&now, then.as_ref().unwrap_or(&now));
     }
+    super::update::print::unknown(&unknown);
     let lacks = |why: &Why| why.wants.iter().any(|w| w.provider.is_none() && !w.weak);
     if now.offers.is_empty() && then.as_ref().is_none_or(|then| then.offers.is_empty()) {
         crate::say::err!(
@@ -100,7 +105,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(exit::FAILED));
     }
     let lost = then.as_ref().is_some_and(lacks) && !lacks(&now);
-    Ok(ExitCode::from(if lost {
+    Ok(ExitCode::from(if nothing_asked {
+        exit::FAILED
+    } else if lost {
         exit::REFUSED
     } else {
         exit::DONE

@@ -26,7 +26,9 @@ pub struct Args {
 /// When a folder cannot be read or the file cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let words = Words::read(&args.folders).context("cannot read the source")?;
+    // From here on something would be left.
+    crate::interrupt::watch();
     crate::stub::replace(&args.output, &words.to_text(), 0o644)
-        .with_context(|| format!("cannot write {}", args.output.display()))?;
+        .with_context(|| format!("cannot write `{}`", args.output.display()))?;
     Ok(ExitCode::from(crate::exit::DONE))
 }

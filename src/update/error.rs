@@ -64,6 +64,12 @@ pub enum PlanError {
     /// The new folder of a replacement is not there.
     #[error("`--replace`: there is no folder `{}`; its table stays as it was", .0.display())]
     NoSuch(PathBuf),
+    /// The same, of a question that writes nothing.
+    #[error("the folder `{}`, from which its table takes libraries, is gone (`indir verify` says what to do)", .0.display())]
+    Lost(PathBuf),
+    /// The new folder of a replacement is not there, which is asked about.
+    #[error("`--replace`: there is no folder `{}`", .0.display())]
+    Nowhere(PathBuf),
     /// The new folder of a replacement lacks what the old one had.
     #[error("`--replace`: its table stays as it was{}", lines(.0))]
     NotHeld(Vec<String>),

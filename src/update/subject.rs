@@ -15,7 +15,7 @@ use crate::resolve::files::library::LibraryError;
 use crate::resolve::files::plugins::Opener;
 use crate::resolve::files::store::Probe;
 use crate::resolve::{Closure, Library, ResolveError, Resolver, Store};
-use crate::table::{Inputs, TableFile};
+use crate::table::{Inputs, Replacement, TableFile};
 
 /// An executable with everything that ld.so would look symbols up in.
 #[derive(Clone, Debug)]
@@ -69,16 +69,35 @@ impl Subject {
         let root = store.root();
         let (real, path) = paths(root, exe)?;
         let library = Library::open(&real)?;
-        let mut inputs = match &options.lib_dirs {
-            Some(lib_dirs) => Inputs {
-                lib_dirs: Inputs::new(lib_dirs.iter().cloned())?.lib_dirs,
-                ..inputs(root, &real, &library).unwrap_or_default()
-            },
-            None => inputs(root, &real, &library)?,
-        };
+        let mut inputs = asked(root, &real, &library, options)?;
+        let before = inputs.lib_dirs.clone();
         inputs.replace(&options.replacements);
+        match inputs.lib_dirs.iter().find(|folder| !root.is_dir(folder)) {
+            None => {}
+            Some(gone) if before.contains(gone) => return Err(PlanError::Lost(gone.clone())),
+            Some(gone) => return Err(PlanError::Nowhere(gone.clone())),
+        }
         inputs.lib_dirs.splice(0..0, first.iter().cloned());
         Self::with(store, path, library, inputs, first)
+    }
+
+    /// The replacements of `options` that concern no folder of these executables.
+    pub fn unconcerned(root: &Root, exes: &[PathBuf], options: &Options) -> Vec<Replacement> {
+        let mut left = options.replacements.clone();
+        for exe in exes {
+            if left.is_empty() {
+                break;
+            }
+            let inputs = paths(root, exe).ok().and_then(|(real, _)| {
+                let library = Library::open(&real).ok()?;
+                asked(root, &real, &library, options).ok()
+            });
+            let Some(inputs) = inputs else {
+                continue;
+            };
+            left.retain(|one| inputs.folders().all(|folder| one.apply(folder).is_none()));
+        }
+        left
     }
 
     /// The executable at `exe` with the folders that `table` was made with.
@@ -171,6 +190,22 @@ impl Subject {
             node: opened.first,
             missing: opened.missing,
         }))
+    }
+}
+
+/// The folders of the table of the executable at `real`, or those of `options`.
+fn asked(
+    root: &Root,
+    real: &Path,
+    library: &Library,
+    options: &Options,
+) -> Result<Inputs, PlanError> {
+    match &options.lib_dirs {
+        Some(lib_dirs) => Ok(Inputs {
+            lib_dirs: Inputs::new(lib_dirs.iter().cloned())?.lib_dirs,
+            ..inputs(root, real, library).unwrap_or_default()
+        }),
+        None => inputs(root, real, library),
     }
 }
 

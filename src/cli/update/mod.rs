@@ -1,6 +1,6 @@
 //! `indir update`: write or refresh the tables of executables.
 
-mod print;
+pub(super) mod print;
 mod reach;
 mod undo;
 
@@ -189,7 +189,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         bar.finish_and_clear();
         return Ok(undo::tell(&report, how));
     }
-    let shared = || judged::shared(args.debug_dirs.clone(), args.graphs.as_deref());
+    let shared = || judged::shared(&args.debug_dirs, args.graphs.as_deref());
     let shared = args.reach.then(shared).transpose()?;
     let report = pool.install(|| update::run(&args.paths, &options, args.dry_run, &progress));
     bar.finish_and_clear();
@@ -248,7 +248,8 @@ pub(super) fn absolute(root: &Root, folder: &Path) -> anyhow::Result<PathBuf> {
     existing(root, "--lib-dir", folder)
 }
 
-fn existing(root: &Root, option: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+/// The same of another option.
+pub(super) fn existing(root: &Root, option: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     let context = || format!("`{option} {}`", folder.display());
     if root.folder().is_some() && !folder.is_absolute() {
         anyhow::bail!(
