@@ -62,12 +62,21 @@ pub(super) struct Report {
     failed: usize,
     left: usize,
     /// Replacements that no table knew.
-    pub(super) unknown_replacements: Vec<Replacement>,
+    unknown_replacements: Vec<Replacement>,
     /// No replacement is any other.
-    pub(super) nothing_asked: bool,
+    nothing_asked: bool,
 }
 
 impl Report {
+    /// Of a question with replacements that no table knew, or with no others.
+    pub(super) fn of(unknown_replacements: Vec<Replacement>, nothing_asked: bool) -> Self {
+        Self {
+            unknown_replacements,
+            nothing_asked,
+            ..Self::default()
+        }
+    }
+
     /// A program that was not judged because a signal came.
     fn leave(&mut self, program: &Path) {
         self.left += 1;

@@ -98,6 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let shared = shared(&args.debug_dirs, args.graphs.as_deref())?;
+    let lib_dirs = (!options.lib_dirs.is_empty()).then(|| options.lib_dirs.clone());
     let judge = Judge::new(change, options, shared);
     let collected = crate::place::collect(programs);
     for (path, why) in &collected.failures {
@@ -105,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let executables = &collected.executables;
     let asked = update::Options {
-        lib_dirs: (!args.lib_dirs.is_empty()).then(|| options.lib_dirs.clone()),
+        lib_dirs,
         replacements: args.replace.clone(),
         ..update::Options::default()
     };
@@ -124,11 +125,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let ask = |program: &PathBuf| (!interrupt::is_pending()).then(|| judge.judge(program));
     let results = pool.install(|| executables.par_iter().map(ask).collect::<Vec<_>>());
-    let mut report = Report {
-        unknown_replacements: unknown,
-        nothing_asked,
-        ..Report::default()
-    };
+    let mut report = Report::of(unknown, nothing_asked);
     for (path, why) in &collected.failures {
         report.fail(path, why);
     }

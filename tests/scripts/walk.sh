@@ -138,7 +138,7 @@ printf '\n=== What the installation took\n'
 printf '%s MB of packages to download, %s MB on disk\n' \
     "$(find "$root/var/cache/apt/archives" -name '*.deb' -printf '%s\n' |
         awk '{ sum += $1 } END { printf "%.0f", sum / 1e6 }')" $(($(packages) - bare))
-du -smx "$root/opt/indir" "$home/indir/target" | sed "s|$root||; s|^|MB: |"
+du -smx --exclude=cache "$root/opt/indir" "$home/indir/target" | sed "s|$root||; s|^|MB: |"
 [ "$suite" = bookworm ] || exit 0
 # Where the guide begins: docs/guide.md, "Install".
 folder=/home/me/work path=/opt/indir/bin:

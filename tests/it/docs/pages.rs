@@ -83,8 +83,26 @@ impl Reader {
             .env("PATH", path)
             .env("HOME", "/home/me")
             .env("LANG", "C.UTF-8");
-        run(&mut command)
+        let ran = run(&mut command);
+        transcribe(page, &ran);
+        ran
     }
+}
+
+/// Keeps what was seen, which `.ci/run` prints.
+fn transcribe(page: &[&str], ran: &Ran) {
+    if Path::new(page[0]).is_absolute() {
+        return;
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    std::fs::create_dir_all(&folder).unwrap();
+    let name: String = page
+        .join(" ")
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .collect();
+    let text = format!("=== {}\n{}{}\n", page.join(" "), ran.stdout(), ran.stderr());
+    std::fs::write(folder.join(name + ".log"), text).unwrap();
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn a_question_about_nothing_gets_no_answer() {
     let ran = reach(
         &many.library,
         &glibc_lib("old").join("libm.so.6"),
-        &[plain.clone()],
+        std::slice::from_ref(&plain),
         &[],
     );
     ran.exits(1).err_has("are not builds of one library");
