@@ -22,7 +22,7 @@ use crate::update::{self, Kind, Options};
 #[command(after_help = "\
 Examples, after a glibc upgrade, and for all tables of a system in one folder:
   indir update --replace /store/glibc-2.36=/store/glibc-2.41 /srv/programs
-  indir update --tables /etc/indir/tables /usr/bin /usr/sbin
+  indir update --tables /etc/indir/tables --prune /usr
   indir update --undo /srv/programs
   indir update --reach --dry-run --replace /store/zlib-1=/store/zlib-2 /srv/programs
 
