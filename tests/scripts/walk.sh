@@ -109,7 +109,9 @@ make() {
     install)
         page_from=\$(date +%s)
         $install
-        echo "(installed in \$((\$(date +%s) - page_from)) s)"
+        times >/tmp/times
+        echo "(installed in \$((\$(date +%s) - page_from)) s; processor time of all, user and system:"
+        echo "\$(tail -n 1 /tmp/times))"
         ;;
     *) command make "\$@" ;;
     esac
