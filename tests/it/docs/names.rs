@@ -278,6 +278,32 @@ fn scripts_that_are_named_exist() {
 const OTHERS: &[&str] = &["share/indir/gdb.py"];
 
 #[test]
+fn every_part_of_nix_every_page_and_every_schema_is_named() {
+    let files = |folder: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(Path::new(TOP).join(folder)).unwrap();
+        let files = entries.filter(|entry| entry.as_ref().unwrap().path().is_file());
+        files
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    let mut wrong = Vec::new();
+    let mut look = |folder: &str, page: &str, text: &str| {
+        let all = files(folder);
+        assert!(all.len() > 10, "{all:?}");
+        let missing = all.iter().filter(|name| !text.contains(name.as_str()));
+        wrong.extend(missing.map(|name| format!("{page} does not name {folder}/{name}")));
+    };
+    look("nix", "docs/nix.md", &read("docs/nix.md"));
+    look(
+        "docs",
+        "docs/README.md",
+        &read("docs/README.md").replace("# ", "README.md"),
+    );
+    look("docs/schema", "docs/json.md", &read("docs/json.md"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn messages_that_are_explained_are_said() {
     let guide = read("docs/guide.md");
     let (_, rest) = guide.split_once("\n## Troubleshooting").expect("a section");
