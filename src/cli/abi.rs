@@ -125,7 +125,7 @@ impl Search {
     }
 
     fn root(&self) -> anyhow::Result<Root> {
-        super::update::root(self.sysroot.as_deref())
+        super::given::root(self.sysroot.as_deref())
     }
 }
 
@@ -302,7 +302,7 @@ fn cut(
         .search
         .folders
         .iter()
-        .map(|folder| super::update::absolute(&root, folder));
+        .map(|folder| super::given::absolute(&root, folder));
     let lib_dirs = lib_dirs.collect::<anyhow::Result<Vec<_>>>()?;
     let options = update::Options {
         lib_dirs: (!lib_dirs.is_empty()).then_some(lib_dirs),

@@ -21,7 +21,7 @@ const SHOWN: usize = 6;
 /// # Errors
 /// When a folder is not there, or that of graphs cannot be used.
 pub(super) fn shared(debug_dirs: &[PathBuf], graphs: Option<&Path>) -> anyhow::Result<Shared> {
-    let existing = |folder| super::update::existing(&Root::default(), "--debug-dir", folder);
+    let existing = |folder| super::given::existing(&Root::default(), "--debug-dir", folder);
     let debug_dirs = debug_dirs.iter().map(|folder| existing(folder));
     let debug_dirs = debug_dirs.collect::<anyhow::Result<_>>()?;
     let open = |folder: &Path| {

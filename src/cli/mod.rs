@@ -8,6 +8,7 @@ pub mod bench;
 pub mod diff;
 pub mod files;
 pub mod generate;
+mod given;
 mod judged;
 mod pages;
 pub mod reach;

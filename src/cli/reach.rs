@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let pool = pool.build().context("failed to start threads")?;
     let lib_dirs = args.lib_dirs.iter();
-    let lib_dirs = lib_dirs.map(|folder| super::update::absolute(&Root::default(), folder));
+    let lib_dirs = lib_dirs.map(|folder| super::given::absolute(&Root::default(), folder));
     let mut options = Options {
         lib_dirs: lib_dirs.collect::<anyhow::Result<_>>()?,
         plugin_dirs: args.plugin_dirs.clone(),
@@ -112,7 +112,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let unknown = Subject::unconcerned(&Root::default(), executables, &asked);
     let nothing_asked = !unknown.is_empty() && unknown.len() == args.replace.len();
-    super::update::print::unknown(&unknown);
+    super::given::unknown(&unknown);
     if let Some(symbol) = &args.explain {
         let ask =
             |program: &PathBuf| (!interrupt::is_pending()).then(|| judge.explain(program, symbol));

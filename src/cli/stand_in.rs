@@ -191,7 +191,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for (library, choice) in given.iter().zip(&choices) {
         let tree = trees.get(choice.tree).context("no tree was chosen")?;
         if let Some(link) = &library.output {
-            let target = super::update::absolute(&Root::default(), &tree.path)?;
+            let target = super::given::absolute(&Root::default(), &tree.path)?;
             standin::replace(link, &target)
                 .with_context(|| format!("cannot write {}", link.display()))?;
         }

@@ -68,7 +68,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         pool = pool.num_threads(jobs.get());
     }
     let pool = pool.build().context("failed to start threads")?;
-    let root = super::update::root(args.sysroot.as_deref())?;
+    let root = super::given::root(args.sysroot.as_deref())?;
     let report = if args.running {
         let (report, passed_over) = verify_running().context("`/proc`")?;
         if passed_over > 0 {

@@ -60,13 +60,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let context = || format!("`{}`", args.path.display());
         update::why(&args.path, name, version, options).with_context(context)
     };
-    let root = super::update::root(args.sysroot.as_deref())?;
+    let root = super::given::root(args.sysroot.as_deref())?;
     let now = ask(&Options {
         root: root.clone(),
         ..Options::default()
     })?;
     let lib_dirs = args.lib_dirs.iter();
-    let lib_dirs = lib_dirs.map(|folder| super::update::absolute(&root, folder));
+    let lib_dirs = lib_dirs.map(|folder| super::given::absolute(&root, folder));
     let lib_dirs = lib_dirs.collect::<anyhow::Result<Vec<_>>>()?;
     let asked = Options {
         root: root.clone(),
@@ -94,7 +94,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print(&now, then.as_ref().unwrap_or(&now));
     }
-    super::update::print::unknown(&unknown);
+    super::given::unknown(&unknown);
     let lacks = |why: &Why| why.wants.iter().any(|w| w.provider.is_none() && !w.weak);
     if now.offers.is_empty() && then.as_ref().is_none_or(|then| then.offers.is_empty()) {
         crate::say::err!(

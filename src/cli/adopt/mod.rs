@@ -161,7 +161,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         pool = pool.num_threads(jobs.get());
     }
     let pool = pool.build().context("failed to start threads")?;
-    let root = super::update::root(args.sysroot.as_deref())?;
+    let root = super::given::root(args.sysroot.as_deref())?;
     let mut meant = pool.install(|| Meant::by(&root, &args.exes, args.undo, args.output.is_none()));
     let to_folder = args.output.as_deref().is_some_and(Path::is_dir);
     if let Some(output) = args.output.as_ref().filter(|_| !to_folder)
@@ -193,7 +193,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let mut lib_dirs = Vec::with_capacity(args.lib_dirs.len());
     for folder in &args.lib_dirs {
-        lib_dirs.push(super::update::absolute(&root, folder)?);
+        lib_dirs.push(super::given::absolute(&root, folder)?);
     }
     let mut options = Options {
         kind: Kind::Auto,

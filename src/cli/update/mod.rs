@@ -1,18 +1,18 @@
 //! `indir update`: write or refresh the tables of executables.
 
-pub(super) mod print;
+mod print;
 mod reach;
 mod undo;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::given::{absolute, existing, root};
 use super::judged::{self, Report};
-use crate::elf::Root;
 use crate::place;
 use crate::table::Replacement;
 use crate::update::{self, Kind, Options};
@@ -240,40 +240,6 @@ fn prune(gone: Vec<place::Unused>, dry_run: bool) -> Vec<PathBuf> {
     paths
         .filter(|path| failures.iter().all(|(failed, _)| failed != path))
         .collect()
-}
-
-/// `folder` as it will stand in tables: absolute, symlinks kept, since a
-/// symlink may be what the administrator switches.
-pub(super) fn absolute(root: &Root, folder: &Path) -> anyhow::Result<PathBuf> {
-    existing(root, "--lib-dir", folder)
-}
-
-/// The same of another option.
-pub(super) fn existing(root: &Root, option: &str, folder: &Path) -> anyhow::Result<PathBuf> {
-    let context = || format!("`{option} {}`", folder.display());
-    if root.folder().is_some() && !folder.is_absolute() {
-        anyhow::bail!(
-            "`{option} {}`: with `--sysroot` give a path of that system, from its root",
-            folder.display()
-        );
-    }
-    let folder = std::path::absolute(folder).with_context(context)?;
-    let real = root.real(&folder).with_context(context)?;
-    if !std::fs::metadata(real).with_context(context)?.is_dir() {
-        anyhow::bail!("`{option} {}`: not a folder", folder.display());
-    }
-    Ok(folder.components().collect())
-}
-
-/// The root that `--sysroot` gives.
-///
-/// # Errors
-/// When there is no such folder.
-pub(super) fn root(folder: Option<&Path>) -> anyhow::Result<Root> {
-    let Some(folder) = folder else {
-        return Ok(Root::default());
-    };
-    Root::new(folder).with_context(|| format!("`--sysroot {}`", folder.display()))
 }
 
 /// Hidden unless stderr is a terminal (indicatif's own rule).

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use crate::cli::given;
 use crate::exit;
 use crate::resolve::unmet::Unmet;
 use crate::say::Mood;
-use crate::table::Replacement;
 use crate::update::{self, Entry, Outcome, Report};
 
 /// `version` of the JSON document.
@@ -53,7 +53,7 @@ pub(super) fn summary(report: &Report, dry_run: bool, quiet: bool) -> ExitCode {
         }
         errors(entry);
     }
-    unknown(&report.unknown);
+    given::unknown(&report.unknown);
     for idle in report.idle.iter().filter(|_| !quiet) {
         let mut hint = String::new();
         if let Some(deeper) = &idle.meant {
@@ -81,14 +81,6 @@ pub(super) fn summary(report: &Report, dry_run: bool, quiet: bool) -> ExitCode {
         _ if counts.failed + counts.left > 0 || report.all_unknown => exit::FAILED,
         _ => exit::DONE,
     })
-}
-
-/// Says which replacements no table knew.
-pub(in crate::cli) fn unknown(all: &[Replacement]) {
-    for replacement in all {
-        let old = replacement.old.display();
-        crate::say::err!("warning: `--replace {old}=…`: no table takes anything from `{old}`");
-    }
 }
 
 /// Says that a signal came, and what of.

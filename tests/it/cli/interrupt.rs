@@ -264,7 +264,7 @@ fn a_judgement_that_is_interrupted_leaves_graphs_whole_and_says_how_many_are_lef
     ];
     for args in [&reach[..], &updated, &builds] {
         let (mut stopped, mut all) = (0, false);
-        for n in (0..).step_by(12) {
+        for n in (0..).step_by(6) {
             let _ = std::fs::remove_dir_all(&graphs);
             let (ran, injected) = signalled("INT", "openat", n + 1, args);
             for file in files(&graphs) {
@@ -282,7 +282,7 @@ fn a_judgement_that_is_interrupted_leaves_graphs_whole_and_says_how_many_are_lef
                 assert!(ended_by(&ran, Signal::SIGINT), "{ran}");
             }
         }
-        assert!(all && stopped > 1, "{stopped}");
+        assert!(all && stopped > 0, "{stopped}");
     }
 }
 

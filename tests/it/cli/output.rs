@@ -159,7 +159,7 @@ fn a_wrong_command_line_is_told_like_other_errors() {
         assert!(!ran.stderr().contains("error:"), "{ran}");
     }
     let ran = run(&mut indir());
-    ran.exits(2).err_has("Usage: indir <COMMAND>");
+    ran.exits(2).err_has("Usage: indir [OPTIONS] <COMMAND>");
     assert!(!ran.stderr().starts_with("indir: "), "{ran}");
 }
 
@@ -186,6 +186,16 @@ fn states_are_coloured_where_it_is_asked_for_or_seen() {
     let ordinary = ordinary(&dir.join("q.c"), "int main(void) { return 0; }", &[]);
     let (exe, ordinary) = (exe.to_str().unwrap(), ordinary.to_str().unwrap());
     run(indir().args(["update", exe, "--lib-dir", old])).success();
+    let adopted = dir.join("adopted");
+    std::fs::copy(ordinary, &adopted).unwrap();
+    let adopted = adopted.to_str().unwrap();
+    let place = [
+        "adopt",
+        "--in-place",
+        "--indir-shim",
+        shim.to_str().unwrap(),
+    ];
+    run(indir().args(place).arg(adopted)).success();
     let bare = indirect(&dir.join("bare.c"), "int main(void) { return 1; }", &[]);
     let bare = bare.to_str().unwrap();
     let libc = format!("{old}/libc.so.6");
@@ -206,7 +216,7 @@ fn states_are_coloured_where_it_is_asked_for_or_seen() {
         &["verify", bare],
         &["status", bare],
         &["diff", &last, exe],
-        &["restore", "--dry-run", exe],
+        &["restore", "--dry-run", adopted],
         &["reach", &libc, &libc, ordinary],
         &["bench", "--runs", "1", ordinary],
     ];

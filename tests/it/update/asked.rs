@@ -174,7 +174,8 @@ fn a_folder_that_provides_nothing_is_told() {
     std::os::unix::fs::symlink("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", ldso).unwrap();
     let libraries = package.join("lib/x86_64-linux-gnu");
     std::fs::copy(all.one.join("libv.so.1"), libraries.join("libv.so.1")).unwrap();
-    update(&[text(&all.exe), "--lib-dir", text(&package)])
+    let args = [text(&all.exe), "--lib-dir", text(&all.one), "--lib-dir"];
+    update(&[&args[..], &[text(&package)]].concat())
         .err_has(&format!("(do you mean `{}`?)", text(&libraries)));
 }
 
