@@ -39,7 +39,8 @@ say "a fresh $suite from $mirror"
 log=$walk/debootstrap.log
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ "$suite" = bookworm ] || {
-    own_apt bookworm >"$walk/apt.log" 2>&1
+    # By itself, since it has variables of the same names.
+    (own_apt bookworm) >"$walk/apt.log" 2>&1
     keyring=$cache/apt/keyring.gpg
 }
 debootstrap --variant=minbase --keyring="$keyring" --cache-dir="$(cd "$cache/debootstrap" && pwd -P)" \
@@ -47,6 +48,7 @@ debootstrap --variant=minbase --keyring="$keyring" --cache-dir="$(cd "$cache/deb
     tail -n 20 "$log" >&2
     die "debootstrap failed (whole log: $log)"
 }
+grep -qx "VERSION_CODENAME=$suite" "$root/etc/os-release" || die "that is no $suite"
 {
     echo "deb $mirror $suite main"
     echo "deb $security $suite-security main"
