@@ -75,6 +75,43 @@ fn bash_completes_subcommands() {
     .prints("generate\n");
 }
 
+/// Folders, files and programs are offered; only what is none of them is not.
+#[test]
+fn completions_know_what_a_value_is() {
+    let script = run(indir().args(["generate", "completions", "zsh"]));
+    let script = script.success().stdout();
+    let others = [
+        "OLD=NEW",
+        "N",
+        "REF",
+        "PID",
+        "PATTERN",
+        "TEXT",
+        "SYMBOL[@VERSION]",
+        "symbol",
+        "subcommand",
+    ];
+    let mut wrong = Vec::new();
+    for line in script.lines() {
+        let Some((value, _)) = line.split_once(":_default'") else {
+            continue;
+        };
+        let name = value.rsplit(':').next().unwrap();
+        if !others.contains(&name.split(" -- ").next().unwrap()) {
+            wrong.push(line);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for kind in [
+        ":DIR:_files -/'",
+        ":FILE:_files'",
+        ":TREE:_files -/'",
+        ":_cmdambivalent'",
+    ] {
+        assert!(script.contains(kind), "no {kind}");
+    }
+}
+
 #[test]
 fn setup_installs_pages_and_completions() {
     let scratch = Scratch::new();

@@ -6,5 +6,6 @@ mod generate;
 mod interrupt;
 mod irregular;
 mod output;
+mod pipes;
 mod schema;
 mod status;
