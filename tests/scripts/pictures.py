@@ -111,11 +111,19 @@ def width(line):
 
 
 def wrap(line):
-    """Lines as a terminal breaks them; only plain ones are longer than it is wide."""
-    if width(line) <= COLUMNS:
-        return [line]
-    line = SGR.sub("", line)
-    return [line[at:at + COLUMNS] for at in range(0, len(line), COLUMNS)]
+    """Lines as a terminal breaks them."""
+    rows, column = [""], 0
+    for at, part in enumerate(SGR.split(line)):
+        if at % 2:
+            rows[-1] += f"\x1b[{part}m"
+            continue
+        for letter in part:
+            if column == COLUMNS:
+                rows.append("")
+                column = 0
+            rows[-1] += letter
+            column += 1
+    return rows
 
 
 COLOURS = {"31": "#b3261e", "32": "#1f7a3d", "33": "#8a6100", "34": "#2757a8", "36": "#0f6e74"}
