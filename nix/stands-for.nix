@@ -4,7 +4,8 @@
 #
 # Content-addressed: whoever depends on the link alone is not built again while it leads to the
 # same build. A second output, `sampled`, is an empty file but for one in `oneIn` of the cases
-# in which an earlier build would do: `new` is taken all the same then, and the file says so.
+# in which an earlier build would do (0: in none): `new` is taken all the same then, and the
+# file says so.
 { run, indir }:
 { new
   # The earliest first.

@@ -17,7 +17,7 @@ for build in $history; do
     # Whatever it cannot say makes the new build the one.
     if "$indir/bin/indir" reach "$build/lib" "$new/lib" "$programs" "${options[@]}" >&2; then
         sum=$(printf '%s %s' "$new" "$program" | sha256sum)
-        if [ $((16#${sum:0:8} % oneIn)) = 0 ]; then
+        if [ "$oneIn" -gt 0 ] && [ $((16#${sum:0:8} % oneIn)) = 0 ]; then
             echo "$build would do for $new" >"$sampled"
             break
         fi
