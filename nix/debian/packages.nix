@@ -14,8 +14,11 @@ let
     in
     mkDerivation (base // (changes.${source} or (_: { })) base);
 
+  isFull = sources ? openssl;
+
   slice = {
-    zlib = package "zlib" { indirLibrary = true; };
+    # Tests compile it again and again, and nobody runs that one for long.
+    zlib = package "zlib" ({ indirLibrary = true; } // (if isFull then { } else { CFLAGS = "-O1"; }));
     # A library and programs in outputs of their own.
     xz = package "xz-utils" {
       pname = "xz";
@@ -139,4 +142,4 @@ let
     patch = package "patch" { };
   };
 in
-slice // (if sources ? openssl then full else { })
+slice // (if isFull then full else { })

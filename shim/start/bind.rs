@@ -30,7 +30,8 @@ unsafe extern "C" {
 
 unsafe extern "C" fn indir_bind() -> usize {
     // SAFETY: called by ld.so while it relocates this object; `_r_debug` was
-    // resolved before, since IRELATIVE entries come last (elf/do-rel.h).
+    // resolved before, since IRELATIVE entries come last (elf/do-rel.h). It may be
+    // another object's, which has to be of that size to be of any use to a debugger.
     unsafe { indir_shim::binder::bind::run(&raw const _r_debug) };
     indir_bind as *const () as usize
 }

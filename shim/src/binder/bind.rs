@@ -34,10 +34,15 @@ const SEGMENTS: usize = 4;
 /// Runs the binder.
 ///
 /// # Safety
-/// `debug` is ld.so's `_r_debug`, and ld.so is where the module says.
+/// `debug` is what ld.so found under the name `_r_debug`, of the size of its own one, and
+/// ld.so is where the module says.
 pub unsafe fn run(debug: *const RDebug) {
+    // SAFETY: a variable that was found is mapped.
+    let Some(debug) = (unsafe { debug.as_ref() }).filter(|debug| debug.is_of_ldso()) else {
+        return;
+    };
     // SAFETY: ld.so filled it before it mapped the first library.
-    let Some(main) = (unsafe { debug.as_ref().and_then(|d| d.map.as_ref()) }) else {
+    let Some(main) = (unsafe { debug.map.as_ref() }) else {
         return;
     };
     // SAFETY: the executable's dynamic section ends in DT_NULL.

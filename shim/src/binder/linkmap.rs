@@ -26,4 +26,23 @@ pub struct RDebug {
     pub version: i32,
     /// The first object: the executable.
     pub map: *const LinkMap,
+    /// A function that is called at every change.
+    pub brk: usize,
+    /// Whether the list is being changed.
+    pub state: i32,
+    /// Where ld.so lies.
+    pub ldbase: usize,
+}
+
+/// More than any ld.so takes in memory.
+const LDSO: usize = 16 << 20;
+
+impl RDebug {
+    /// Whether it is ld.so's: it tells an address of ld.so, and lies close behind. What
+    /// LD_PRELOAD or LD_LIBRARY_PATH bring may have a variable of that name with
+    /// anything in it, and comes first.
+    pub fn is_of_ldso(&self) -> bool {
+        let at = core::ptr::from_ref(self) as usize;
+        self.version > 0 && self.ldbase != 0 && at.wrapping_sub(self.ldbase) < LDSO
+    }
 }

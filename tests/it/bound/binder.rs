@@ -287,6 +287,41 @@ fn a_program_with_an_r_debug_of_its_own_stays_direct() {
     }
 }
 
+/// Libraries that come by the environment, after the table was written, come first too.
+#[test]
+fn an_r_debug_that_the_environment_brings_is_not_taken_for_ld_so_s() {
+    let dir = Scratch::new();
+    let part = |folder: &str, text: &str| {
+        let source = dir.join(&format!("{folder}/libpart.so.c"));
+        let text = format!("{text}\nint part(void) {{ return 5; }}\n");
+        shared(&source, &text, &["-Wl,-soname,libpart.so"])
+    };
+    let library = part("lib", "");
+    let search = format!("-L{}", library.parent().unwrap().display());
+    let source = "#include <stdio.h>\nint part(void); int main(void) { printf(\"%d\\n\", part()); return 0; }";
+    let exe = indirect(&dir.join("program.c"), source, &[&search, "-lpart"]);
+    let folder = library.parent().unwrap().to_str().unwrap();
+    update(&exe, &["--plan", "bound", "--lib-dir", folder]);
+    let own = [
+        ("empty", "char _r_debug[4096];"),
+        (
+            "wild",
+            "long _r_debug[512] = { 1, 0x10, 0x10, 0x10, 0x10 };",
+        ),
+    ];
+    for (name, text) in own {
+        let other = part(name, text);
+        for (variable, value) in [
+            ("LD_PRELOAD", other.as_path()),
+            ("LD_LIBRARY_PATH", other.parent().unwrap()),
+        ] {
+            let ran = run(Command::new(&exe).env(variable, value));
+            assert_eq!(ran.code(), Some(0), "{name} by {variable}: {ran}");
+            ran.prints("5\n");
+        }
+    }
+}
+
 #[test]
 fn ldd_lists_the_program_s_libraries_only() {
     let bound = bound(&[]);
