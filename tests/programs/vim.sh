@@ -9,7 +9,8 @@
     -c 'w! plain.txt' -c 'qa!'
 cat plain.txt
 cat maps >&3
-xvfb-run -a "$BIN/vim.gtk3" -g -f -u NONE -i NONE -N \
+# A number of its own: two that look for a free one at once take the same.
+xvfb-run -a -n 150 "$BIN/vim.gtk3" -g -f -u NONE -i NONE -N \
     -c 'call setline(1, has("gui_running") . " " . toupper("gui"))' \
     -c 'py3 open("maps-gui", "w").write(open("/proc/self/maps").read())' \
     -c 'w! gui.txt' -c 'qa!' 2>gui.err

@@ -138,7 +138,7 @@ struct Counts {
     by_chance: usize,
     signals: usize,
     wrong: usize,
-    first: Option<String>,
+    faults: Vec<String>,
 }
 
 impl Counts {
@@ -179,8 +179,8 @@ impl Counts {
     }
 
     fn fault(&mut self, ran: &Ran, ordinary: &str) {
-        let text = || format!("file {}: {ran}\n{ordinary}", self.files);
-        self.first.get_or_insert_with(text);
+        self.faults
+            .push(format!("file {}: {ran}\n{ordinary}", self.files));
         if ran.output.status.signal().is_some() {
             self.signals += 1;
         } else {
@@ -201,8 +201,7 @@ impl Counts {
             self.wrong
         );
         assert!(self.files > 0);
-        let first = self.first.as_deref().unwrap_or_default();
-        assert_eq!((self.signals, self.wrong), (0, 0), "{kind}: {first}");
+        assert!(self.faults.is_empty(), "{kind}: {}", self.faults.join("\n"));
     }
 }
 
