@@ -17,7 +17,7 @@ use indir_shim::elf::{Dyn, Phdr, dt, pf, pt};
 use indir_shim::format::bindings_layout::{
     Header, MAGIC, OBJECT_PROBE, ObjectBindings, Part, Range, Rela, TAIL, TARGET_ABSOLUTE, VERSION,
 };
-use indir_shim::format::bindings_sum::sum;
+use indir_shim::format::bindings_sum::{sum, sum_entry};
 use indir_shim::format::record::{Le16, Le32, Le64};
 use indir_shim::handover::Handover;
 use zerocopy::IntoBytes as _;
@@ -82,18 +82,24 @@ impl Image {
                 words.map(u64::to_le_bytes).as_flattened(),
             );
         }
-        let dynamic = [
-            (dt::RELA, base + RELATIVE),
-            (dt::RELASZ, 72),
-            (dt::RELACOUNT, 2),
-            (dt::PLTRELSZ, 24),
-            (dt::NULL, 0),
-        ];
-        for (n, (tag, value)) in dynamic.into_iter().enumerate() {
+        for (n, (tag, value)) in dynamic(base).into_iter().enumerate() {
             let words = [tag, value].map(u64::to_le_bytes);
             image.put(DATA + n as u64 * 16, words.as_flattened());
         }
         image
+    }
+
+    /// What bindings hold of it.
+    fn content(&self, index: u16) -> u64 {
+        let at = START + CONTENT as usize;
+        let tables = sum(0, &self.0[at..at + 64]);
+        if index == 0 {
+            return tables;
+        }
+        let entries = dynamic(0)
+            .into_iter()
+            .take_while(|entry| entry.0 != dt::NULL);
+        entries.fold(tables, |sum, (tag, value)| sum_entry(sum, tag, value, 0))
     }
 
     fn base(&self) -> u64 {
@@ -104,6 +110,17 @@ impl Image {
     fn constant(&self) -> (&[u8], &[u8]) {
         (&self.0[..2 * PAGE], &self.0[4 * PAGE..])
     }
+}
+
+/// The dynamic section of an object at `base`.
+fn dynamic(base: u64) -> [(u64, u64); 5] {
+    [
+        (dt::RELA, base + RELATIVE),
+        (dt::RELASZ, 72),
+        (dt::RELACOUNT, 2),
+        (dt::PLTRELSZ, 24),
+        (dt::NULL, 0),
+    ]
 }
 
 fn phdrs() -> [Phdr; 3] {
@@ -174,8 +191,6 @@ pub fn bindings_for_the_binder() -> Vec<u8> {
     let mut entries = Vec::new();
     for index in 0..3_u16 {
         let image = Image::new(usize::from(index));
-        let at = START + CONTENT as usize;
-        let content = &image.0[at..at + 64];
         let range = Range {
             start: Le64::new(CONTENT),
             len: Le64::new(64),
@@ -188,7 +203,7 @@ pub fn bindings_for_the_binder() -> Vec<u8> {
         entries.push(ObjectBindings {
             flags: OBJECT_PROBE,
             reach: Le16::new(3),
-            content: Le64::new(sum(0, content)),
+            content: Le64::new(image.content(index)),
             ranges: part(&mut streams, range.as_bytes()),
             dynamic: Le64::new(DATA),
             relative_count: Le32::new(2),

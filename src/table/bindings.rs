@@ -100,7 +100,7 @@ impl BindingsSpec<'_> {
             let content = object.content();
             let mut entry = ObjectBindings {
                 identity: file.identity.to_raw(),
-                content: Le64::new(content.sum),
+                content: Le64::new(content.at(index)),
                 ranges: streams.ranges(&content.ranges)?,
                 dynamic: Le64::new(dynamic_address(object)),
                 ..ObjectBindings::default()
@@ -292,7 +292,7 @@ mod tests {
             digest: *b"0123456789abcdef",
         };
         let mut golden = b"INDIRBND".to_vec();
-        golden.extend([2, 0, 48, 0, 126, 0, 62, 0, 56, 0, 0, 0, 0, 0, 0, 0]);
+        golden.extend([3, 0, 48, 0, 126, 0, 62, 0, 56, 0, 0, 0, 0, 0, 0, 0]);
         golden.extend(b"0123456789abcdef");
         golden.extend([0; 8 + TAIL]);
         seal(&mut golden);

@@ -88,7 +88,7 @@ pub fn compare(bindings: &Bindings<'_>, index: usize, object: &LoadedObject) -> 
     let Some(bound) = bindings.object(index) else {
         return Difference::Content;
     };
-    if object.content().sum != bound.raw.content.get() {
+    if object.content().at(index) != bound.raw.content.get() {
         return Difference::Content;
     }
     let is_own = index == 0 || bound.raw.flags & OBJECT_STORED != 0;

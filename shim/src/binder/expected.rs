@@ -12,10 +12,10 @@ use core::slice;
 use crate::arch::PAGE;
 use crate::binder::linkmap::LinkMap;
 use crate::bytes::string;
-use crate::elf::{Ehdr, Phdr, pf, pt};
+use crate::elf::{Dyn, Ehdr, Phdr, dt, pf, pt};
 use crate::format::bindings::{Bindings, Object};
 use crate::format::bindings_layout::{FileState, OBJECT_STORED, SUM_UP_TO};
-use crate::format::bindings_sum::sum;
+use crate::format::bindings_sum::{sum, sum_entry};
 use crate::format::layout::{IDENTITY_BUILD_ID, IDENTITY_SIZE_MTIME, Identity};
 use crate::format::note::Notes;
 use crate::format::table::Table;
@@ -50,7 +50,8 @@ pub(crate) fn expected(
             next = link_map.next;
             let same = match count.checked_sub(1) {
                 // Its build-id is the table's; but that may be set by hand.
-                None => has_content(&object, link_map.addr, phdrs),
+                // ld.so has the shim's copy of its dynamic section.
+                None => content(&object, link_map.addr, phdrs) == Some(object.raw.content.get()),
                 Some(at) => is_expected(&object, table, at, link_map),
             };
             if same {
@@ -106,7 +107,12 @@ fn is_expected(object: &Object<'_>, table: &Table<'_>, index: usize, link_map: &
     }
     // SAFETY: just asked.
     let phdrs = unsafe { mapped_phdrs(link_map) };
-    phdrs.is_some_and(|phdrs| has_content(object, link_map.addr, phdrs))
+    let total = phdrs.and_then(|phdrs| content(object, link_map.addr, phdrs));
+    total.is_some_and(|total| {
+        // SAFETY: ld.so walked it.
+        let total = unsafe { with_dynamic(total, link_map) };
+        total == raw.content.get()
+    })
 }
 
 /// Whether the library of a store that was mapped from `path` has `identity`.
@@ -147,20 +153,36 @@ fn content_len(object: &Object<'_>) -> u64 {
     len
 }
 
-/// Whether the object at `base` has the program headers, symbols, names, versions and
-/// relocations that it was bound with.
-fn has_content(object: &Object<'_>, base: usize, phdrs: &[Phdr]) -> bool {
+/// The sum of the program headers, symbols, names, versions and relocations of the object
+/// at `base`, where it has all of them.
+fn content(object: &Object<'_>, base: usize, phdrs: &[Phdr]) -> Option<u64> {
     let mut total = 0;
     let mut index = 0;
     while let Some(range) = object.range(index) {
         // SAFETY: ld.so mapped the object by these headers.
         match unsafe { mapped(phdrs, base, range.start.get(), range.len.get()) } {
             Some(bytes) => total = sum(total, bytes),
-            None => return false,
+            None => return None,
         }
         index += 1;
     }
-    index != 0 && total == object.raw.content.get()
+    (index != 0).then_some(total)
+}
+
+/// The sum continued with the dynamic section of an object.
+///
+/// # Safety
+/// It is mapped and ends in DT_NULL.
+unsafe fn with_dynamic(mut total: u64, link_map: &LinkMap) -> u64 {
+    let mut at: *const Dyn = link_map.dynamic;
+    // SAFETY: the caller's promise.
+    unsafe {
+        while (*at).tag != dt::NULL {
+            total = sum_entry(total, (*at).tag, (*at).value, link_map.addr as u64);
+            at = at.add(1);
+        }
+    }
+    total
 }
 
 fn has_build_id(identity: &Identity, base: usize, phdrs: &[Phdr]) -> bool {

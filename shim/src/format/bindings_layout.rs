@@ -18,7 +18,7 @@ use crate::format::record::{Le16, Le32, Le64, record};
 /// First eight bytes of every bindings file.
 pub const MAGIC: [u8; 8] = *b"INDIRBND";
 /// Format version that this source reads and writes.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Longest bindings file that any reader accepts, in bytes.
 pub const MAX_BINDINGS: usize = 64 << 20;
 /// Bytes of the sum at the end ([`bindings_sum`](super::bindings_sum)). A step is
@@ -134,7 +134,7 @@ record! {
         pub reach: Le16,
         /// Its file, if it is not [`OBJECT_STORED`]; zero for the executable.
         pub file: FileState,
-        /// Sum of `ranges`, in their order.
+        /// Sum of `ranges`, in their order, and of a library's dynamic section.
         pub content: Le64,
         /// The [`Range`]s that binding depends on: program headers, symbols, names,
         /// versions, hash table, relocations that look a symbol up.

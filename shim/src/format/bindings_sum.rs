@@ -9,6 +9,7 @@
 //! write bindings at all is asked by [`crate::trust`].
 
 use crate::arch::copy;
+use crate::elf::dt;
 
 const A: u64 = 0x9e37_79b9_7f4a_7c15;
 const B: u64 = 0xd6e8_feb8_6659_fd93;
@@ -47,6 +48,19 @@ pub fn sum(seed: u64, bytes: &[u8]) -> u64 {
     }
     // The length tells trailing zeros from the padding of the last word.
     mix(mix(mix(mix(a, b), c), d), bytes.len() as u64)
+}
+
+/// The sum continued with an entry of a dynamic section, as the file has it. `base` is where
+/// the object lies: ld.so adds it to addresses in place (elf/get-dynamic-info.h,
+/// `ADJUST_DYN_INFO`); 0 for the file.
+///
+/// Run paths do not count: nothing is bound by them, and tools take them away.
+pub const fn sum_entry(seed: u64, tag: u64, value: u64, base: u64) -> u64 {
+    if tag == dt::RPATH || tag == dt::RUNPATH {
+        return seed;
+    }
+    let value = if value >= base { value - base } else { value };
+    mix(mix(seed, tag), value)
 }
 
 fn words(block: &[u8; 32]) -> [u64; 4] {

@@ -3,14 +3,15 @@
 //! A build-id need not change with the content (a project may set it by hand),
 //! and size and time need not either. So bindings hold a sum of what lookups and
 //! slots depend on: program headers, hash table, symbols, their names and
-//! versions, and the relocations that look a symbol up. The binder sums the same bytes in
+//! versions, the relocations that look a symbol up, and a library's dynamic section, which
+//! says where all of these are and whether it is symbolic. The binder sums the same bytes in
 //! memory where it cannot tell by a file's state; ld.so changes none of them.
 //! RELATIVE entries are left out: the binder takes them from the object itself.
 
 use std::ops::Range;
 
 use indir_shim::format::bindings_layout::MAX_RANGES;
-use indir_shim::format::bindings_sum::sum;
+use indir_shim::format::bindings_sum::{sum, sum_entry};
 use object::elf;
 
 use super::content::Content;
@@ -52,11 +53,26 @@ impl Content {
         }
         merged.truncate(MAX_RANGES);
         let of = |total, &(start, len): &(u64, u64)| sum(total, object.bytes_at(start, len));
+        let sum = merged.iter().fold(0, of);
         Self {
-            sum: merged.iter().fold(0, of),
+            whole: with_dynamic(sum, object),
+            sum,
             ranges: merged,
         }
     }
+}
+
+/// The sum continued with the object's dynamic section.
+fn with_dynamic(sum: u64, object: &LoadedObject) -> u64 {
+    let dynamic = object.segments().iter().find(|s| s.kind == elf::PT_DYNAMIC);
+    let bytes = dynamic.map_or(&[][..], |s| object.bytes_at(s.vaddr, s.filesz));
+    let (words, _) = bytes.as_chunks::<8>();
+    let (entries, _) = words.as_chunks::<2>();
+    entries
+        .iter()
+        .map(|entry| entry.map(u64::from_le_bytes))
+        .take_while(|[tag, _]| *tag != 0)
+        .fold(sum, |sum, [tag, value]| sum_entry(sum, tag, value, 0))
 }
 
 /// The parts of the file that matter, in no order.

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use indir_shim::elf::pt;
+
 use crate::support::adopt::adopted;
 use crate::support::program::{indirect, ordinary, shared, table_of};
 use crate::support::{Scratch, b_flag, cc, indir, run};
@@ -178,6 +180,55 @@ fn the_right_function_is_called_whatever_identifies_its_library() {
         starts(true);
         run(indir().arg("verify").arg(&exe)).success();
     }
+}
+
+/// A library whose dynamic section was edited in place: the same symbols at the same
+/// places, and its own functions come first from now on. Editors of ELF files keep the
+/// build-id, and some keep the time.
+#[test]
+fn a_library_that_became_symbolic_is_bound_as_ld_so_would() {
+    let scratch = Scratch::new();
+    let source = "int who(void) { return 1; } int ask(void) { return who(); }";
+    let library = shared(
+        &scratch.join("libask.so.c"),
+        source,
+        &["-Wl,-soname,libask.so"],
+    );
+    let main = "#include <stdio.h>\nint who(void) { return 2; } int ask(void);\n\
+                int main(void) { printf(\"%d\\n\", ask()); return 0; }";
+    let search = format!("-L{}", scratch.path().display());
+    let args = ["-rdynamic", &search, "-lask"];
+    let exe = indirect(&scratch.join("main.c"), main, &args);
+    update(&exe, &scratch);
+    let start = |says: &str| {
+        let ran = run(Command::new(&exe).env("INDIR_DEBUG", "1"));
+        ran.success().prints(says);
+        ran
+    };
+    let ran = start("2\n");
+    assert!(super::binder::applied(&ran), "{ran}");
+
+    // Linkers leave room behind the section's end.
+    let time = std::fs::metadata(&library).unwrap().modified().unwrap();
+    let mut bytes = std::fs::read(&library).unwrap();
+    let elf = goblin::elf::Elf::parse(&bytes).unwrap();
+    let headers = elf.program_headers.iter();
+    let dynamic = headers.clone().find(|p| p.p_type == pt::DYNAMIC).unwrap();
+    let mut entries = dynamic.file_range().step_by(16);
+    let end = entries.find(|&at| bytes[at..at + 8] == [0; 8]).unwrap();
+    assert!(end + 32 <= dynamic.file_range().end);
+    bytes[end] = 16; // DT_SYMBOLIC
+    std::fs::write(&library, &bytes).unwrap();
+    let file = std::fs::File::options().write(true).open(&library).unwrap();
+    file.set_modified(time).unwrap();
+    start("1\n");
+    run(indir().arg("verify").arg(&exe))
+        .exits(1)
+        .out_has("libask.so`: it is not the file that the bindings were made for");
+    run(indir().arg("update").arg(&exe)).success();
+    let ran = start("1\n");
+    assert!(super::binder::applied(&ran), "{ran}");
+    run(indir().arg("verify").arg(&exe)).success();
 }
 
 /// The executable itself, relinked under the same build-id, with its old table.

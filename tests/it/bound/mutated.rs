@@ -65,27 +65,51 @@ impl Subject {
     /// there. The kernel's choice of addresses comes on top.
     fn ordinary_start(&self, layout: usize) -> Ran {
         let mut command = limited(&self.ordinary);
+        let folders = format!("{}:{SYSTEM}", self.dir.join("lib").display());
+        match layout % 8 {
+            _ if layout < 2 => {}
+            0..=3 => {
+                let number = layout / 8 * 2 + layout % 4 / 2;
+                command.env("LD_PRELOAD", self.padding(number % PADDINGS));
+            }
+            // ld.so keeps a copy of it in its own heap; the folder does not exist.
+            4 | 5 => {
+                command.env("LD_LIBRARY_PATH", format!("/{}", "x".repeat(layout * 8)));
+            }
+            // Nothing is looked up in ld.so.cache, which is mapped for that: as in an
+            // indirect start.
+            6 => {
+                let padding = self.padding(layout / 8 % PADDINGS);
+                command.env("LD_PRELOAD", padding);
+                command.env("LD_LIBRARY_PATH", folders);
+            }
+            // The program is mapped by ld.so, among the libraries.
+            _ => {
+                command = limited(Path::new("/lib64/ld-linux-x86-64.so.2"));
+                command.args(["--inhibit-cache", "--library-path", &folders, "--preload"]);
+                command.arg(self.padding(layout / 8 % PADDINGS));
+                command.arg(&self.ordinary);
+            }
+        }
         if layout % 2 == 1 {
             command.env("LD_BIND_NOW", "1");
         }
-        match layout {
-            0 | 1 => {}
-            _ if layout % 4 < 2 => {
-                command.env("LD_PRELOAD", self.padding(layout / 4 % PADDINGS));
-            }
-            // ld.so keeps a copy of it in its own heap; the folder does not exist.
-            _ => {
-                command.env("LD_LIBRARY_PATH", format!("/{}", "x".repeat(layout * 8)));
-            }
-        }
-        run(&mut command)
+        outcome(&mut command)
     }
 
-    /// A library with much memory of its own.
+    /// A library with much memory of its own, of zeros or not.
     fn padding(&self, number: usize) -> PathBuf {
         let library = self.dir.join(format!("libpadding{number}.so"));
         if !library.exists() {
-            let text = format!("char pad[{}];\n", (16 << 10) << (2 * number));
+            let size = match number.checked_sub(LARGE) {
+                None => (16 << 10) << (2 * number),
+                Some(n) => (n + 1) * (12 << 10),
+            };
+            let filled = match number >= LARGE && number % 2 == 1 {
+                true => format!(" = {{ [0 ... {}] = 0x5a }}", size - 1),
+                false => String::new(),
+            };
+            let text = format!("char pad[{size}]{filled};\n");
             shared(&library.with_extension("so.c"), &text, &[]);
         }
         library
@@ -105,18 +129,33 @@ fn limited(exe: &Path) -> Command {
     command
 }
 
+/// What became of it. A test beside this one may just have forked, and its child hold what
+/// was written a moment ago open.
+fn outcome(command: &mut Command) -> Ran {
+    loop {
+        let ran = run(command);
+        if ran.code() != Some(126) || !ran.stderr().contains("Text file busy") {
+            return ran;
+        }
+    }
+}
+
 fn start(exe: &Path, bound: bool) -> Ran {
     let mut command = limited(exe);
     if !bound {
         command.env("INDIR_DISABLE_BINDINGS", "1");
     }
-    run(&mut command)
+    outcome(&mut command)
 }
 
 /// Ordinary starts that are made before a start counts as another than theirs.
-const LAYOUTS: usize = 200;
-/// Sizes of libraries that such starts load before the mutated one: 16 KiB to 1 GiB.
-const PADDINGS: usize = 9;
+const LAYOUTS: usize = 400;
+/// Sizes of libraries that such starts load before the mutated one: 16 KiB to 1 GiB,
+const LARGE: usize = 9;
+/// and some of 12 to 384 KiB.
+const PADDINGS: usize = LARGE + 32;
+/// Where the libraries of the ordinary program's glibc are.
+const SYSTEM: &str = "/lib/x86_64-linux-gnu";
 
 fn is_good(ran: &Ran) -> bool {
     ran.code() == Some(0) && ran.stdout() == PRINTS
