@@ -292,7 +292,7 @@ fn a_program_with_an_r_debug_of_its_own_stays_direct() {
 fn an_r_debug_that_the_environment_brings_is_not_taken_for_ld_so_s() {
     let dir = Scratch::new();
     let part = |folder: &str, text: &str| {
-        let source = dir.join(&format!("{folder}/libpart.so.c"));
+        let source = dir.join(format!("{folder}/libpart.so.c"));
         let text = format!("{text}\nint part(void) {{ return 5; }}\n");
         shared(&source, &text, &["-Wl,-soname,libpart.so"])
     };
