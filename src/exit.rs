@@ -26,8 +26,26 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
+/// An error of the command line, that ends with [`USAGE`].
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
 /// The exit code that `error` ends with.
 pub fn code_of(error: &anyhow::Error) -> ExitCode {
-    let refused = error.chain().any(|cause| cause.is::<Refused>());
-    ExitCode::from(if refused { REFUSED } else { FAILED })
+    let has = |is: fn(&&(dyn std::error::Error + 'static)) -> bool| error.chain().any(|c| is(&c));
+    ExitCode::from(if has(|cause| cause.is::<Refused>()) {
+        REFUSED
+    } else if has(|cause| cause.is::<Usage>()) {
+        USAGE
+    } else {
+        FAILED
+    })
 }

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::judged::{Report, doubted, interrupted, path, shared, warn};
 use crate::elf::Root;
+use crate::exit::Usage;
 use crate::reach::{Build, Change, Doubt, Explained, Judge, Options, ReachError, other_change};
 use crate::table::Replacement;
 use crate::update::{self, Subject};
@@ -90,13 +91,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     // Links to the libraries are made for the time of a run, and graphs are written.
     interrupt::watch();
-    let (change, programs) = match change(args, &mut options)? {
-        Ok(asked) => asked,
-        Err(why) => {
-            crate::say::err!("indir: {why}");
-            return Ok(ExitCode::from(exit::USAGE));
-        }
-    };
+    let (change, programs) = change(args, &mut options)?;
     let shared = shared(&args.debug_dirs, args.graphs.as_deref())?;
     let lib_dirs = (!options.lib_dirs.is_empty()).then(|| options.lib_dirs.clone());
     let judge = Judge::new(change, options, shared);
@@ -141,24 +136,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(report.code()))
 }
 
-/// What changes, and the programs; or what is wrong with the question.
-type Asked<'a> = Result<(Change, &'a [PathBuf]), String>;
-
-fn change<'a>(args: &'a Args, options: &mut Options) -> anyhow::Result<Asked<'a>> {
+/// What changes, and the programs.
+fn change<'a>(args: &'a Args, options: &mut Options) -> anyhow::Result<(Change, &'a [PathBuf])> {
     if !args.replace.is_empty() {
         let change = Change::Replacements(args.replace.clone());
-        return Ok(Ok((change, &args.paths)));
+        return Ok((change, &args.paths));
     }
     let [old, new, programs @ ..] = &args.paths[..] else {
         let why = "give OLD, NEW and a program, or programs and --replace OLD=NEW";
-        return Ok(Err(why.to_owned()));
+        return Err(Usage(why.to_owned()).into());
     };
     if programs.is_empty() {
-        return Ok(Err(format!(
+        return Err(Usage(format!(
             "no program after `{}` and `{}`; without --replace the first two paths are the old and the new build of a library",
             old.display(),
             new.display()
-        )));
+        ))
+        .into());
     }
     let (before, after) = (Build::of(old)?, Build::of(new)?);
     let is_in_both = |soname| after.libraries.contains_key(soname);
@@ -173,7 +167,7 @@ fn change<'a>(args: &'a Args, options: &mut Options) -> anyhow::Result<Asked<'a>
         options.other_change = other_change((old, new), (&before, &after))?;
     }
     let change = Change::Builds(Box::new(before), Box::new(after));
-    Ok(Ok((change, programs)))
+    Ok((change, programs))
 }
 
 /// Prints what each program reaches from a symbol; returns the exit code.

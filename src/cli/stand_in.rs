@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::{ArgMatches, FromArgMatches};
 
 use crate::elf::Root;
+use crate::exit::Usage;
 use crate::standin::choose::{Choice, Chooser, Library, Reason};
 use crate::standin::tree::Tree;
 use crate::standin::words::Words;
@@ -45,7 +46,7 @@ pub struct Args {
 
 /// Libraries in the order of the command line, which the parser alone knows.
 #[derive(Debug)]
-struct Libraries(Vec<Given>);
+struct Libraries(Result<Vec<Given>, Usage>);
 
 #[derive(Debug)]
 struct Given {
@@ -93,12 +94,7 @@ impl FromArgMatches for Libraries {
             all.push((at, None, Some(path)));
         }
         all.sort_by_key(|given| given.0);
-        let usage = |text: &str| {
-            clap::Error::raw(
-                clap::error::ErrorKind::MissingRequiredArgument,
-                format!("{text}\n"),
-            )
-        };
+        let usage = |text: &str| Ok(Self(Err(Usage(text.to_owned()))));
         let mut libraries = Vec::new();
         let mut history = Vec::new();
         for (_, earlier, new) in all {
@@ -112,17 +108,15 @@ impl FromArgMatches for Libraries {
             }
         }
         if !history.is_empty() {
-            return Err(usage(
-                "--history is not followed by the --new of its library",
-            ));
+            return usage("`--history` is not followed by the `--new` of its library");
         }
         if !raw.output.is_empty() && raw.output.len() != libraries.len() {
-            return Err(usage("each --new needs one -o, in the same order"));
+            return usage("each `--new` needs one `-o`, in the same order");
         }
         for (library, output) in libraries.iter_mut().zip(raw.output) {
             library.output = Some(output);
         }
-        Ok(Self(libraries))
+        Ok(Self(Ok(libraries)))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -136,7 +130,7 @@ impl FromArgMatches for Libraries {
 /// # Errors
 /// When words or a new tree cannot be read, or a link cannot be written.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let mut given = args.libraries.0;
+    let mut given = args.libraries.0?;
     if let [old, new] = args.pair.as_slice() {
         given.push(Given {
             history: vec![old.clone()],
@@ -145,16 +139,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         });
     }
     if given.is_empty() {
-        bail!(
-            "no library is given: name its trees with --history and --new, or two before --words"
-        );
+        let why =
+            "no library is given: name its trees with --history and --new, or two before --words";
+        return Err(Usage(why.to_owned()).into());
     }
     let prints = args.explain || args.json;
     if !prints && given.iter().any(|library| library.output.is_none()) {
-        match args.pair.is_empty() {
-            true => bail!("nothing to do: give -o LINK for each --new, or --explain"),
-            false => bail!("nothing to do: give --explain or --json with two trees"),
-        }
+        let why = match args.pair.is_empty() {
+            true => "nothing to do: give -o LINK for each --new, or --explain",
+            false => "nothing to do: give --explain or --json with two trees",
+        };
+        return Err(Usage(why.to_owned()).into());
     }
     check(&given)?;
     let words = words(&args.words)?;

@@ -35,6 +35,7 @@ rm -rf "$root" "$walk/opt"
 mkdir -p "$walk" "$cache/debootstrap"
 
 mirror=$(mirror bookworm) security=$(mirror bookworm-security)
+begun=$(date +%s)
 say "a fresh $suite from $mirror"
 log=$walk/debootstrap.log
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -85,6 +86,8 @@ else
     cp -a "$walk/vendor" "$home/vendor"
     sed 's|^directory = .*|directory = "/home/me/vendor"|' "$walk/vendor.toml" >"$home/.cargo/config.toml"
 fi
+
+say "(the system and the clone: $(($(date +%s) - begun)) s)"
 
 # enter COMMAND…: in the system, with mounts and processes of its own that end with it.
 enter() {

@@ -152,20 +152,20 @@ fn usage_that_makes_no_sense_is_told() {
     ];
     stand_in(&two).exits(2).err_has("in the same order");
     stand_in(&["--new".as_ref(), tree.as_os_str()])
-        .exits(1)
+        .exits(2)
         .err_has("nothing to do");
     let mut command = indir();
     command.arg("stand-in").args([&tree, &tree]);
     run(command.arg("--words").arg(&words))
-        .exits(1)
+        .exits(2)
         .err_is_one_line()
         .err_has("nothing to do: give --explain");
     // Whatever follows --words is one of its files.
     stand_in(&[tree.as_os_str(), tree.as_os_str()])
-        .exits(1)
+        .exits(2)
         .err_has("before --words");
     stand_in(&["--explain".as_ref()])
-        .exits(1)
+        .exits(2)
         .err_has("no library is given");
     let other = scratch.file("other", "not words\n");
     let mut command = indir();
