@@ -7,7 +7,7 @@ use super::roff::Page;
 pub(super) fn page() -> Page {
     let mut sections = vec![
         ("SYNOPSIS", vec![
-            Code("cc -BPREFIX/libexec/indir …"),
+            Code("cc -BPREFIX/libexec/indir ..."),
             Code("indir-ld [--indir-shim=PATH] [--indir-table=REF] [--indir-reach] [--indir-off] [OPTIONS OF THE LINKER]"),
         ]),
         ("DESCRIPTION", vec![

@@ -159,6 +159,8 @@ fn every_page_says_how_it_ends_what_it_obeys_and_where_files_are() {
     for entry in std::fs::read_dir(scratch.path()).unwrap() {
         let path = entry.unwrap().path();
         let page = std::fs::read_to_string(&path).unwrap();
+        // Readers without UTF-8 would see something else.
+        assert!(page.is_ascii(), "{}", path.display());
         let mut sections = vec!["EXAMPLES", "ENVIRONMENT", "FILES", "SEE ALSO"];
         if !path.ends_with("indir.7") {
             sections.extend(["EXIT STATUS", "SYNOPSIS"]);

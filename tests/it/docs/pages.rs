@@ -151,6 +151,24 @@ sections! {
     licence: "The licence of stubs",
 }
 
+/// Every block of commands is run here or by walk.sh.
+#[test]
+fn what_is_not_run_here_the_walk_runs() {
+    let mut seen = 0;
+    for page in ["README.md", "docs/guide.md"] {
+        for line in read(page).lines() {
+            let Some(why) = line.strip_prefix("<!-- not run: ") else {
+                continue;
+            };
+            seen += 1;
+            // `make demo` and `make test` themselves, which the tests belong to.
+            let is_run = why.starts_with("walk: ") || why.starts_with("the tests are one of them");
+            assert!(is_run, "{page}: {line}");
+        }
+    }
+    assert!(seen > 5, "only {seen} comments were seen");
+}
+
 #[test]
 fn a_page_that_says_something_else_is_found() {
     let reader = Reader::new();
