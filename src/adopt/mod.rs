@@ -66,6 +66,8 @@ pub struct Adoption {
     pub table: PathBuf,
     /// What the table changes, if that can be told.
     pub change: Option<String>,
+    /// The folders that its libraries are in.
+    pub folders: Vec<PathBuf>,
 }
 
 impl Adoption {
@@ -74,6 +76,7 @@ impl Adoption {
             adopted,
             table: plan.place.path.clone(),
             change: plan.change(),
+            folders: plan.folders.clone(),
         }
     }
 }

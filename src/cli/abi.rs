@@ -266,7 +266,18 @@ fn floor(args: &FloorArgs) -> anyhow::Result<ExitCode> {
     };
     let builds: Result<Vec<_>, _> = args.files.iter().map(load).collect();
     let builds: Vec<_> = builds?.into_iter().map(|b| b.abi).collect();
-    let mut common = abi::floor::common(&builds)?;
+    let named = |error: FloorError| {
+        let file = match &error {
+            FloorError::Different { index, .. } => args.files.get(index - 1),
+            _ => None,
+        };
+        let file = file.map(|file| format!("`{}`", file.display()));
+        match file {
+            Some(file) => anyhow::Error::from(error).context(file),
+            None => error.into(),
+        }
+    };
+    let mut common = abi::floor::common(&builds).map_err(named)?;
     if only_used {
         cut(args, &finder.private, &builds, &mut common)?;
     }

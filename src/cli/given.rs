@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::elf::Root;
 use crate::table::Replacement;
+use crate::update::Idle;
 
 /// `folder` as it will stand in tables: absolute, symlinks kept, since a
 /// symlink may be what the administrator switches.
@@ -46,5 +47,19 @@ pub(super) fn unknown(all: &[Replacement]) {
     for replacement in all {
         let old = replacement.old.display();
         crate::say::err!("warning: `--replace {old}=…`: no table takes anything from `{old}`");
+    }
+}
+
+/// Says which folders of `--lib-dir` provide nothing.
+pub(super) fn idle(all: &[Idle]) {
+    for idle in all {
+        let mut hint = String::new();
+        if let Some(deeper) = &idle.meant {
+            hint = format!(" (do you mean `{}`?)", deeper.display());
+        }
+        crate::say::err!(
+            "warning: `--lib-dir {}`: no library comes from there{hint}",
+            idle.folder.display()
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! the same bytes. Files are replaced by rename: programs that run keep theirs.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use fs_err as fs;
 use object::elf::Machine;
 
 use crate::arch::Arch;
@@ -107,11 +107,11 @@ fn folder(path: &Path) -> anyhow::Result<Arc<Folder>> {
         }
         let mode = std::fs::Permissions::from_mode(0o755);
         fs::set_permissions(new, mode).with_context(failed)?;
-        let real = fs::canonicalize(new)?;
+        let real = fs::canonicalize(new).with_context(failed)?;
         let parent = real.parent().unwrap_or(Path::new("/"));
         Folder::open(parent)?.sync().with_context(failed)?;
     }
-    let real = fs::canonicalize(path)?;
+    let real = fs::canonicalize(path).with_context(failed)?;
     Ok(Arc::new(Folder::open(&real).with_context(failed)?))
 }
 

@@ -28,7 +28,7 @@ pub use error::PlanError;
 pub use options::{Kind, Options};
 pub use plan::{Plan, Planner, State};
 pub use plugins::Plugin;
-pub use run::{Counts, Entry, Idle, Outcome, Report, run};
+pub use run::{Counts, Entry, Idle, Outcome, Report, idle, run};
 pub use subject::{Opening, Subject};
 pub use undo::{Turned, TurnedBack, UndoReport, undo};
 pub use why::{Offer, Want, Why, why};

@@ -209,7 +209,8 @@ pub fn run(
             !report.unknown.is_empty() && report.unknown.len() == options.replacements.len();
     }
     if !plans.is_empty() {
-        report.idle = idle(options, &plans);
+        let folders: Vec<&PathBuf> = plans.iter().flat_map(|plan| &plan.folders).collect();
+        report.idle = idle(options, &folders);
     }
     settle_shared(&mut plans, &entry_of, &mut report);
     if dry_run {
@@ -242,13 +243,11 @@ fn is_refused(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Refused(_))
 }
 
-/// The folders of `--lib-dir` from which nobody takes anything.
-fn idle(options: &Options, plans: &[Plan]) -> Vec<Idle> {
+/// The folders of `--lib-dir` that none of the folders in `taken`, from which libraries
+/// come, is in.
+pub fn idle(options: &Options, taken: &[&PathBuf]) -> Vec<Idle> {
     let given = options.lib_dirs.iter().flatten();
-    let used = |folder: &&PathBuf| {
-        let mut all = plans.iter().flat_map(|plan| &plan.folders);
-        all.any(|used| used.starts_with(folder))
-    };
+    let used = |folder: &&PathBuf| taken.iter().any(|used| used.starts_with(folder));
     let idle = given.filter(|folder| !used(folder));
     idle.map(|folder| Idle {
         folder: folder.clone(),

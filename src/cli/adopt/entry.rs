@@ -30,5 +30,7 @@ pub(super) struct Entry {
     pub(super) table: Option<PathBuf>,
     /// What the table changes.
     pub(super) change: Option<String>,
+    /// The folders that its libraries are in.
+    pub(super) folders: Vec<PathBuf>,
     pub(super) state: State,
 }

@@ -21,7 +21,7 @@ use crate::interrupt::Interrupted;
 use crate::place;
 use crate::resolve::Store;
 use crate::shell::quoted;
-use crate::update::{Kind, Options};
+use crate::update::{self, Kind, Options};
 
 /// Make prebuilt executables indirect
 #[derive(Debug, clap::Args)]
@@ -218,6 +218,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             output: None,
             table: None,
             change: None,
+            folders: Vec::new(),
             state: State::Failed(why),
         })
         .collect();
@@ -238,7 +239,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         all.collect::<Vec<_>>()
     }));
     bar.finish_and_clear();
-    Ok(ExitCode::from(print::tell(&entries, &meant.skipped, how)))
+    let taken: Vec<&PathBuf> = entries.iter().flat_map(|entry| &entry.folders).collect();
+    let idle = match taken.is_empty() {
+        true => Vec::new(),
+        false => update::idle(&options, &taken),
+    };
+    Ok(ExitCode::from(print::tell(
+        &entries,
+        &meant.skipped,
+        &idle,
+        how,
+    )))
 }
 
 /// Makes one program indirect, unless a signal came. What `was_found` in a folder is not
@@ -252,6 +263,7 @@ fn one(exe: PathBuf, target: Target, was_found: bool, request: &adopt::Request<'
         },
         table: None,
         change: None,
+        folders: Vec::new(),
         state: State::Left,
     };
     if crate::interrupt::is_pending() {
@@ -270,6 +282,7 @@ fn one(exe: PathBuf, target: Target, was_found: bool, request: &adopt::Request<'
         Ok(done) => {
             entry.table = Some(done.table);
             entry.change = done.change;
+            entry.folders = done.folders;
             match done.adopted {
                 Adopted::Now { headers_moved } => State::Adopted { headers_moved },
                 Adopted::Already => State::Already,

@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::entry::{Entry, State};
 use crate::adopt::Skipped;
+use crate::cli::given;
 use crate::exit;
 use crate::say::Mood;
+use crate::update::Idle;
 
 /// `version` of the JSON document.
 const JSON_VERSION: u32 = 1;
@@ -49,15 +51,23 @@ fn counts(entries: &[Entry]) -> Counts {
 }
 
 /// Prints what became of everything; returns the exit code.
-pub(super) fn tell(entries: &[Entry], skipped: &BTreeMap<PathBuf, Skipped>, how: How) -> u8 {
+pub(super) fn tell(
+    entries: &[Entry],
+    skipped: &BTreeMap<PathBuf, Skipped>,
+    idle: &[Idle],
+    how: How,
+) -> u8 {
     let counts = counts(entries);
     if how.json {
-        crate::say::json(&to_json(entries, skipped, how.dry_run, counts));
+        crate::say::json(&to_json(entries, skipped, idle, how.dry_run));
     } else if how.verbose || how.dry_run && !how.quiet {
         list(entries, skipped, how.verbose);
     }
     for entry in entries {
         notes(entry, how.quiet);
+    }
+    if !how.quiet {
+        given::idle(idle);
     }
     if crate::interrupt::is_pending() {
         crate::say::err!("indir: interrupted: what is not counted as done stays as it was");
@@ -141,9 +151,10 @@ fn summary(skipped: &BTreeMap<PathBuf, Skipped>, dry_run: bool, counts: Counts) 
 fn to_json(
     entries: &[Entry],
     skipped: &BTreeMap<PathBuf, Skipped>,
+    idle: &[Idle],
     dry_run: bool,
-    counts: Counts,
 ) -> serde_json::Value {
+    let counts = counts(entries);
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let executables = entries.iter().map(|entry| {
         let (state, message, headers_moved) = match &entry.state {
@@ -173,6 +184,7 @@ fn to_json(
         "refused": counts.refused,
         "failed": counts.failed,
         "left": counts.left,
+        "idle_lib_dirs": idle.iter().map(|idle| text(&idle.folder)).collect::<Vec<_>>(),
         "skipped": {
             "script": count(Skipped::Script),
             "static": count(Skipped::Static),

@@ -54,15 +54,8 @@ pub(super) fn summary(report: &Report, dry_run: bool, quiet: bool) -> ExitCode {
         errors(entry);
     }
     given::unknown(&report.unknown);
-    for idle in report.idle.iter().filter(|_| !quiet) {
-        let mut hint = String::new();
-        if let Some(deeper) = &idle.meant {
-            hint = format!(" (do you mean `{}`?)", deeper.display());
-        }
-        crate::say::err!(
-            "warning: `--lib-dir {}`: no library comes from there{hint}",
-            idle.folder.display()
-        );
+    if !quiet {
+        given::idle(&report.idle);
     }
     let counts = report.counts();
     interrupted(counts.left);

@@ -41,6 +41,16 @@ int main(void) { return printf("%d\n", value()) != 2; }
     adopt(all.into_iter().chain(lib_dir)).success();
     run(&mut Command::new(&elsewhere)).success().prints("2\n");
 
+    // One that provides nothing is told, and where its libraries are.
+    let empty = dir.dir("empty");
+    let nothing = |folder: &Path| adopt(all.into_iter().chain([lib_dir[0], folder.as_os_str()]));
+    let ran = nothing(&empty);
+    ran.success().err_has("no library comes from there");
+    std::fs::create_dir(empty.join("lib")).unwrap();
+    std::fs::copy(two.join("libvalue.so"), empty.join("lib/libvalue.so")).unwrap();
+    let meant = format!("(do you mean `{}`?)", empty.join("lib").display());
+    nothing(&empty).success().err_has(&meant);
+
     // An update that gives other folders, twice, still finds it, after these.
     adopt(all).success();
     for build in ["old", "bookworm"] {
