@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use crate::abi::diff::{Class, Diff, diff};
-use crate::abi::floor::Common;
+use crate::abi::floor::{Common, FloorError};
 use crate::abi::used::{Lacking, Used};
 use crate::abi::{self, Abi, Finder, LoadError, Loaded, Pattern, Private};
 use crate::elf::Root;

@@ -105,10 +105,11 @@ fn runs_under_a_strict_umask() {
 fn a_prefix_that_cannot_be_written_is_one_line() {
     let scratch = Scratch::new();
     let file = scratch.file("file", "");
-    run(indir().args(["setup", "--prefix"]).arg(file.join("p")))
-        .exits(1)
+    let ran = run(indir().args(["setup", "--prefix"]).arg(file.join("p")));
+    ran.exits(1)
         .err_is_one_line()
         .err_has(file.to_str().unwrap());
+    assert_eq!(ran.stderr().matches("failed to").count(), 1, "{ran}");
 }
 
 #[test]

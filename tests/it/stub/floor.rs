@@ -277,3 +277,20 @@ fn libexpat_and_libxml2_grew_and_keep_the_stub_of_their_floor() {
         assert!(!scratch.join("never.so").exists());
     }
 }
+
+/// Which of many files is not like the others.
+#[test]
+fn the_build_of_another_library_is_named() {
+    let scratch = Scratch::new();
+    let other = lib("trixie", "libm.so.6");
+    run(indir()
+        .args(["abi", "floor", "-o"])
+        .arg(scratch.path().join("f.abi"))
+        .args([&lib("old", "libutil.so.1"), &other]))
+    .exits(1)
+    .err_is_one_line()
+    .err_has(&format!(
+        "`{}`: build 2 has another soname",
+        other.display()
+    ));
+}
