@@ -70,6 +70,28 @@ type Place = (&'static str, &'static str, &'static str);
 /// Quantities that several pages tell, and where.
 const SAME: &[(&str, &[Place])] = &[
     (
+        "packages that an installation downloads, in MB",
+        &[
+            ("README.md", "It is ", " MB to download"),
+            ("docs/guide.md", "the packages are ", " MB to download"),
+        ],
+    ),
+    (
+        "processor time of an installation, in minutes",
+        &[
+            (
+                "README.md",
+                "MB to download and ",
+                " minutes of processor time",
+            ),
+            (
+                "docs/guide.md",
+                "crates and compiles for ",
+                " minutes of processor time",
+            ),
+        ],
+    ),
+    (
         "system calls of an ordinary start",
         &[
             ("docs/loader-contract.md", "An ordinary start makes ", ":"),
