@@ -3,6 +3,7 @@
 //!
 //! What the files hold is not known here: that is `table`'s and `adopt`'s work.
 
+mod beside;
 mod collect;
 mod folder;
 mod names;
@@ -14,6 +15,7 @@ mod temporary;
 mod trust;
 mod write;
 
+pub use beside::{Beside, Subject, WriteError};
 pub use collect::{Collected, collect};
 pub use folder::{FileId, Folder, Owner};
 pub use names::{ADOPTED_SUFFIX, CHANGED, UNDO_SUFFIX, hex, is_table_folder};
@@ -23,4 +25,4 @@ pub use owner::user_name;
 pub use table::{Place, PlaceError};
 pub use temporary::{Temporary, clean_for, is_temporary, replace_hard_link, replace_link};
 pub use trust::{check, mend, owner_of, read};
-pub use write::{Beside, Subject, Tables, WriteError, check_place};
+pub use write::{Tables, check_place};

@@ -103,6 +103,7 @@ fetch() {
             cp -a "$store/part/." "$store/raw/$at"
             rm -rf "$store/part"
         done
+        [ -d "$store/raw/$at" ] || { say "$at: no package of it can be fetched"; continue; }
         tree "$store/raw/$at" "$store/tree/$at" || say "$at: no tree can be made"
         say "$at"
     done <"$store/$1.versions"

@@ -5,6 +5,8 @@
 //! [`Handover`](crate::handover::Handover).
 
 pub mod arena;
+pub mod check;
+pub mod context;
 pub mod exe;
 pub mod find;
 pub mod ldso;

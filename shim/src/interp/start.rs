@@ -17,10 +17,12 @@ use core::ffi::CStr;
 use crate::arch::{Features, PAGE, Page};
 use crate::bytes::{put, string};
 use crate::elf::dt;
-use crate::format::layout::{IDENTITY_BUILD_ID, Identity, OBJECT_LDSO, PLAN_BOUND, SEARCH_OWN};
+use crate::format::layout::{IDENTITY_BUILD_ID, Identity, PLAN_BOUND, SEARCH_OWN};
 use crate::format::table::{Table, TableError};
 use crate::handover::{Handover, SCRATCH};
 use crate::interp::arena::{Arena, Original, set_original};
+use crate::interp::check::{CHECKED, check_interpreter, check_libraries, check_trust};
+use crate::interp::context::{CANNOT_START, Context};
 use crate::interp::exe::Executable;
 use crate::interp::find::{Found, Start};
 use crate::interp::ldso::{self, Mapped};
@@ -31,15 +33,7 @@ use crate::interp::options::{OWN, Options};
 use crate::interp::stack::{Stack, at};
 use crate::interp::vector::{Changes, build};
 use crate::message::Line;
-use crate::secure::{Denied, Trust};
 use crate::sys::{self, Errno};
-
-/// Exit code when a program cannot start; the shell's for "not found".
-const CANNOT_START: u8 = 127;
-
-/// Libraries that are looked at before ld.so asks for them: what two of the
-/// system calls can check.
-const CHECKED: usize = 2;
 
 /// GNU hash of `_r_debug`.
 const R_DEBUG: u32 = gnu_hash(b"_r_debug");
@@ -85,45 +79,6 @@ impl Aux {
             key => aux.features.tell(key, *value),
         });
         aux
-    }
-}
-
-/// What a failure is about, for the one line that says so.
-struct Context {
-    exe: &'static CStr,
-    table: &'static CStr,
-    secure: bool,
-}
-
-impl Context {
-    /// Ends the process with one line: the executable, the file, the reason and
-    /// the command that mends it.
-    #[cold]
-    #[inline(never)]
-    fn fail(&self, what: &str, file: &CStr, reason: &str) -> ! {
-        self.end(what, file, reason, None)
-    }
-
-    /// The same, naming the owner of the file where that is the reason.
-    #[cold]
-    #[inline(never)]
-    fn end(&self, what: &str, file: &CStr, reason: &str, owner: Option<u32>) -> ! {
-        let mut line = Line::begin();
-        line.name(self.exe).text(": ").text(what).name(file);
-        line.text(": ").text(reason);
-        if let Some(owner) = owner {
-            line.text(" (its owner is user ").number(owner).text(")");
-        }
-        if !self.table.is_empty() {
-            line.text(" (table ").name(self.table).text(")");
-        }
-        line.text(if self.secure {
-            "; it runs with privileges: as root, run `indir verify "
-        } else {
-            "; run `indir update "
-        });
-        line.word(self.exe).text("`").write();
-        sys::exit(CANNOT_START)
     }
 }
 
@@ -418,82 +373,6 @@ fn read_table(context: &Context, exe: &Executable, arena: &mut Arena, fd: usize)
         context.fail("the table is unusable", c"", "it is for another executable");
     }
     table
-}
-
-/// Under AT_SECURE, the interpreter of a start without a table likewise.
-#[cold]
-#[inline(never)]
-fn check_interpreter(context: &Context, path: &CStr) {
-    if let Err(denied) = Trust::nothing().check(path) {
-        context.fail("not trusted: ", path, denied.message());
-    }
-}
-
-/// Under AT_SECURE, everything that the table names must be root's alone.
-#[cold]
-#[inline(never)]
-fn check_trust(context: &Context, table: &Table<'_>) {
-    let mut trust = Trust::nothing();
-    let mut check = |path: &CStr| {
-        if let Err(denied) = trust.check(path) {
-            context.fail("not trusted: ", path, denied.message());
-        }
-    };
-    check(table.ldso());
-    if let Some(binder) = table.binder() {
-        check(binder);
-    }
-    let mut index = 0;
-    while let Some(object) = table.object(index) {
-        check(object.path);
-        index += 1;
-    }
-    // dlopen will look there, but for `$ORIGIN`, which ld.so passes over
-    // (elf/dl-load.c, _dl_dst_substitute). In one that is not there only root
-    // can put something.
-    for folder in table.search().to_bytes().split(|&b| b == b':') {
-        if folder.first() != Some(&b'/') {
-            continue;
-        }
-        if let Err(denied @ Denied::Because(_)) = trust.check_folder(folder) {
-            context.fail("not trusted: ", trust.last(), denied.message());
-        }
-    }
-}
-
-/// Small closures are checked here, because ld.so cannot name the table and the
-/// command that mends it. For larger ones each check would be one more system
-/// call on every start, so that ld.so's own message must do. Returns how many
-/// were checked.
-fn check_libraries(context: &Context, table: &Table<'_>) -> usize {
-    // What lies beside ld.so goes with it, and ld.so itself is opened here.
-    let home = folder(table.ldso());
-    let mut check = false;
-    loop {
-        let mut count = 0;
-        let mut index = 0;
-        while let Some(object) = table.object(index) {
-            index += 1;
-            // Beside ld.so, or beside the executable, wherever that is.
-            if object.raw.flags & OBJECT_LDSO != 0
-                || folder(object.path) == home
-                || object.path.to_bytes().first() == Some(&b'$')
-            {
-                continue;
-            }
-            count += 1;
-            if count > CHECKED {
-                return 0;
-            }
-            if check && let Err(error) = sys::exists(object.path) {
-                context.fail("library ", object.path, error.message());
-            }
-        }
-        if check {
-            return count;
-        }
-        check = true;
-    }
 }
 
 fn is_build_id(identity: &Identity, id: &[u8]) -> bool {
