@@ -11,12 +11,14 @@ use super::nix_daemon::Daemon;
 use super::{Ran, Scratch, need, run};
 
 /// No daemon, no server, nothing of this machine's own Nix. The sandbox shows builds
-/// Debian's tools, on which the package set is made.
+/// Debian's tools, on which the package set is made. Stores that are thrown away need not
+/// survive a power failure.
 const CONF: &str = "\
 build-users-group =
 substituters =
 experimental-features = nix-command ca-derivations flakes
 require-sigs = false
+fsync-metadata = false
 sandbox = true
 sandbox-paths = /bin /lib /lib64 /usr /etc/alternatives
 max-jobs = 2
