@@ -46,12 +46,7 @@ unsafe extern "C" fn indir_start(sp: *mut usize) -> usize {
 unsafe extern "C" fn preinit(argc: usize, argv: *const usize, envp: *const usize) {
     entry::_dl_debug_state();
     // SAFETY: nobody writes it any more.
-    let original = unsafe { original() };
-    // ld.so is done with the changed ones; getauxval tells the program's own.
-    if let Some(stack) = original.stack {
-        stack.set_phdrs(original.phdrs);
-    }
-    let (array, count) = original.preinit;
+    let [array, count] = unsafe { original() };
     for index in 0..count {
         type Init = unsafe extern "C" fn(usize, *const usize, *const usize);
         // SAFETY: the executable's own array, relocated by now, run as ld.so

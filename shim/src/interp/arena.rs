@@ -13,7 +13,6 @@ use crate::elf::{Dyn, Phdr};
 use crate::format::layout::{MAX_OBJECTS, MAX_TABLE};
 use crate::handover::{Handover, SCRATCH};
 use crate::interp::exe::MAX_PHDRS;
-use crate::interp::stack::Stack;
 
 /// Room for the largest table, all program headers, a dynamic section of the
 /// largest closure, a search path with LD_LIBRARY_PATH in front, and what the
@@ -28,7 +27,7 @@ const SIZE: usize = MAX_TABLE
 // On pages of its own: the first write finds zeroed memory, not a page of the file.
 #[repr(C, align(4096))]
 struct Memory {
-    original: UnsafeCell<Original>,
+    original: UnsafeCell<[usize; 2]>,
     bytes: UnsafeCell<MaybeUninit<[u8; SIZE]>>,
 }
 
@@ -37,41 +36,26 @@ struct Memory {
 unsafe impl Sync for Memory {}
 
 static MEMORY: Memory = Memory {
-    original: UnsafeCell::new(Original {
-        preinit: (0, 0),
-        phdrs: (0, 0),
-        stack: None,
-    }),
+    original: UnsafeCell::new([0; 2]),
     bytes: UnsafeCell::new(MaybeUninit::zeroed()),
 };
 
-/// What is the executable's own, for the time when ld.so has done its work.
-#[derive(Clone, Copy)]
-pub struct Original {
-    /// Address and number of functions of DT_PREINIT_ARRAY.
-    pub preinit: (usize, usize),
-    /// Address and number of program headers.
-    pub phdrs: (usize, usize),
-    /// Where the auxiliary vector is.
-    pub stack: Option<Stack>,
-}
-
-/// What was kept.
+/// Address and number of functions of the executable's own DT_PREINIT_ARRAY.
 ///
 /// # Safety
 /// Not while [`set_original`] runs.
-pub unsafe fn original() -> Original {
+pub unsafe fn original() -> [usize; 2] {
     // SAFETY: the caller's promise.
     unsafe { *MEMORY.original.get() }
 }
 
-/// Keeps it.
+/// Remembers the executable's own DT_PREINIT_ARRAY.
 ///
 /// # Safety
 /// Before there is a second thread.
-pub unsafe fn set_original(original: Original) {
+pub unsafe fn set_original(array: [usize; 2]) {
     // SAFETY: the caller's promise.
-    unsafe { *MEMORY.original.get() = original };
+    unsafe { *MEMORY.original.get() = array };
 }
 
 /// The arena; there is one a process.

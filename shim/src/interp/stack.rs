@@ -104,19 +104,10 @@ impl Stack {
         }
     }
 
-    /// Sets AT_PHDR and AT_PHNUM.
-    pub fn set_phdrs(&self, (address, count): (usize, usize)) {
-        self.each_aux(|key, value| match key {
-            at::PHDR => *value = address,
-            at::PHNUM => *value = count,
-            _ => {}
-        });
-    }
-
     /// Calls `f` with each key of the auxiliary vector and its value.
     pub fn each_aux(&self, mut f: impl FnMut(usize, &mut usize)) {
         let mut at = self.auxv;
-        // SAFETY: ends with AT_NULL, see `new`; there is no second thread.
+        // SAFETY: ends with AT_NULL, see `new`; nobody else holds it.
         unsafe {
             while (*at)[0] != at::NULL {
                 let [key, value] = &mut *at;

@@ -20,7 +20,7 @@ use crate::elf::dt;
 use crate::format::layout::{IDENTITY_BUILD_ID, Identity, PLAN_BOUND, SEARCH_OWN};
 use crate::format::table::{Table, TableError};
 use crate::handover::{Handover, SCRATCH};
-use crate::interp::arena::{Arena, Original, set_original};
+use crate::interp::arena::{Arena, set_original};
 use crate::interp::check::{CHECKED, check_interpreter, check_libraries, check_trust};
 use crate::interp::context::{CANNOT_START, Context};
 use crate::interp::exe::Executable;
@@ -119,15 +119,7 @@ pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
         Err(reason) => context.fail("the executable", c"", reason),
     };
     let found = find_table(&mut context, &exe, &aux, &options, &mut arena);
-    // SAFETY: the shim has no second thread.
-    unsafe {
-        set_original(Original {
-            preinit: own_preinit(&exe),
-            phdrs: (aux.phdr, aux.phnum),
-            stack: Some(stack),
-        });
-    }
-    let Some(preinit) = preinit_array(&mut arena, preinit) else {
+    let Some(preinit) = preinit_array(&mut arena, &exe, preinit) else {
         context.fail("the executable", c"", NO_ROOM);
     };
     let mut process = Process {
@@ -142,18 +134,18 @@ pub unsafe fn start(sp: *mut usize, preinit: usize) -> usize {
         Some(found) => process.with_table(&found),
         None => process.without_table(),
     };
-    stack.set_phdrs(phdrs);
-    stack.each_aux(|key, value| {
-        if key == at::BASE {
-            *value = ldso.base;
-        }
+    stack.each_aux(|key, value| match key {
+        at::PHDR => *value = phdrs.0,
+        at::PHNUM => *value = phdrs.1,
+        at::BASE => *value = ldso.base,
+        _ => {}
     });
     ldso.entry
 }
 
 const NO_ROOM: &str = "its dynamic section is too large";
 
-/// Address and number of program headers, or address and length of an array.
+/// Address and number of program headers.
 type Vector = (usize, usize);
 
 /// The process that starts, as far as it is known.
@@ -379,24 +371,20 @@ fn is_build_id(identity: &Identity, id: &[u8]) -> bool {
     identity.kind == IDENTITY_BUILD_ID && identity.bytes.get(..identity.len as usize) == Some(id)
 }
 
-/// The executable's own DT_PREINIT_ARRAY.
-fn own_preinit(exe: &Executable) -> Vector {
+/// An array of one function for DT_PREINIT_ARRAY: it tells debuggers that all
+/// objects are mapped, then runs the executable's own array, which is not
+/// relocated yet and so cannot be copied.
+fn preinit_array(arena: &mut Arena, exe: &Executable, function: usize) -> Option<(usize, usize)> {
     let value = |tag| {
         exe.dynamic
             .iter()
             .find(|d| d.tag == tag)
             .map(|d| d.value as usize)
     };
-    match (value(dt::PREINIT_ARRAY), value(dt::PREINIT_ARRAYSZ)) {
-        (Some(array), Some(size)) => (exe.bias.wrapping_add(array), size / size_of::<usize>()),
-        _ => (0, 0),
+    if let (Some(array), Some(size)) = (value(dt::PREINIT_ARRAY), value(dt::PREINIT_ARRAYSZ)) {
+        // SAFETY: the shim has no second thread.
+        unsafe { set_original([exe.bias.wrapping_add(array), size / size_of::<usize>()]) };
     }
-}
-
-/// An array of one function for DT_PREINIT_ARRAY: it tells debuggers that all
-/// objects are mapped, then runs the executable's own array, which is not
-/// relocated yet and so cannot be copied.
-fn preinit_array(arena: &mut Arena, function: usize) -> Option<Vector> {
     let bytes = arena.take::<u8>(size_of::<usize>())?;
     put(bytes, 0, &function.to_ne_bytes())?;
     Some((bytes.as_ptr() as usize, bytes.len()))

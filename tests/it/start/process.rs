@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::program::{Twins, indirect, refused_then_updated, update};
+use crate::support::program::{Twins, indirect, refused_then_updated};
 use crate::support::{Scratch, run};
 
 /// Says who it is; `fork` and `exec` do so from a child.
@@ -94,42 +94,6 @@ fn names_are_those_of_the_program() {
     run(Command::new(&exe).arg("fork"))
         .success()
         .out_has(&format!("exe {path}\n"));
-}
-
-/// Crash handlers and hooks find the program's own header by AT_PHDR.
-#[test]
-fn getauxval_tells_what_the_kernel_told() {
-    const SOURCE: &str = r#"
-    #include <elf.h>
-    #include <stdio.h>
-    #include <string.h>
-    #include <sys/auxv.h>
-    #include <unistd.h>
-    static int differ = 99;
-    __attribute__((constructor)) static void compare(void) {
-        Elf64_auxv_t entry;
-        FILE *kernels = fopen("/proc/self/auxv", "r");
-        differ = 0;
-        while (fread(&entry, sizeof entry, 1, kernels) && entry.a_type != AT_NULL)
-            // glibc has AT_HWCAP of its own.
-            if (entry.a_type != AT_BASE && entry.a_type != AT_HWCAP && entry.a_type != AT_HWCAP2 &&
-                getauxval(entry.a_type) != entry.a_un.a_val) differ++;
-        fclose(kernels);
-    }
-    int main(void) {
-        unsigned long page = sysconf(_SC_PAGESIZE);
-        const char *header = (const char *)(getauxval(AT_PHDR) & ~(page - 1));
-        printf("%d %d\n", differ, memcmp(header, ELFMAG, SELFMAG));
-        return 0;
-    }"#;
-    let dir = Scratch::new();
-    for pie in ["-pie", "-no-pie"] {
-        let exe = indirect(&dir.join(format!("aux{pie}.c")), SOURCE, &[pie]);
-        for plan in ["direct", "bound"] {
-            update(&exe, &["--plan", plan]);
-            run(&mut Command::new(&exe)).success().prints("0 0\n");
-        }
-    }
 }
 
 #[test]
