@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::folder::Folder;
 use super::names::{CHANGED, id_in, is_table_folder};
-use super::temporary::{is_abandoned, is_temporary};
+use super::temporary::{abandoned, is_temporary};
 use crate::elf::{ElfFile, MappedElf, open_regular};
 
 /// Most files of one run.
@@ -116,7 +116,7 @@ fn is_abandoned_at(path: &Path) -> bool {
         return false;
     };
     is_temporary(name)
-        && Folder::open(folder).is_ok_and(|folder| is_abandoned(&folder, name, |_| true))
+        && Folder::open(folder).is_ok_and(|folder| abandoned(&folder, name, |_| true).is_some())
 }
 
 /// What killed runs left in a folder of tables.
@@ -125,7 +125,7 @@ pub(super) fn abandoned_in(path: &Path) -> Vec<PathBuf> {
         return Vec::new();
     };
     let mut names = folder.names();
-    names.retain(|name| is_abandoned(&folder, name, |name| id_in(name).is_some()));
+    names.retain(|name| abandoned(&folder, name, |name| id_in(name).is_some()).is_some());
     names.sort();
     names.iter().map(|name| path.join(name)).collect()
 }

@@ -149,14 +149,20 @@ pub fn is_temporary(name: &OsStr) -> bool {
 }
 
 /// Whether `name` in `folder` is a temporary for one of the names that `is_ours`
-/// knows, and whoever wrote it is gone.
-pub(super) fn is_abandoned(folder: &Folder, name: &OsStr, is_ours: impl Fn(&str) -> bool) -> bool {
+/// knows, and whoever wrote it is gone. The lock is held as long as the file is: who just
+/// made one and comes to lock it then finds it locked, or gone.
+pub(super) fn abandoned(
+    folder: &Folder,
+    name: &OsStr,
+    is_ours: impl Fn(&str) -> bool,
+) -> Option<File> {
     if !target_of(name).is_some_and(is_ours) {
-        return false;
+        return None;
     }
     let is_regular = |file: &File| file.metadata().is_ok_and(|metadata| metadata.is_file());
-    let file = folder.open_file(name).ok().filter(is_regular);
-    file.is_some_and(|file| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok())
+    let file = folder.open_file(name).ok().filter(is_regular)?;
+    let lock = FlockOperation::NonBlockingLockExclusive;
+    flock(&file, lock).is_ok().then_some(file)
 }
 
 /// Removes what killed runs left in `folder` of temporaries for the name
@@ -181,7 +187,7 @@ pub fn clean_for(folder: &Folder, target: &OsStr) {
 /// `is_ours` knows.
 pub(super) fn clean(folder: &Folder, is_ours: impl Fn(&str) -> bool) {
     for name in folder.names() {
-        if is_abandoned(folder, &name, &is_ours) {
+        if let Some(_locked) = abandoned(folder, &name, &is_ours) {
             // Whoever cannot remove it could not use the folder either.
             let _ = folder.remove(&name);
         }
